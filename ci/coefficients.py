@@ -1,0 +1,101 @@
+"""Derive the polynomials of numba_act/scalar from their definitions, and print how exact each one is.
+
+    python ci/coefficients.py            rewrites numba_act/scalar/coefficients.py
+    python ci/coefficients.py --offsets  searches the offset k of MILLS again
+
+Chebyshev fits at 60 digits (mpmath.chebyfit), coefficients rounded to the working type.  The bound printed is the
+relative error that the rounded polynomial leaves in the function it serves, in units of the working type's rounding
+error (2^-24, 2^-53), before any rounding in evaluation.
+"""
+import sys
+from pathlib import Path
+
+import mpmath as mp
+import numpy as np
+
+TARGET = Path(__file__).parent.parent / "numba_act" / "scalar" / "coefficients.py"
+BITS = {"float32": 24, "float64": 53}
+LAST = {"float32": 14.4, "float64": 39}          # beyond, Q underflows
+# MILLS: of the offsets near the best convergence, those whose leading coefficients happen to round least
+OFFSET = {"float32": 2.34375, "float64": 3.96875}
+
+
+def exp_rest(r):
+    """(e^r - 1 - r) / r^2"""
+    return (mp.exp(r) - 1 - r) / r**2 if abs(r) > 1e-20 else mp.mpf(1) / 2
+
+
+def log1p_rest(g):
+    """(log(1+g) - g) / g^2"""
+    return (mp.log1p(g) - g) / g**2 if abs(g) > 1e-20 else -mp.mpf(1) / 2
+
+
+def mills_scaled(k):
+    """Q(a) e^(a^2/2) (a+k), Q the upper tail of the normal distribution, as a function of w = a/(a+k) - 1/2"""
+    def scaled(w):
+        a = k * (w + 0.5) / (0.5 - w)
+        return mp.erfc(a / mp.sqrt(2)) * mp.exp(a * a / 2) / 2 * (a + k)
+    return scaled
+
+
+def fit(dtype, function, interval, degree, relative_error):
+    """Coefficients, highest power first, and the worst of relative_error(w, polynomial(w)) over the interval."""
+    coefficients = [rounded(c, dtype) for c in mp.chebyfit(function, interval, degree + 1)]
+    points = mp.linspace(*interval, 200)
+    worst = max(abs(relative_error(w, mp.polyval(coefficients, w))) for w in points)
+    return coefficients, float(worst * 2 ** BITS[dtype])
+
+
+def rounded(value, dtype):
+    return mp.mpf(float(np.dtype(dtype).type(float(value))))
+
+
+def fit_exp(dtype, degree):
+    h = mp.log(2) / 2 * mp.mpf("1.0005")
+    return fit(dtype, exp_rest, [-h, h], degree, lambda r, q: (1 + r + r * r * q) / mp.exp(r) - 1)
+
+
+def fit_log1p(dtype, degree):
+    return fit(dtype, log1p_rest, [mp.mpf("-0.2929"), mp.mpf("0.5001")], degree,
+               lambda g, q: (g + g * g * q) / mp.log1p(g) - 1 if g else 0)
+
+
+def fit_mills(dtype, degree, k=None):
+    k = mp.mpf(k or OFFSET[dtype])
+    f = mills_scaled(k)
+    interval = [mp.mpf(-0.5), mp.mpf(LAST[dtype]) / (LAST[dtype] + k) - 0.5]
+    return fit(dtype, f, interval, degree, lambda w, p: p / f(w) - 1)
+
+
+FITS = {
+    "EXP": (fit_exp, "(e^r - 1 - r)/r^2 on |r| <= ln2/2", {"float32": 5, "float64": 10}),
+    "LOG1P": (fit_log1p, "(log(1+g) - g)/g^2 on [-0.293, 0.5]", {"float32": 10, "float64": 21}),
+    "MILLS": (fit_mills, "Q(a) e^(a^2/2) (a+k) in w = a/(a+k) - 1/2", {"float32": 10, "float64": 23}),
+}
+
+
+def write():
+    blocks = []
+    for name, (fitter, comment, degrees) in FITS.items():
+        rows = []
+        for dtype, degree in degrees.items():
+            coefficients, error = fitter(dtype, degree)
+            note = f"{comment}, degree {degree}, error {error:.2f} * 2^-{BITS[dtype]}"
+            print(f"{name} {dtype}: {note}")
+            rows.append(f"    # {note}\n    {dtype}=({', '.join(repr(float(c)) for c in coefficients)}),\n")
+        blocks.append(f"{name} = PerType(\n{''.join(rows)})\n")
+    blocks.append(f"# k of MILLS\nOFFSET = PerType(float32={OFFSET['float32']}, float64={OFFSET['float64']})\n")
+    TARGET.write_text('"""Polynomials, highest power first.  Written by ci/coefficients.py; do not edit."""\n'
+                      "# ruff: noqa: E501\nfrom ..tree.node import PerType\n\n" + "\n".join(blocks))
+
+
+def search_offsets():
+    for dtype, centre, step in ("float32", 2.25, 128), ("float64", 4, 32):
+        degree = FITS["MILLS"][2][dtype]
+        found = min((fit_mills(dtype, degree, centre + j / step)[1], centre + j / step) for j in range(-40, 41))
+        print(f"{dtype}: error {found[0]:.2f} * 2^-{BITS[dtype]} at k = {found[1]}")
+
+
+if __name__ == "__main__":
+    mp.mp.dps = 60
+    search_offsets() if "--offsets" in sys.argv else write()

@@ -1,0 +1,76 @@
+"""Which backend owns the operands of a call, and what both backends agree on."""
+import functools
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+STORED = "float16", "bfloat16", "float32", "float64"
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A function to compile: `build(dtype name)` gives the output nodes, their arguments named as the inputs.
+
+    `parameters` are those of the inputs that are usually one number.
+    """
+    name: str
+    owner: str                               # whose kernel it is, for messages
+    inputs: tuple[str, ...]
+    parameters: frozenset[str]
+    build: Callable
+    n_outputs: int = 1
+
+
+def result_dtype(operands, dtype=None):
+    """The dtype of the result.  Python numbers take that of the arrays beside them; integers compute in float64."""
+    if dtype is not None:
+        return _supported(np.dtype(dtype), exact=True)
+    dtypes = {_dtype(o) for o in operands if type(o) not in (bool, int, float)}
+    computed = [_supported(d) for d in dtypes]
+    if len(computed) < 2:
+        return computed[0] if computed else np.dtype(np.float64)
+    return _supported(np.result_type(*dtypes))
+
+
+def _dtype(operand):
+    dtype = getattr(operand, "dtype", None)
+    return np.asarray(operand).dtype if dtype is None else dtype
+
+
+@functools.cache
+def _supported(dtype, exact=False):
+    native = dtype.newbyteorder("=")
+    if native.kind in "biu" and not exact:
+        return np.dtype(np.float64)
+    if native.name not in STORED:
+        raise TypeError(f"dtype {dtype} is not supported; {', '.join(STORED)} are" +
+                        ("" if exact else ", and integers and bool, which compute in float64"))
+    return native
+
+
+def backend_of(operands):
+    """The module that computes on these operands: cpu or cuda."""
+    devices = [o for o in operands if _on_device(o)]
+    if not devices:
+        from . import cpu
+        return cpu
+    for operand in operands:
+        if isinstance(operand, np.ndarray) and operand.ndim:
+            raise TypeError(f"operands on the CPU ({type(operand).__name__}) and on the GPU "
+                            f"({type(devices[0]).__name__}) in one call; move one: cupy.asarray(x) or x.get()")
+    try:
+        return importlib.import_module(f"{__name__}.cuda")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.cuda":
+            raise
+        raise NotImplementedError("this version of numba_act computes on the CPU only; pass x.get()") from None
+
+
+def _on_device(operand):
+    if type(operand) in (np.ndarray, float, int):
+        return False
+    cupy = sys.modules.get("cupy")
+    return (cupy is not None and isinstance(operand, cupy.ndarray)) or hasattr(operand, "__cuda_array_interface__")

@@ -1,0 +1,89 @@
+"""Operands that hold arrays rather than being plain ones: Dask stays lazy, xarray, pandas and masked arrays keep
+their type.  None of these packages is imported here: whoever passes such an operand has imported it."""
+import functools
+
+import numpy as np
+
+
+def owner(operands):
+    """What computes on these operands if any of them is such a container, else None."""
+    handlers = {_handler(type(o)) for o in operands} - {None}
+    for handler in (through_xarray, through_dask, through_ufunc):    # each may hold those that follow
+        if handler in handlers:
+            return handler
+    return None
+
+
+@functools.cache
+def _handler(kind):
+    names = {f"{c.__module__.partition('.')[0]}.{c.__name__}" for c in kind.__mro__}
+    if names & {"xarray.DataArray", "xarray.Dataset", "xarray.Variable"}:
+        return through_xarray
+    if "dask.Array" in names:
+        return through_dask
+    if kind is np.ndarray or issubclass(kind, np.generic) or hasattr(kind, "__cuda_array_interface__"):
+        return None
+    return through_ufunc if hasattr(kind, "__array_ufunc__") else None
+
+
+def _only_where(kernel, options, container):
+    given = [name for name in ("out", "order") if options[name] not in (None, "K")]
+    if options["where"] is not True:
+        given.append("where")
+    if given:
+        raise TypeError(f"{kernel.owner}: {given[0]}= is not accepted for {container}")
+    return {} if options["dtype"] is None else {"dtype": options["dtype"]}
+
+
+def through_dask(kernel, operands, calls, options):
+    """A lazy Dask array or arrays: the activation itself is mapped over the blocks."""
+    from dask.array.core import elemwise
+    again = _only_where(kernel, options, "Dask arrays")
+    from . import result_dtype
+    dtype = result_dtype(operands, again.get("dtype"))
+    results = tuple(elemwise(functools.partial(call, **again), *operands, dtype=dtype) for call in calls)
+    return results[0] if len(calls) == 1 else results
+
+
+def through_xarray(kernel, operands, calls, options):
+    """xarray's own apply_ufunc, whatever the data inside."""
+    from xarray import apply_ufunc
+    again = _only_where(kernel, options, "xarray objects")
+    results = tuple(apply_ufunc(functools.partial(call, **again), *operands, dask="allowed", keep_attrs=True)
+                    for call in calls)
+    return results[0] if len(calls) == 1 else results
+
+
+def through_ufunc(kernel, operands, calls, options):
+    """NumPy's ufunc protocol: pandas, masked arrays, other subclasses."""
+    from . import cpu, result_dtype
+    operands = [o.astype(np.float64) if getattr(getattr(o, "dtype", None), "kind", "f") in "biu" and
+                hasattr(o, "astype") else o for o in operands]
+    usual = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
+    given = {name: value for name, value in options.items() if value is not usual[name] and value != usual[name]}
+    dtypes = [o for o in operands if hasattr(o, "dtype")]
+    ufunc = cpu.ensure(kernel, result_dtype(dtypes)) if dtypes else cpu.ufunc(kernel)
+    return ufunc(*operands, **given)
+
+
+def backward(handler, kernel, operands, names, wrt, calls):
+    """Gradients for containers: each product elementwise, then summed to its operand's shape."""
+    usual = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
+    whole = handler(kernel, operands, calls, usual)
+    whole = whole if isinstance(whole, tuple) else (whole,)
+    return tuple(_summed(handler, gradient, operands[1 + names.index(name)])
+                 for gradient, name in zip(whole, wrt, strict=True))
+
+
+def _summed(handler, gradient, operand):
+    if handler is through_xarray:
+        kept = getattr(operand, "dims", ())
+        return gradient.sum([d for d in gradient.dims if d not in kept])
+    shape = np.shape(operand)
+    if shape == gradient.shape:
+        return gradient
+    lead = gradient.ndim - len(shape)
+    axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1 and gradient.shape[lead + d] != 1))
+    if handler is through_ufunc:
+        gradient = np.ma.filled(gradient, 0) if isinstance(gradient, np.ma.MaskedArray) else np.asarray(gradient)
+    return gradient.sum(axis=axes, dtype=np.float64, keepdims=True).reshape(shape).astype(gradient.dtype)

@@ -1,0 +1,117 @@
+"""From the operands of a call to the backend that owns them: dtypes, shapes and outputs are decided here, once."""
+import numpy as np
+
+from . import backend_of, containers, result_dtype
+
+
+def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, casting="same_kind", order="K"):
+    """The kernel's output or outputs.  `calls` are functions of the same operands, one an output, for operands
+    that arrive block by block."""
+    container = containers.owner(operands)
+    if container is not None:
+        options = {"out": out, "where": where, "dtype": dtype, "casting": casting, "order": order}
+        return container(kernel, operands, calls, options)
+    backend, dtype = _resolve(kernel, operands, dtype)
+    arrays = _arrays(kernel, operands, dtype, casting)
+    shape = _shape(kernel, arrays)
+    out = _outputs(kernel, out, shape, dtype, casting, where)
+    if where is True and (out is None or all(o is None or o.dtype == dtype for o in out)):
+        results = backend.call(kernel, arrays, out, order)
+    else:
+        options = {} if out is None else {"out": out}
+        results = backend.ensure(kernel, dtype)(*arrays, where=where, casting=casting, order=order,
+                                                dtype=dtype, **options)
+    results = results if isinstance(results, tuple) else (results,)
+    if not shape and out is None:
+        results = tuple(np.asarray(r)[()] for r in results)
+    return results[0] if kernel.n_outputs == 1 else results
+
+
+def backward(kernel, operands, names, wrt, calls, out=None):
+    """The gradients in the operands named `wrt`, each summed to its operand's shape, as a tuple."""
+    container = containers.owner(operands)
+    if container is not None:
+        return containers.backward(container, kernel, operands, names, wrt, calls)
+    backend, dtype = _resolve(kernel, operands)
+    arrays = _arrays(kernel, operands, dtype, "same_kind")
+    shape = _shape(kernel, arrays)
+    targets = [arrays[1 + names.index(name)].shape for name in wrt]
+    if all(t == shape for t in targets):
+        results = backend.call(kernel, arrays, _outputs(kernel, out, shape, dtype, "same_kind", True))
+    elif out is not None:
+        raise TypeError(f"{kernel.owner}: backward takes out= only where no gradient is summed; here wrt "
+                        f"{', '.join(wrt)} have shapes {', '.join(map(str, targets))} beside {shape}")
+    else:
+        results = backend.reduce(kernel, arrays, targets)
+    return tuple(r if t else np.asarray(r)[()] for r, t in zip(results, targets, strict=True))
+
+
+def _resolve(kernel, operands, dtype=None):
+    """The backend of the operands and the dtype of the result; errors name the operand."""
+    try:
+        return backend_of(operands), result_dtype(operands, dtype)
+    except (TypeError, NotImplementedError) as error:
+        for name, operand in zip(kernel.inputs, operands, strict=True):
+            try:
+                result_dtype((operand,))
+            except TypeError as reason:
+                raise TypeError(f"{kernel.owner}: {name}: {reason}") from None
+        raise type(error)(f"{kernel.owner}: {error}") from None
+
+
+def _arrays(kernel, operands, dtype, casting):
+    """The operands as arrays of one dtype."""
+    return [_array(kernel, name, operand, dtype, casting)
+            for name, operand in zip(kernel.inputs, operands, strict=True)]
+
+
+def _array(kernel, name, operand, dtype, casting):
+    if type(operand) is np.ndarray and operand.dtype is dtype:
+        return operand
+    if isinstance(operand, bool | int | float):
+        return np.asarray(operand, dtype)
+    array = np.asarray(operand)
+    if array.dtype == dtype:
+        return array
+    if not np.can_cast(array.dtype, dtype, casting) and array.dtype.kind not in "biu":
+        raise TypeError(f"{kernel.owner}: {name} cannot be cast from {array.dtype} to {dtype} by the rule "
+                        f"casting={casting!r}")
+    with np.errstate(all="ignore"):
+        return array.astype(dtype, order="K")
+
+
+def _shape(kernel, arrays):
+    """The shape of the result."""
+    first = arrays[0].shape
+    if all(a.shape == first or not a.ndim for a in arrays):
+        return first
+    try:
+        return np.broadcast_shapes(*[a.shape for a in arrays])
+    except ValueError:
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(kernel.inputs, arrays, strict=True))
+        raise ValueError(f"{kernel.owner}: the shapes of the operands do not broadcast: {shapes}") from None
+
+
+def _outputs(kernel, out, shape, dtype, casting, where):
+    """`out` as a tuple of arrays or None, checked before anything is written."""
+    if out is None:
+        return None
+    out = out if isinstance(out, tuple) else (out,)
+    if len(out) != kernel.n_outputs:
+        raise TypeError(f"{kernel.owner}: out needs {kernel.n_outputs} arrays, not {len(out)}")
+    if where is not True:
+        shape = np.broadcast_shapes(shape, np.shape(where))
+    for array in out:
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{kernel.owner}: out must be a NumPy array like the operands, "
+                            f"not {type(array).__name__}")
+        if array.shape != shape:
+            raise ValueError(f"{kernel.owner}: out has shape {array.shape}; the result has {shape}")
+        if not np.can_cast(dtype, array.dtype, casting):
+            raise TypeError(f"{kernel.owner}: out has dtype {array.dtype}, to which the result's {dtype} cannot be "
+                            f"cast by the rule casting={casting!r}")
+        if not array.flags.writeable:
+            raise ValueError(f"{kernel.owner}: out is read-only")
+    return out

@@ -1,0 +1,139 @@
+"""Object code: LLVM IR compiled for this CPU, kept on disk, loaded into the process.
+
+An object file's name is the hash of everything the compiler reads, so a stale one is impossible.  llvmlite is
+imported when the first function is loaded.
+"""
+import functools
+import hashlib
+import os
+import tempfile
+import threading
+from importlib.metadata import version
+from pathlib import Path
+
+MAGIC = b"numbaact"
+CACHE_BYTES = 256 << 20
+PASSES = "speed_level=2, no unrolling; codegen 3"
+
+lock = threading.RLock()                     # one compilation at a time, and none while the process forks
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+
+_engines = []                                # the code lives as long as its engine
+
+
+@functools.cache
+def target():
+    """CPU name and feature string that code is compiled for."""
+    import llvmlite.binding as llvm
+    features = llvm.get_host_cpu_features()
+    text = features.flatten()
+    return llvm.get_host_cpu_name(), text + ",-prefer-256-bit" if features.get("avx512f") else text
+
+
+@functools.cache
+def vector_bytes():
+    """Two vector registers: a kernel works on that much of an operand at a time."""
+    features = target()[1].split(",")
+    return 128 if "+avx512f" in features else 64 if "+avx" in features else 32
+
+
+@functools.cache
+def _machine():
+    import llvmlite.binding as llvm
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu, features = target()
+    return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
+
+
+def compile_text(text, vectorise):
+    """The object file of a module written in LLVM IR."""
+    import llvmlite.binding as llvm
+    module = llvm.parse_assembly(text)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = vectorise, False, False
+    builder = llvm.create_pass_builder(_machine(), options)
+    builder.getModulePassManager().run(module, builder)
+    return _machine().emit_object(module)
+
+
+def load(key, make_text, names, vectorise=False):
+    """Addresses of the named functions of a module written in LLVM IR, by its object file on disk or a new one.
+
+    `key` is all that the text follows from: the text itself, or less where making it takes long.
+    """
+    with lock:
+        path = _path((key, vectorise, PASSES))
+        image = _read(path)
+        if image is None:
+            image = compile_text(make_text(), vectorise)
+            _write(path, image)
+        return _link(image, names)
+
+
+def _link(image, names):
+    import llvmlite.binding as llvm
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(image))
+    engine.finalize_object()
+    _engines.append(engine)
+    return tuple(engine.get_function_address(name) for name in names)
+
+
+def cache_directory():
+    """Where object files are kept; None where NUMBA_ACT_CACHE_DIR is "0"."""
+    chosen = os.environ.get("NUMBA_ACT_CACHE_DIR")
+    if chosen == "0":
+        return None
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_cache_path
+    return user_cache_path("numba_act", appauthor=False)
+
+
+def _path(key):
+    directory = cache_directory()
+    if directory is None:
+        return None
+    whole = repr((*key, *target(), version("llvmlite")))
+    return directory / f"{hashlib.sha256(whole.encode()).hexdigest()}.o"
+
+
+def _read(path):
+    """The object file at path; None if there is none or it is damaged."""
+    try:
+        content = path.read_bytes()
+        os.utime(path)                       # the cache drops what was used least recently
+    except (OSError, AttributeError):
+        return None
+    digest, image = content[len(MAGIC):len(MAGIC) + 32], content[len(MAGIC) + 32:]
+    return image if content.startswith(MAGIC) and hashlib.sha256(image).digest() == digest else None
+
+
+def _write(path, image):
+    """Put an object file on disk, whole or not at all; a directory that cannot be written to is no error."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            file.write(MAGIC + hashlib.sha256(image).digest() + image)
+        os.replace(file.name, path)
+        _prune(path.parent)
+    except OSError:
+        return
+
+
+def _prune(directory):
+    """Keep the cache under CACHE_BYTES; what is dropped makes room for a quarter more."""
+    files = [(entry.stat(), entry) for entry in os.scandir(directory) if entry.name.endswith((".o", ".tmp"))]
+    total = sum(status.st_size for status, _ in files)
+    if total <= CACHE_BYTES:
+        return
+    for status, entry in sorted(files, key=lambda pair: pair[0].st_mtime):
+        os.unlink(entry.path)
+        total -= status.st_size
+        if total <= CACHE_BYTES * 3 // 4:
+            return

@@ -1,0 +1,112 @@
+"""Memory for results.  A large fresh array costs more in page faults than most kernels do in arithmetic, so the
+memory of large results is used again once nothing refers to them.
+
+Such a result is a plain ndarray that does not own its data (`flags.owndata` is False): its base is a `_Loan`, which
+hands the memory back when the last view of it dies.
+"""
+import math
+import os
+import threading
+from collections import OrderedDict
+
+import numpy as np
+
+LEAST_BYTES = 1 << 20                        # below that NumPy's own allocator serves memory that is mapped already
+ALIGNMENT = 64
+
+
+class _Loan:
+    """A pooled block of memory in use, as NumPy's array interface shows it."""
+
+    def __init__(self, block):
+        self.block = block
+        address = block.ctypes.data
+        start = -address % ALIGNMENT
+        self.__array_interface__ = {"shape": (block.size - ALIGNMENT,), "typestr": "|u1", "version": 3,
+                                    "data": (address + start, False)}
+
+    def __del__(self):
+        pool = _pool
+        if pool is not None:                 # None while the interpreter shuts down
+            pool.put(self.block)
+
+
+class Pool:
+    """Free blocks by size, at most `limit` bytes of them, the ones unused for longest given up first."""
+
+    def __init__(self, limit):
+        self.limit, self.free_bytes = limit, 0
+        self._free = OrderedDict()           # id of a block -> the block, in the order they came back
+        self._by_size = {}                   # size -> ids
+        self.lock = threading.RLock()       # re-entrant: collecting garbage may return a block in the midst of this
+
+    def take(self, nbytes):
+        """A block of at least nbytes, as bytes, its start aligned."""
+        size = _rounded(nbytes) + ALIGNMENT
+        with self.lock:
+            ids = self._by_size.get(size)
+            block = self._remove(ids[-1]) if ids else None
+        return np.asarray(_Loan(np.empty(size, np.uint8) if block is None else block))
+
+    def put(self, block):
+        """Take a block back."""
+        if block.size > self.limit:
+            return
+        with self.lock:
+            self._free[id(block)] = block
+            self._by_size.setdefault(block.size, []).append(id(block))
+            self.free_bytes += block.size
+            while self.free_bytes > self.limit:
+                self._remove(next(iter(self._free)))
+
+    def _remove(self, key):
+        block = self._free.pop(key)
+        self._by_size[block.size].remove(key)
+        self.free_bytes -= block.size
+        return block
+
+    def clear(self):
+        """Give all free memory back to the system."""
+        with self.lock:
+            while self._free:
+                self._remove(next(iter(self._free)))
+
+
+def _rounded(nbytes):
+    """The size class: sixteen to an octave, so that at most a sixteenth is wasted."""
+    step = 1 << max(12, nbytes.bit_length() - 5)
+    return -(-nbytes // step) * step
+
+
+def _limit():
+    """Bytes of free memory to keep: none if NUMBA_ACT_RECYCLE is 0, else 1 GiB or an eighth of the machine's."""
+    if os.environ.get("NUMBA_ACT_RECYCLE") == "0":
+        return 0
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        memory = 8 << 30
+    return min(1 << 30, memory // 8)
+
+
+_pool = Pool(_limit())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_pool.lock.acquire, after_in_parent=_pool.lock.release,
+                        after_in_child=_pool.lock.release)
+
+
+def empty(shape, dtype, axes=None):
+    """An uninitialised array; `axes` lists its axes from the slowest in memory to the fastest (default: C order)."""
+    dtype = np.dtype(dtype)
+    nbytes = math.prod(shape) * dtype.itemsize
+    layout = shape if axes is None else tuple(shape[d] for d in axes)
+    if nbytes < LEAST_BYTES or _pool.limit == 0:
+        array = np.empty(layout, dtype)
+    else:
+        array = _pool.take(nbytes)[:nbytes].view(dtype).reshape(layout)
+    return array if axes is None else array.transpose(np.argsort(axes))
+
+
+def clear():
+    """Give the memory of past results back to the system."""
+    _pool.clear()

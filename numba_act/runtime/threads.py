@@ -1,0 +1,109 @@
+"""Numba's thread pool, started by the first large call, and the control words that the driver reads.
+
+Intel's TBB is preferred: OpenMP kills a forked child that uses it, and Numba's own workqueue cannot serve two
+threads at once.
+"""
+import ctypes
+import importlib
+import importlib.metadata
+import os
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from . import driver
+
+MIN_WORK = 2_000_000                         # elements times cost; waking a thread takes 5 to 10 us
+POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
+
+control = np.zeros(driver.CONTROL_WORDS, dtype=np.intp)
+control[driver.MIN_WORK] = MIN_WORK
+
+_lock = threading.Lock()
+_state = {"layer": None, "reason": "not started"}
+
+
+def control_address():
+    """Address of the control words, the driver's own functions filled in."""
+    if not control[driver.RUN]:
+        functions = driver.load()
+        control[driver.LAUNCH], control[driver.RUN] = functions.launch, functions.run_tasks
+    return control.ctypes.data
+
+
+def start():
+    """Start the thread pool, once; where that fails everything runs serially."""
+    if _state["reason"] != "not started":
+        return
+    with _lock:
+        if _state["reason"] == "not started":
+            try:
+                _launch()
+                _state["reason"] = None
+            except Exception as error:  # noqa: BLE001, whatever it was: the call itself can still be served
+                _state["reason"] = f"{type(error).__name__}: {error}"
+
+
+def _launch():
+    _load_tbb()
+    from numba.np.ufunc import parallel
+    parallel._launch_threads()
+    layer = parallel._threading_layer
+    pool = importlib.import_module(f"numba.np.ufunc.{POOLS[layer]}")
+    control[driver.LIMIT] = processors()
+    control[driver.GET_NUM_THREADS] = pool.get_num_threads
+    control[driver.EXCLUSIVE] = layer == "workqueue"
+    control[driver.PARALLEL_FOR] = pool.parallel_for
+    _state["layer"] = layer
+
+
+def _load_tbb():
+    """Load TBB from its wheel: Numba does not look there in a virtual environment."""
+    try:
+        files = importlib.metadata.files("tbb") or ()
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for file in files:
+        if file.name in ("libtbb.so.12", "tbb12.dll"):
+            try:
+                ctypes.CDLL(str(Path(file.locate()).resolve()), getattr(ctypes, "RTLD_GLOBAL", 0))
+            except OSError:
+                pass                         # Numba then takes another layer
+
+
+def processors():
+    """How many processors this process may use: affinity and the cgroup's quota."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(affinity, -(-int(quota) // int(period))))
+    except (OSError, ValueError):
+        return affinity
+
+
+def _in_child():
+    """A forked child has no threads to share work with."""
+    global _lock
+    _lock = threading.Lock()
+    if _state["reason"] != "not started" or _numba_has_threads():
+        control[driver.SERIAL], control[driver.BUSY] = 1, 0
+        _state["reason"] = "forked child"
+
+
+def _numba_has_threads():
+    """Whether other code has started Numba's pool."""
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    return getattr(parallel, "_is_initialized", False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
+def describe():
+    """Threading as it is now: the layer, how many threads a call may use, why not more."""
+    active = _state["layer"] is not None and not control[driver.SERIAL]
+    return {"layer": _state["layer"], "threads": int(control[driver.LIMIT]) if active else 1,
+            "reason": _state["reason"]}

@@ -1,0 +1,80 @@
+"""Exponentials.  e^z = 2^n (1 + p): n is the nearest integer to z / ln 2, p a polynomial in the rest."""
+from fractions import Fraction
+
+from ..tree.node import PerType, bits, fma, from_bits, where
+from .coefficients import EXP
+from .pairs import horner, number
+
+LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254120680")
+LOG2E = Fraction("1.442695040888963407359924681001892137426645954152985934135449")
+# -ln 2 in two parts; fma(n, HIGH, z) is exact for every n that occurs, because the sum is small
+MINUS_LN2_HIGH = PerType(float32=-0.693147182464599609375, float64=-0.69314718055994528622676398299518)
+MINUS_LN2_LOW = PerType(float32=1.904654299957767878541823e-09, float64=-2.319046813846299558417771e-17)
+MANTISSA = PerType(float32=23, float64=52)
+BIAS = PerType(float32=127, float64=1023)
+# Added to a small number it rounds it to an integer and leaves integer + BIAS in the lowest bits.
+ROUND = PerType(float32=1.5 * 2**23 + 127, float64=1.5 * 2**52 + 1023)
+
+# A decaying exponential below FAR is carried times 2^SHIFT, so that it keeps all its bits long after it would have
+# become subnormal.  At LEAST its exponent field reaches zero, and it is 0 exactly.
+FAR = PerType(float32=-80.0, float64=-700.0)
+SHIFT = PerType(float32=64, float64=128)
+LEAST = PerType(float32=-(127 + 64) * 0.6931471805599453, float64=-(1023 + 128) * 0.6931471805599453)
+
+
+def power_of_two(shifted):
+    """2^n from n + ROUND."""
+    return from_bits(bits(shifted) << MANTISSA[shifted.dtype])
+
+
+def reduced_plain(z, rounder=ROUND):
+    """(s, p): e^z = s (1 + p), s = 2^n, p in [-0.3, 0.42] to about 2^-25 (float32), 2^-54 (float64)."""
+    shifted = fma(z, LOG2E, rounder)
+    n = shifted - rounder
+    r = fma(n, MINUS_LN2_LOW, fma(n, MINUS_LN2_HIGH, z))
+    return power_of_two(shifted), fma(horner(EXP[z.dtype], r), r * r, r)
+
+
+def reduced(z, low=None, rounder=ROUND):
+    """(s, p, p_low, rest): e^(z + low) = s (1 + p + p_low) (1 + rest), s = 2^n, `rest` tiny."""
+    shifted = fma(z, LOG2E, rounder)
+    n = shifted - rounder
+    r = fma(n, MINUS_LN2_HIGH, z)
+    rest = fma(n, MINUS_LN2_LOW, low) if low is not None else n * number(MINUS_LN2_LOW, z)
+    q, square = horner(EXP[z.dtype], r), r * r
+    p = fma(q, square, r)
+    return power_of_two(shifted), p, fma(q, square, r - p), rest
+
+
+def decay(z, low=None):
+    """e^(z + low) for z <= 0 as a pair, and the power of two by which it must still be multiplied."""
+    z = where(z < LEAST, LEAST, z)
+    far = z < FAR
+    shift = SHIFT[z.dtype]
+    rounder = ROUND[z.dtype]
+    s, p, p_low, rest = reduced(z, low, where(far, number(rounder + shift, z), rounder))
+    high = fma(s, p, s)
+    return (high, fma(high, rest, fma(s, p_low, fma(s, p, s - high)))), where(far, number(2.0**-shift, z), 1)
+
+
+SATURATED = PerType(float32=-40.0, float64=-80.0)           # e^z is lost beside 1, even in a pair
+
+
+def expm1_decay(z):
+    """e^z - 1 for z <= 0 as a pair, but for 2^-25 (2^-54) where the result is -1 to that."""
+    s, p, p_low, rest = reduced(where(z < SATURATED, SATURATED, z))
+    m = s - 1
+    high = fma(s, p, m)
+    return high, fma(s, fma(p, rest, p_low + rest), fma(s, p, m - high))
+
+
+def exp(z):
+    """e^z."""
+    z = where(z < LEAST, LEAST, where(z > 1024, number(1024, z), z))
+    shift, rounder = SHIFT[z.dtype], ROUND[z.dtype]
+    low, high = z < FAR, z > -FAR[z.dtype]
+    s, p, p_low, rest = reduced(z, None, where(low, number(rounder + shift, z),
+                                               where(high, number(rounder - shift, z), rounder)))
+    e = fma(s, p, s)
+    e_low = fma(e, rest, fma(s, p_low, fma(s, p, s - e)))
+    return (e + e_low) * where(low, number(2.0**-shift, z), where(high, number(2.0**shift, z), 1))

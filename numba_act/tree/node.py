@@ -1,0 +1,206 @@
+"""Nodes of an expression tree: what a scalar function computes, one working dtype, no control flow.
+
+A node is built by ordinary Python arithmetic on other nodes, so a scalar function without branches is turned into
+a tree by calling it.  Equal nodes are the same object, which makes common parts common.
+"""
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from .operations import OPERATIONS
+
+_nodes = {}
+
+
+class PerType(dict):
+    """A constant that differs between float32 and float64: `PerType(float32=24, float64=53)`."""
+
+
+class Node:
+    """One operation on other nodes.  `kind` is float, int (the bits of a float) or bool."""
+    __slots__ = "op", "args", "value", "kind", "dtype"
+
+    def __new__(cls, op, args, kind, dtype, value=None):
+        key = op, args, kind, dtype, value
+        node = _nodes.get(key)
+        if node is None:
+            node = object.__new__(cls)
+            node.op, node.args, node.kind, node.dtype, node.value = op, args, kind, dtype, value
+            node = _nodes.setdefault(key, node)
+        return node
+
+    def __repr__(self):
+        if self.op in ("constant", "argument"):
+            return str(self.value)
+        return f"{self.op}({', '.join(map(repr, self.args))})"
+
+    def __bool__(self):
+        raise TypeError("the truth of a value is not known before the function runs; use where(condition, a, b)")
+
+    def __add__(self, other):
+        return build("add", self, other)
+
+    def __radd__(self, other):
+        return build("add", other, self)
+
+    def __sub__(self, other):
+        return build("sub", self, other)
+
+    def __rsub__(self, other):
+        return build("sub", other, self)
+
+    def __mul__(self, other):
+        return build("mul", self, other)
+
+    def __rmul__(self, other):
+        return build("mul", other, self)
+
+    def __truediv__(self, other):
+        return build("div", self, other)
+
+    def __rtruediv__(self, other):
+        return build("div", other, self)
+
+    def __neg__(self):
+        return build("neg", self)
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return build("abs", self)
+
+    def __lt__(self, other):
+        return build("lt", self, other)
+
+    def __le__(self, other):
+        return build("le", self, other)
+
+    def __gt__(self, other):
+        return build("gt", self, other)
+
+    def __ge__(self, other):
+        return build("ge", self, other)
+
+    def __eq__(self, other):
+        return self is other if isinstance(other, Node) else build("eq", self, other)
+
+    __hash__ = object.__hash__
+
+    def __and__(self, other):
+        return build("and", self, other)
+
+    def __or__(self, other):
+        return build("or", self, other)
+
+    def __invert__(self):
+        return build("not", self)
+
+    def __lshift__(self, count):
+        return build("shl", self, count)
+
+    def __rshift__(self, count):
+        return build("shr", self, count)
+
+
+def argument(name, dtype):
+    return Node("argument", (), "float", dtype, name)
+
+
+def constant(value, kind, dtype):
+    """A number as a node.  A float stands for the decimal that was written (0.1 is one tenth), rounded once, to
+    the working dtype, when the tree is emitted; arithmetic between constants is exact."""
+    if isinstance(value, PerType):
+        value = value[dtype]
+    if kind == "float" and not isinstance(value, Fraction):
+        value = float(value)
+        special = not math.isfinite(value) or (value == 0 and math.copysign(1, value) < 0)
+        value = repr(value) if special else Fraction(repr(value))      # a string: nan would not equal itself
+    elif kind == "int":
+        value = int(value)
+    return Node("constant", (), kind, dtype, value)
+
+
+def is_constant(node, value):
+    return node.op == "constant" and node.value == value
+
+
+def build(op, *operands):
+    """The node of `op`; numbers among the operands take the kind and dtype of the nodes beside them."""
+    operation = OPERATIONS[op]
+    nodes = [o for o in operands if isinstance(o, Node)]
+    kinds = [n.kind for n in nodes if n.kind != "bool"] or [n.kind for n in nodes]
+    args = tuple(o if isinstance(o, Node) else constant(o, kinds[-1], nodes[0].dtype) for o in operands)
+    if operation.fold and all(a.op == "constant" and isinstance(a.value, Fraction) for a in args):
+        return constant(operation.fold(*[a.value for a in args]), "float", args[0].dtype)
+    if (op == "mul" and is_constant(args[1], 1)) or (op == "div" and is_constant(args[1], 1)):
+        return args[0]
+    if op == "mul" and is_constant(args[0], 1):
+        return args[1]
+    if op == "where" and args[1] is args[2]:
+        return args[1]
+    kind = operation.kind or args[-1].kind
+    return Node(op, args, kind, args[-1].dtype)
+
+
+def where(condition, a, b):
+    """a where the condition holds, else b; tuples element by element, None beside a number counting as 0."""
+    if isinstance(a, tuple):
+        return tuple(where(condition, p, q) for p, q in zip(a, b, strict=True))
+    if a is None or b is None:
+        return None if a is b else where(condition, 0 if a is None else a, 0 if b is None else b)
+    if isinstance(condition, bool):
+        return a if condition else b
+    if not isinstance(a, Node) and not isinstance(b, Node):
+        a = constant(a, "float", condition.dtype)
+    return build("where", condition, a, b)
+
+
+def fma(a, b, c):
+    """a * b + c with one rounding."""
+    return build("fma", a, b, c)
+
+
+def sqrt(x):
+    return build("sqrt", x)
+
+
+def copysign(x, y):
+    return build("copysign", x, y)
+
+
+def equal(a, b):
+    return build("eq", a, b)
+
+
+def bits(x):
+    """The bits of a float as an integer of its width."""
+    return build("bits", x)
+
+
+def from_bits(i):
+    return build("from_bits", i)
+
+
+def to_float(i):
+    """An integer as the float of the same value."""
+    return build("to_float", i)
+
+
+def split(value, like):
+    """A constant as the sum of two of `like`'s dtype, to twice the precision."""
+    value = Fraction(value)
+    high = Fraction(float(round_to(value, like.dtype)))
+    return constant(high, "float", like.dtype), constant(value - high, "float", like.dtype)
+
+
+def round_to(value, dtype):
+    """A constant's value in the working dtype, as a NumPy scalar."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.dtype(dtype).type(float(value))
+
+
+def stored(x):
+    """x rounded to the type in which arrays hold it: float16 and bfloat16 compute in float32."""
+    return Node("stored", (x,), "float", x.dtype)

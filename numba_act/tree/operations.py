@@ -1,0 +1,112 @@
+"""The operations of a tree: how LLVM computes each one, and how NumPy does.
+
+Only operations that IEEE 754 rounds correctly, and moves of bits: that is what makes a tree give the same bits on
+every machine.  `emit` takes an llvmlite builder and the operands, scalars or vectors; `compute` takes NumPy scalars
+or arrays; `fold`, where there is one, is the exact operation on constants.
+"""
+import operator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Operation:
+    emit: object
+    compute: object
+    kind: str | None = None                  # of the result; None: that of the last operand
+    fold: object = None
+
+
+def _compare(symbol, compute):
+    def emit(b, x, y):
+        scalar = getattr(x.type, "element", x.type)
+        if str(scalar).startswith("i"):
+            return b.icmp_signed(symbol, x, y)
+        return b.fcmp_unordered("!=", x, y) if symbol == "!=" else b.fcmp_ordered(symbol, x, y)
+    return Operation(emit, compute, "bool")
+
+
+def _arithmetic(of_floats, of_ints, compute):
+    def emit(b, x, y):
+        scalar = getattr(x.type, "element", x.type)
+        return getattr(b, of_ints if str(scalar).startswith("i") else of_floats)(x, y)
+    return Operation(emit, compute, fold=compute)
+
+
+def _intrinsic(name, compute):
+    def emit(b, *args):
+        from llvmlite import ir
+        type_ = args[0].type
+        suffix = f"v{type_.count}{type_.element.intrinsic_name}" if hasattr(type_, "count") else type_.intrinsic_name
+        signature = ir.FunctionType(type_, [a.type for a in args])
+        return b.call(b.module.declare_intrinsic(f"llvm.{name}.{suffix}", fnty=signature), args)
+    return Operation(emit, compute)
+
+
+def _like(kind, type_):
+    """The LLVM type of the other kind, of the same width and as many lanes."""
+    from llvmlite import ir
+    scalar = getattr(type_, "element", type_)
+    double = str(scalar) in ("double", "i64")
+    other = ir.IntType(64 if double else 32) if kind == "int" else ir.DoubleType() if double else ir.FloatType()
+    return ir.VectorType(other, type_.count) if hasattr(type_, "count") else other
+
+
+def _fused(a, b, c):
+    """fma by exact rational arithmetic, one element at a time: slow, and right."""
+    if np.ndim(a) or np.ndim(b) or np.ndim(c):
+        return np.vectorize(_fused, otypes=[np.result_type(a, b, c)])(a, b, c)
+    plain = a * b + c
+    if not (np.isfinite(a) and np.isfinite(b) and np.isfinite(c)):
+        return plain
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    return _rounded(exact, type(plain)) if exact else plain
+
+
+def _rounded(exact, dtype):
+    """The float nearest to a fraction, ties to even, subnormals and overflow included."""
+    info = np.finfo(dtype)
+    magnitude = abs(exact)
+    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    if magnitude < Fraction(2) ** exponent:
+        exponent -= 1
+    unit = Fraction(2) ** (max(exponent, int(info.minexp)) - info.nmant)
+    value = round(magnitude / unit) * unit
+    value = float(value) if value <= Fraction(float(info.max)) else float("inf")
+    return dtype(-value if exact < 0 else value)
+
+
+def _integer_of(x):
+    return np.int64 if np.asarray(x).dtype.itemsize == 8 else np.int32
+
+
+OPERATIONS = {
+    "add": _arithmetic("fadd", "add", operator.add),
+    "sub": _arithmetic("fsub", "sub", operator.sub),
+    "mul": _arithmetic("fmul", "mul", operator.mul),
+    "div": Operation(lambda b, x, y: b.fdiv(x, y), np.divide, fold=operator.truediv),
+    "neg": Operation(lambda b, x: b.fneg(x), operator.neg, fold=operator.neg),
+    "abs": _intrinsic("fabs", abs),
+    "fma": _intrinsic("fma", _fused),
+    "sqrt": _intrinsic("sqrt", np.sqrt),
+    "copysign": _intrinsic("copysign", np.copysign),
+    "lt": _compare("<", operator.lt),
+    "le": _compare("<=", operator.le),
+    "gt": _compare(">", operator.gt),
+    "ge": _compare(">=", operator.ge),
+    "eq": _compare("==", operator.eq),
+    "ne": _compare("!=", operator.ne),
+    "where": Operation(lambda b, c, x, y: b.select(c, x, y), np.where),
+    "and": Operation(lambda b, x, y: b.and_(x, y), operator.and_),
+    "or": Operation(lambda b, x, y: b.or_(x, y), operator.or_),
+    "not": Operation(lambda b, x: b.not_(x), operator.invert),
+    "shl": Operation(lambda b, x, n: b.shl(x, n), operator.lshift),
+    "shr": Operation(lambda b, x, n: b.ashr(x, n), operator.rshift),
+    "bits": Operation(lambda b, x: b.bitcast(x, _like("int", x.type)), lambda x: x.view(_integer_of(x)), "int"),
+    "from_bits": Operation(lambda b, i: b.bitcast(i, _like("float", i.type)),
+                           lambda i: i.view(f"f{i.itemsize}"), "float"),
+    "to_float": Operation(lambda b, i: b.sitofp(i, _like("float", i.type)),
+                          lambda i: i.astype(f"f{i.itemsize}"), "float"),
+}

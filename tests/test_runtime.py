@@ -1,0 +1,250 @@
+"""Object files on disk, threads, the driver's language, recycled outputs."""
+import concurrent.futures
+import ctypes
+import gc
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from numba_act.runtime import driver, objects, outputs, primitives, threads, words
+
+ROOT = Path(__file__).parents[1]
+TEXT = "define i64 @answer() {{ ret i64 {} }}"
+
+
+def run(script, **environment):
+    """A fresh process; what it printed."""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={**os.environ, **environment}, text=True,
+                          capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+KERNEL = """
+import sys, os, time, threading, multiprocessing
+import numpy as np
+from numba_act.backends import Kernel, cpu
+from numba_act.runtime import threads
+from numba_act.tree.node import argument
+kernel = Kernel(name="script", owner="script", inputs=("x",), parameters=frozenset(),
+                build=lambda dtype: (argument("x", dtype) * 2 + 1,))
+"""
+
+
+# --- object files -----------------------------------------------------------------------------------------------------
+def answer(number):
+    address, = objects.load(("test", number), lambda: TEXT.format(number), ["answer"])
+    return ctypes.CFUNCTYPE(ctypes.c_long)(address)()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", str(tmp_path / "deep" / "cache"))
+    return tmp_path / "deep" / "cache"
+
+
+def test_object_is_kept(cache, monkeypatch):
+    assert answer(1) == 1
+    monkeypatch.setattr(objects, "compile_text", None)
+    assert answer(1) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:20], lambda b: b"", lambda b: b[:-1], lambda b: b[:-1] + b"?"])
+def test_damaged_file_is_replaced(cache, damage):
+    answer(2)
+    file, = cache.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert answer(2) == 2
+    assert file.read_bytes() == whole
+
+
+def test_no_cache(cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", "0")
+    assert answer(3) == 3
+    (tmp_path / "file").write_text("not a directory")
+    monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    assert answer(4) == 4
+    assert not cache.exists()
+
+
+def test_cache_is_bounded(cache, monkeypatch):
+    monkeypatch.setattr(objects, "CACHE_BYTES", 4000)
+    for number in range(5, 25):
+        assert answer(number) == number
+    assert 0 < sum(f.stat().st_size for f in cache.iterdir()) <= 4000
+
+
+def test_two_processes_at_once(tmp_path):
+    script = KERNEL + "print(cpu.call(kernel, [np.arange(3.0)])[0].tolist())"
+    command = [sys.executable, "-c", script]
+    environment = {**os.environ, "NUMBA_ACT_CACHE_DIR": str(tmp_path)}
+    running = [subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) for _ in range(3)]
+    assert [p.communicate(timeout=60)[0].decode().strip() for p in running] == ["[1.0, 3.0, 5.0]"] * 3
+
+
+def test_small_calls_import_little():
+    assert run(KERNEL + "print('llvmlite' in sys.modules or 'numba' in sys.modules)") == "False"
+    assert run(KERNEL + "cpu.call(kernel, [np.ones(9)]); print('numba' in sys.modules)") == "False"
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+STRESS = KERNEL + """
+x = np.arange(300_000, dtype="f4")
+right = x * 2 + 1
+def work(results):
+    results.append(all((cpu.call(kernel, [x])[0] == right).all() for _ in range(50)))
+results = []
+workers = [threading.Thread(target=work, args=(results,)) for _ in range(8)]
+for w in workers: w.start()
+for w in workers: w.join()
+assert results == [True] * 8
+if hasattr(os, "fork"):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if (cpu.call(kernel, [x])[0] == right).all() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+work(results)
+assert results[-1]
+print(threads.describe()["layer"], threads.describe()["threads"])
+"""
+
+
+@pytest.mark.parametrize("layer", ["tbb", "omp", "workqueue", "default"])
+@pytest.mark.filterwarnings("ignore")
+def test_every_layer(layer):
+    if layer in threads.POOLS and importlib.util.find_spec(f"numba.np.ufunc.{threads.POOLS[layer]}") is None:
+        pytest.skip(f"Numba has no {layer} layer here")
+    chosen, count = run(STRESS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2").split()
+    assert layer in ("default", chosen)
+    assert count == str(min(2, threads.processors()))
+
+
+def test_fork_before_the_first_call():
+    script = KERNEL + """
+x = np.arange(300_000, dtype="f4")
+child = os.fork()
+ok = (cpu.call(kernel, [x])[0] == x * 2 + 1).all() and threads.describe()["layer"] is not None
+if child == 0:
+    os._exit(0 if ok else 1)
+print(ok and os.waitpid(child, 0)[1] == 0)
+"""
+    if hasattr(os, "fork"):
+        assert run(script) == "True"
+
+
+def test_serial_where_no_pool_starts():
+    script = KERNEL + """
+x = np.arange(300_000, dtype="f4")
+assert (cpu.call(kernel, [x])[0] == x * 2 + 1).all()
+print(threads.describe()["threads"], threads.describe()["reason"].split(":")[0])
+"""
+    assert run(script, NUMBA_THREADING_LAYER="nonsense") == "1 ValueError"
+
+
+def test_nothing_starts_at_import():
+    assert run(KERNEL + "print(threading.active_count(), threads.describe()['layer'])") == "1 None"
+
+
+# --- the driver's language --------------------------------------------------------------------------------------------
+THREE = 3
+
+
+def collatz(n, limit):
+    steps = 0
+    while n != 1 and steps < limit:
+        n = THREE * n + 1 if n % 2 else n // 2
+        steps += 1
+    return steps
+
+
+def language(place, n):
+    place[0], place[1] = collatz(n, 1000), -n
+    for i in range(2, 10, 3):
+        if i > 4 or not n:
+            place[i] = max(i, n) - min(i, n)
+        else:
+            place[i] = (i >> 1) + (n & 5) + (n | 1)
+    return 0
+
+
+def test_words_mean_what_python_means():
+    text = words.module_text([collatz, language], [language], primitives.PRIMITIVES)
+    address, = objects.load((text,), lambda: text, ["language"])
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(address)
+    for n in (1, 7, 27, 1000):
+        actual, expected = np.zeros(10, np.int64), np.zeros(10, np.int64)
+        function(actual.ctypes.data, n)
+        language(expected, n)
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_driver_is_cached(cache):
+    names = run("from numba_act.runtime import driver; print(*vars(driver.load()))", NUMBA_ACT_CACHE_DIR=str(cache))
+    assert names == "entry launch run_tasks"
+    assert len(list(cache.iterdir())) == 1
+    assert driver.load() is driver.load()
+
+
+# --- outputs ----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def pool(monkeypatch):
+    fresh = outputs.Pool(64 << 20)
+    monkeypatch.setattr(outputs, "_pool", fresh)
+    return fresh
+
+
+def test_memory_is_used_again(pool):
+    first = outputs.empty((3, 1 << 20), "f4")
+    address, view = first.ctypes.data, first[1:, ::2]
+    assert type(first) is np.ndarray
+    assert first.flags.writeable
+    assert address % 64 == 0
+    del first
+    gc.collect()
+    assert pool.free_bytes == 0                # the view still needs it
+    del view
+    assert outputs.empty((1 << 20, 3), "f4").ctypes.data == address
+
+
+def test_small_outputs_are_numpys_own(pool):
+    assert outputs.empty((10, 10), "f4").flags.owndata
+    outputs.empty((1000,), "f8")
+    assert pool.free_bytes == 0
+
+
+def test_layout_follows_axes(pool):
+    for dtype in ("f2", "f8"):
+        array = outputs.empty((64, 128, 256), dtype, axes=(2, 0, 1))
+        assert array.shape == (64, 128, 256)
+        assert np.argsort(array.strides).tolist() == [1, 0, 2]
+
+
+def test_pool_is_bounded(pool):
+    for n in range(40):
+        outputs.empty(((2 << 20) + n * 400_000,), "u1")
+        assert pool.free_bytes <= pool.limit
+    assert pool.free_bytes > pool.limit // 2
+    outputs.clear()
+    assert pool.free_bytes == 0
+
+
+def test_pool_serves_many_threads(pool):
+    def work(number):
+        for _ in range(100):
+            mine = outputs.empty(((1 << 18) + number % 3,), "f4")
+            mine[:1000] = number
+            assert (mine[:1000] == number).all()
+    with concurrent.futures.ThreadPoolExecutor(8) as workers:
+        list(workers.map(work, range(8)))
+
+
+def test_recycling_can_be_switched_off():
+    script = "from numba_act.runtime import outputs; print(outputs.empty((1 << 20,), 'f8').flags.owndata)"
+    assert run(script, NUMBA_ACT_RECYCLE="0") == "True"
+    assert run(script) == "False"
