@@ -3,9 +3,19 @@
     import numpy as np, numba_act as act
     y = act.gelu(np.float32([-1, 0, 1]))
 """
+import importlib
+
 from . import functions  # noqa: F401, it declares the activations
 from .declare import Activation, activation, activations, get, names
 
 __version__ = "0.1.0"
 globals().update(names())
-__all__ = ["Activation", "activation", "activations", "get", *names()]
+_elsewhere = {"visualize_activation": "plotting", "gallery": "plotting", "warmup": "machine", "show_config": "machine"}
+__all__ = ["Activation", "activation", "activations", "get", *_elsewhere, *names()]
+
+
+def __getattr__(name):
+    """Names whose modules are imported when they are first used."""
+    if name not in _elsewhere:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_elsewhere[name]}", __name__), name)

@@ -31,7 +31,7 @@ import numpy as np
 from numba_act.backends import Kernel, cpu
 from numba_act.runtime import threads
 from numba_act.tree.node import argument
-kernel = Kernel(name="script", owner="script", inputs=("x",), parameters=frozenset(),
+kernel = Kernel(name="script", owner="script", inputs=("x",), parameters={},
                 build=lambda dtype: (argument("x", dtype) * 2 + 1,))
 """
 

@@ -2,8 +2,8 @@
 import functools
 import importlib
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,14 +14,15 @@ STORED = "float16", "bfloat16", "float32", "float64"
 class Kernel:
     """A function to compile: `build(dtype name)` gives the output nodes, their arguments named as the inputs.
 
-    `parameters` are those of the inputs that are usually one number.
+    `parameters` are those of the inputs, the last ones, that are usually one number, with that number.
     """
     name: str
     owner: str                               # whose kernel it is, for messages
     inputs: tuple[str, ...]
-    parameters: frozenset[str]
+    parameters: Mapping[str, float]
     build: Callable
     n_outputs: int = 1
+    quick: dict = field(default_factory=dict)    # dtype -> ufunc, size that wants threads, defaults as arrays
 
 
 def result_dtype(operands, dtype=None):

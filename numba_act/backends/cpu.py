@@ -241,6 +241,8 @@ def _install(kernel, dtype):
         types = (ctypes.c_int * made.ufunc.nargs)(*[dtype.num] * made.ufunc.nargs)
         made.kept.append(types)
         _register_user_loop(made.ufunc, dtype.num, entry, ctypes.addressof(types), record.ctypes.data)
+    defaults = tuple(np.asarray(value, dtype) for value in kernel.parameters.values())
+    kernel.quick[dtype] = made.ufunc, threads.MIN_WORK // record.item(driver.COST), defaults
     return made.ufunc, record.item(driver.COST)
 
 

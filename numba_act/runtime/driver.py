@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 from . import objects
 
-# ruff: noqa: F821 (the primitives are no Python functions)
+# ruff: noqa: F821, SIM109 (the primitives are no Python functions, and the language has no `in`)
 
 MAX_DIMS = 8
 MAX_OPERANDS = 8

@@ -3,6 +3,7 @@
 Intel's TBB is preferred: OpenMP kills a forked child that uses it, and Numba's own workqueue cannot serve two
 threads at once.
 """
+import contextlib
 import ctypes
 import importlib
 import importlib.metadata
@@ -42,7 +43,7 @@ def start():
             try:
                 _launch()
                 _state["reason"] = None
-            except Exception as error:  # noqa: BLE001, whatever it was: the call itself can still be served
+            except Exception as error:       # whatever it was, the call itself can still be served
                 _state["reason"] = f"{type(error).__name__}: {error}"
 
 
@@ -67,10 +68,8 @@ def _load_tbb():
         return
     for file in files:
         if file.name in ("libtbb.so.12", "tbb12.dll"):
-            try:
+            with contextlib.suppress(OSError):         # Numba then takes another layer
                 ctypes.CDLL(str(Path(file.locate()).resolve()), getattr(ctypes, "RTLD_GLOBAL", 0))
-            except OSError:
-                pass                         # Numba then takes another layer
 
 
 def processors():

@@ -1,0 +1,94 @@
+"""numba_act on this machine: what it runs with, and kernels compiled ahead of their first use."""
+import contextlib
+import importlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from .backends import result_dtype
+from .declare import activations, get
+from .runtime import objects, threads
+
+PACKAGES = "numba_act", "numpy", "llvmlite", "numba", "tbb"
+
+
+def configuration():
+    """Versions, processor, cache and threads as they are now, in words, by subject."""
+    pool = threads.describe()
+    state = pool["layer"] or "no pool"
+    return {
+        "versions": ", ".join([f"Python {platform.python_version()}", *map(_version, PACKAGES)]),
+        "cpu": f"{objects.target()[0]}, {8 * objects.vector_bytes()} bits at a time",
+        "cache": _cache(),
+        "threads": f"{pool['threads']} ({state}{': ' + pool['reason'] if pool['reason'] else ''})",
+    }
+
+
+def show_config():
+    """Print what numba_act runs with: versions, processor, cache and threads."""
+    for subject, words in configuration().items():
+        print(f"{subject + ':':10}{words}")
+
+
+def warmup(names=None, dtypes=("float32", "float64")):
+    """Compile activations and their gradients now, with a progress bar, or load them from the cache.
+
+    Parameters
+    ----------
+    names : names or Activations; all built-in ones by default
+    dtypes : float16, bfloat16, float32, float64
+
+    Raises
+    ------
+    ValueError : an unknown name
+    TypeError : an unknown dtype
+
+    Examples
+    --------
+    >>> import numba_act as act
+    >>> act.warmup(["gelu"], dtypes=["float32"])
+    """
+    from tqdm import tqdm
+    chosen = [get(name) for name in (activations if names is None else names)]
+    arrays = [np.zeros(1, _dtype(name)) for name in dtypes]
+    for activation in tqdm(chosen, desc="compiling", unit="activation", disable=None):     # silent off a terminal
+        for x in arrays:
+            _call_all(activation, x)
+
+
+def _call_all(activation, x):
+    """Every kind of call once."""
+    operands = [x] * len(activation.operands)
+    activation(*operands)
+    try:
+        activation.backward(x, *operands)
+        for name in (*activation.operands, *activation.params):
+            activation.grad(*operands, wrt=name)
+            activation.value_and_grad(*operands, wrt=name)
+        for name in activation.params:
+            activation.backward(x, *operands, wrt=(*activation.operands, name))
+    except NotImplementedError:                  # no derivative is known
+        return
+
+
+def _dtype(name):
+    if str(name) == "bfloat16":
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module("ml_dtypes")         # it teaches NumPy the name
+    return result_dtype((), name)
+
+
+def _version(package):
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"no {package}"
+
+
+def _cache():
+    directory = objects.cache_directory()
+    if directory is None:
+        return "off (NUMBA_ACT_CACHE_DIR is 0)"
+    files = [file.stat().st_size for file in directory.glob("*.o")]
+    return f"{directory}, {len(files)} kernels, {sum(files) / 2**20:.1f} MiB"
