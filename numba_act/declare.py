@@ -1,16 +1,12 @@
 """What an activation is: a scalar function with a name, its derivative, and everything that follows from them."""
-import difflib
 import functools
-import inspect
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 
-import numpy as np
 from numpy import ndarray
 
 from .backends import Kernel, dispatch
 from .scalar import VOCABULARY
 from .tree.node import Node, argument, constant, stored
-from .tree.parse import parse
 
 OPTIONS = "out", "where", "dtype", "casting", "order"
 UPSTREAM = "gy"                                  # backward's first operand
@@ -86,6 +82,7 @@ def get(name):
         return name
     found = _registry.get(name) or _aliases.get(name)
     if found is None:
+        import difflib
         near = difflib.get_close_matches(str(name), [*_registry, *_aliases], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_registry)}"
         raise ValueError(f"there is no activation {name!r}; {hint}")
@@ -105,14 +102,15 @@ class Activation:
     """
 
     def __init__(self, function, aliases=(), formula=None, nonzero=()):
-        if not inspect.isfunction(function):
+        if not isinstance(function, FunctionType):
             raise TypeError(f"activation: a plain Python function is needed, not {type(function).__name__}")
-        signature = inspect.signature(function).parameters.values()
+        code, values = function.__code__, function.__defaults__ or ()
+        names = code.co_varnames[:code.co_argcount]
         self.function, self.aliases, self.formula = function, tuple(aliases), formula
         self.name = self.__name__ = function.__name__
         self.__doc__, self.__module__, self.__qualname__ = function.__doc__, function.__module__, function.__qualname__
-        self.operands = tuple(p.name for p in signature if p.default is p.empty)
-        self.defaults = MappingProxyType({p.name: p.default for p in signature if p.default is not p.empty})
+        self.operands = names[:len(names) - len(values)]
+        self.defaults = MappingProxyType(dict(zip(names[len(self.operands):], values, strict=True)))
         self.params = tuple(self.defaults)
         self._inputs, self._nonzero = self.operands + self.params, tuple(nonzero)
         self._derivative = None
@@ -150,7 +148,8 @@ class Activation:
     def grad(self, *args, wrt=None, **kwargs):
         """The derivative in the operand or parameter `wrt` (default: the first operand), elementwise."""
         names = self._inputs[:1] if wrt is None else self._names(wrt)
-        return self._elementwise(self._kernel("grad", names), (functools.partial(self.grad, wrt=names[0]),), args, kwargs)
+        calls = (functools.partial(self.grad, wrt=names[0]),)
+        return self._elementwise(self._kernel("grad", names), calls, args, kwargs)
 
     def value_and_grad(self, *args, wrt=None, **kwargs):
         """The value and the derivative in `wrt` (default: the first operand), in one pass over memory."""
@@ -186,21 +185,35 @@ class Activation:
         from .backends import cpu
         return cpu.ufunc(self._kernel("value", ()))
 
+    @functools.cached_property
+    def scalar(self):
+        """The function of numbers, for plain Python and for Numba's @njit, @vectorize, @guvectorize and @cfunc, where
+        it is inlined."""
+        from .backends.jit import Scalar
+        return Scalar(self._value, self)
+
+    @functools.cached_property
+    def scalar_grad(self):
+        """The derivative in the first operand, as `scalar` is the function."""
+        from .backends.jit import Scalar
+        return Scalar(self._kernel("grad", self._inputs[:1]), self.grad)
+
     # trees and kernels -----------------------------------------------------------------------------------------
     def tree(self, dtype="float64"):
         """The value as an expression tree in float32 or float64."""
-        return _as_node(parse(self.function, self._arguments(dtype), VOCABULARY), dtype)
+        return _as_node(self._parsed(self.function, dtype), dtype)
 
     def partials(self, dtype="float64"):
         """The derivatives in every argument, by name, as expression trees."""
         if self._derivative is None:
             raise NotImplementedError(f"{self.name}: no derivative is known; declare one with @{self.name}.derivative")
-        result = parse(self._derivative, self._arguments(dtype), VOCABULARY)
+        result = self._parsed(self._derivative, dtype)
         result = result if isinstance(result, tuple) else (result,)
         return dict(zip(self._inputs, (_as_node(r, dtype) for r in result), strict=True))
 
-    def _arguments(self, dtype):
-        return [argument(name, dtype) for name in self._inputs]
+    def _parsed(self, function, dtype):
+        from .tree.parse import parse  # with ast and inspect 10 ms, which a later import need not take
+        return parse(function, [argument(name, dtype) for name in self._inputs], VOCABULARY)
 
     def _kernel(self, kind, wrt):
         kernel = self._kernels.get((kind, wrt))

@@ -4,6 +4,7 @@ import time
 import numpy as np
 
 from .declare import activations
+from .plotting import gallery
 
 EPOCHS = 30
 HIDDEN = 128
@@ -14,20 +15,26 @@ LEARNED = "prelu", "swish"                       # the two whose parameter is pa
 ROW = "{:<14}{:>10}{:>10}   {}"
 
 
-def run(epochs=EPOCHS):
-    """Train with every activation of one array; print a table of what came of it."""
+def run(epochs=EPOCHS, path="gallery.png"):
+    """Draw every activation of one array, train a network with each of them, print a table of what came of it."""
     from tqdm import tqdm
     data = digits()
+    gallery(path)
+    print(f"{path} shows the functions and their gradients.\n\nThe same network, with each in turn:")
+    print(ROW.format("activation", "accuracy", "seconds", "learned by each hidden unit"))
     chosen = [a for a in activations.values() if len(a.operands) == 1]
-    print(ROW.format("activation", "accuracy", "seconds", "learned"))
     for activation in tqdm(chosen, desc="training", unit="network", leave=False, disable=None):
         start = time.perf_counter()
         weights = train(activation, data, epochs)
         seconds = time.perf_counter() - start
-        learned = ", ".join(f"{name} {activation.defaults[name]:.4g} -> {weights[name]:.4g}"
-                            for name in learnable(activation))
-        tqdm.write(ROW.format(activation.name, f"{accuracy(activation, weights, *data[2:]):.3f}", f"{seconds:.2f}",
-                              learned).rstrip())
+        score = accuracy(activation, weights, *data[2:])
+        row = ROW.format(activation.name, f"{score:.3f}", f"{seconds:.2f}", _learned(activation, weights))
+        tqdm.write(row.rstrip())
+
+
+def _learned(activation, weights):
+    return ", ".join(f"{name} {activation.defaults[name]:.4g} -> {weights[name].min():.2f} to {weights[name].max():.2f}"
+                     for name in learnable(activation))
 
 
 def digits():
@@ -65,10 +72,10 @@ def train(activation, data, epochs=EPOCHS, seed=0):
 
 
 def initial(activation, rng, inputs, dtype=np.float32):
-    """Random weights, and the parameters to be learned at their defaults."""
+    """Random weights, and the parameters to be learned at their defaults, one for each hidden unit."""
     def layer(n_in, n_out):
         return (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(dtype)
-    parameters = {name: np.asarray(activation.defaults[name], dtype) for name in learnable(activation)}
+    parameters = {name: np.full(HIDDEN, activation.defaults[name], dtype) for name in learnable(activation)}
     return {"w1": layer(inputs, HIDDEN), "b1": np.zeros(HIDDEN, dtype),
             "w2": layer(HIDDEN, 10), "b2": np.zeros(10, dtype), **parameters}
 

@@ -1,6 +1,4 @@
 """numba_act on this machine: what it runs with, and kernels compiled ahead of their first use."""
-import contextlib
-import importlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
@@ -10,6 +8,7 @@ from .backends import result_dtype
 from .declare import activations, get
 from .runtime import objects, threads
 
+DTYPES = "float32", "float64"                    # what warmup compiles unless told otherwise
 PACKAGES = "numba_act", "numpy", "llvmlite", "numba", "tbb"
 
 
@@ -31,7 +30,7 @@ def show_config():
         print(f"{subject + ':':10}{words}")
 
 
-def warmup(names=None, dtypes=("float32", "float64")):
+def warmup(names=None, dtypes=DTYPES):
     """Compile activations and their gradients now, with a progress bar, or load them from the cache.
 
     Parameters
@@ -74,8 +73,10 @@ def _call_all(activation, x):
 
 def _dtype(name):
     if str(name) == "bfloat16":
-        with contextlib.suppress(ModuleNotFoundError):
-            importlib.import_module("ml_dtypes")         # it teaches NumPy the name
+        try:
+            import ml_dtypes  # noqa: F401, it teaches NumPy the name
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("bfloat16 needs ml_dtypes: pip install ml_dtypes", name=error.name) from None
     return result_dtype((), name)
 
 

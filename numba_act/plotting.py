@@ -70,7 +70,7 @@ def side_by_side(functions, path=None, columns=5):
     figure.get_layout_engine().set(h_pad=0.12)
     figure.legend(*cells[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
     if path is not None:
-        figure.savefig(path, dpi=120)
+        figure.savefig(path, dpi=150)
     return figure
 
 

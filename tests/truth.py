@@ -198,7 +198,7 @@ TRUTH = {
     "gelu_tanh": Truth(
         lambda m, x: x * logistic(m, gelu_tanh_argument(m, x)[0]), {"x": gelu_tanh_slope},
         limits={"value": (0, INF), "x": (0, 1)}, zeros=lambda: (-0.7524614220710162,),
-        minimum=(-0.7524614220710162, -0.17004075057125398)),
+        minimum=(-0.7524614220710162, -0.17004075057125405)),
     "mish": Truth(
         lambda m, x: x * m.tanh(softplus(m, x, m.number(1))), {"x": mish_slope},
         limits={"value": (0, INF), "x": (0, 1)}, zeros=lambda: (-1.1924312145154952,),

@@ -2,27 +2,26 @@
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
 STORED = "float16", "bfloat16", "float32", "float64"
 
 
-@dataclass(frozen=True, eq=False)
 class Kernel:
-    """A function to compile: `build(dtype name)` gives the output nodes, their arguments named as the inputs.
+    """A function to compile.
 
-    `parameters` are those of the inputs, the last ones, that are usually one number, with that number.
+    name : of the function, for symbols and the ufunc
+    owner : whose function it is, for messages
+    inputs : the operands' names
+    parameters : those of the inputs, the last ones, that are usually one number, with that number
+    build : from a working dtype to the output nodes, whose arguments are named as the inputs
+    quick : dtype -> ufunc, size from which on it wants threads, defaults as arrays; filled when a loop is compiled
     """
-    name: str
-    owner: str                               # whose kernel it is, for messages
-    inputs: tuple[str, ...]
-    parameters: Mapping[str, float]
-    build: Callable
-    n_outputs: int = 1
-    quick: dict = field(default_factory=dict)    # dtype -> ufunc, size that wants threads, defaults as arrays
+
+    def __init__(self, name, owner, inputs, parameters, build, n_outputs=1):
+        self.name, self.owner, self.inputs, self.parameters = name, owner, inputs, parameters
+        self.build, self.n_outputs, self.quick = build, n_outputs, {}
 
 
 def result_dtype(operands, dtype=None):

@@ -5,11 +5,19 @@ from ..declare import declared
 from ..scalar.exponential import LEAST, decay, expm1_decay
 from ..scalar.logarithm import log1p_unit
 from ..scalar.logistic import decay_of_size, denominator, logistic_pair
-from ..scalar.pairs import (add_any, argument_product, divide, multiply, number, reciprocal, rounded, rounded_product,
-                            two_sum)
-from ..tree.node import PerType, copysign, fma, split, where
+from ..scalar.pairs import (
+    LARGEST,
+    add_any,
+    argument_product,
+    divide,
+    multiply,
+    reciprocal,
+    rounded,
+    rounded_product,
+    two_sum,
+)
+from ..tree.node import copysign, fma, split, where
 
-MAX = PerType(float32=3.4028234663852886e38, float64=1.7976931348623157e308)
 SELU_SCALE = Fraction("1.0507009873554804934193349852946")
 SELU_SLOPE = SELU_SCALE * Fraction("1.6732632423543772848170429916717")     # the scale times alpha
 
@@ -20,7 +28,7 @@ def negative_part(x):
 
 def leak(x, alpha):
     """alpha x, and -0 for x = -inf where alpha is 0."""
-    return alpha * where((alpha == 0) & (abs(x) == float("inf")), copysign(MAX, x), x)
+    return alpha * where((alpha == 0) & (abs(x) == float("inf")), copysign(LARGEST, x), x)
 
 
 def leak_slopes(x, alpha):
@@ -64,9 +72,9 @@ def softplus(x, beta=1.0):
     e, shrink = decay_of_size(z, z_low)
     high, low = divide(log1p_unit(e), (beta, None))
     line = where(z > 0, x, 0)
-    sum_, rest = two_sum(where(abs(line) > MAX, 0, line), high)
+    sum_, rest = two_sum(where(abs(line) > LARGEST, 0, line), high)
     y = (sum_ + (rest + low)) * where(z > 0, 1, shrink)
-    return where(abs(line) > MAX, line, y)
+    return where(abs(line) > LARGEST, line, y)
 
 
 @softplus.derivative
@@ -147,7 +155,7 @@ def selu(x):
     array([-1.7580993,  0.       ,  1.050701 ], dtype=float32)
     """
     scale, scale_low = split(SELU_SCALE, x)
-    line = fma(scale, x, scale_low * (x if x < MAX else MAX))
+    line = fma(scale, x, scale_low * (x if x < LARGEST else LARGEST))
     return line if x > 0 else rounded_product(split(SELU_SLOPE, x), expm1_decay(negative_part(x)))
 
 

@@ -2,13 +2,26 @@
 from fractions import Fraction
 
 from ..declare import declared
-from ..scalar.logistic import decay_of_size, denominator, logistic_pair, product_slope
-from ..scalar.normal import DENSITY, magnitude, mills, normal_decay
-from ..scalar.pairs import (add, add_any, argument_product, divide, multiply, number, reciprocal, rounded,
-                            rounded_product, twice, two_product, two_sum)
+from ..scalar.logistic import decay_of_size, denominator, logistic_pair, logistic_product, product_slope
+from ..scalar.normal import DENSITY, magnitude, mills, normal_decay, times_mills
+from ..scalar.pairs import (
+    LARGEST,
+    add,
+    add_any,
+    argument_product,
+    divide,
+    finite,
+    multiply,
+    number,
+    reciprocal,
+    rounded_product,
+    twice,
+    two_product,
+    two_sum,
+)
 from ..tree.node import PerType, copysign, fma, split, where
 
-MAX = PerType(float32=3.4028234663852886e38, float64=1.7976931348623157e308)
+TINY = 2.0**-40                                              # gelu(x) is x / 2
 FLAT = 1000                                                  # past it the gate is 0 or 1
 CUBIC = PerType(float32=20.0, float64=40.0)                  # past it gelu_tanh's gate is 0 or 1
 GELU_LINEAR = 2 * Fraction("0.797884560802865355879892119868763736951717262329869315331852")       # 2 sqrt(2 / pi)
@@ -52,7 +65,7 @@ def swish(x, beta=1.0):
     array([-0.09485174,  0.        ,  1.9051483 ], dtype=float32)
     """
     z, z_low = argument_product(x, beta)
-    return gated(x, z >= 0, *logistic_pair(z, z_low), MAX)
+    return gated(x, z >= 0, *logistic_pair(z, z_low), LARGEST)
 
 
 @swish.derivative
@@ -60,7 +73,7 @@ def _(x, beta):
     z, z_low = argument_product(x, beta)
     z = clipped(z, FLAT)
     e, shrink = decay_of_size(z, z_low)
-    right = multiply(reciprocal(denominator(e)), (clipped(x, MAX), None))
+    right = multiply(reciprocal(denominator(e)), (clipped(x, LARGEST), None))
     return product_slope((z, z_low), (z, z_low)), rounded_product(right, multiply(right, e)) * shrink
 
 
@@ -73,7 +86,7 @@ def silu(x):
     >>> act.silu(np.float32([-100, 0, 2]))
     array([-3.783506e-42,  0.000000e+00,  1.761594e+00], dtype=float32)
     """
-    return gated(x, x >= 0, *logistic_pair(x))
+    return logistic_product(x)
 
 
 @silu.derivative
@@ -93,11 +106,12 @@ def gelu(x):
     """
     a = magnitude(x)
     e, shrink = normal_decay(a)
-    tail, tail_low = multiply(mills(a), (a, None))
+    tail, tail_low = times_mills(a)
     line = where(x > 0, x, 0)
     y = fma(-tail, e[0], line)
     rest = fma(-tail, e[0], line - y) - fma(tail, e[1], tail_low * e[0])
-    return x if x > FLAT else (y + rest) * where(x > 0, 1, shrink)
+    y = (y + finite(rest)) * where(x > 0, 1, shrink)
+    return x * 0.5 if a < TINY else y
 
 
 @gelu.derivative

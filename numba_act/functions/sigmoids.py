@@ -2,7 +2,7 @@
 from ..declare import declared
 from ..scalar.logistic import logistic, logistic_slope
 from ..scalar.logistic import tanh as hyperbolic_tangent
-from ..scalar.pairs import divide, number, reciprocal, rounded, two_sum
+from ..scalar.pairs import number, reciprocal, rounded_quotient, two_sum
 from ..tree.node import PerType, copysign, fma, where
 
 WIDE = PerType(float32=2.0**100, float64=2.0**600)          # 1 / WIDE^2 is 0
@@ -56,7 +56,7 @@ def softsign(x):
     array([-0.75,  0.  ,  1.  ], dtype=float32)
     """
     a = below(abs(x))
-    return copysign(rounded(divide((a, None), two_sum(number(1, x), a))), x)
+    return copysign(rounded_quotient((a, None), two_sum(number(1, x), a)), x)
 
 
 @softsign.derivative

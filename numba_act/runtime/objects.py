@@ -1,14 +1,11 @@
 """Object code: LLVM IR compiled for this CPU, kept on disk, loaded into the process.
 
 An object file's name is the hash of everything the compiler reads, so a stale one is impossible.  llvmlite is
-imported when the first function is loaded.
+imported when the first function is loaded, and so is what else takes long to import.
 """
 import functools
-import hashlib
 import os
-import tempfile
 import threading
-from importlib.metadata import version
 from pathlib import Path
 
 MAGIC = b"numbaact"
@@ -97,8 +94,13 @@ def _path(key):
     directory = cache_directory()
     if directory is None:
         return None
-    whole = repr((*key, *target(), version("llvmlite")))
-    return directory / f"{hashlib.sha256(whole.encode()).hexdigest()}.o"
+    from importlib.metadata import version
+    return directory / f"{_digest(repr((*key, *target(), version('llvmlite'))).encode()).hex()}.o"
+
+
+def _digest(data):
+    from hashlib import sha256
+    return sha256(data).digest()
 
 
 def _read(path):
@@ -109,17 +111,18 @@ def _read(path):
     except (OSError, AttributeError):
         return None
     digest, image = content[len(MAGIC):len(MAGIC) + 32], content[len(MAGIC) + 32:]
-    return image if content.startswith(MAGIC) and hashlib.sha256(image).digest() == digest else None
+    return image if content.startswith(MAGIC) and _digest(image) == digest else None
 
 
 def _write(path, image):
     """Put an object file on disk, whole or not at all; a directory that cannot be written to is no error."""
     if path is None:
         return
+    import tempfile
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            file.write(MAGIC + hashlib.sha256(image).digest() + image)
+            file.write(MAGIC + _digest(image) + image)
         os.replace(file.name, path)
         _prune(path.parent)
     except OSError:

@@ -6,7 +6,6 @@ threads at once.
 import contextlib
 import ctypes
 import importlib
-import importlib.metadata
 import os
 import sys
 import threading
@@ -62,6 +61,7 @@ def _launch():
 
 def _load_tbb():
     """Load TBB from its wheel: Numba does not look there in a virtual environment."""
+    import importlib.metadata  # 20 ms
     try:
         files = importlib.metadata.files("tbb") or ()
     except importlib.metadata.PackageNotFoundError:

@@ -2,8 +2,7 @@
 import builtins
 import math
 
-from ..tree.node import copysign, fma, sqrt
-from ..tree.parse import maximum, minimum
+from ..tree.node import copysign, fma, maximum, minimum, sqrt
 from .exponential import exp
 from .logistic import tanh
 

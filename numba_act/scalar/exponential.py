@@ -27,12 +27,15 @@ def power_of_two(shifted):
     return from_bits(bits(shifted) << MANTISSA[shifted.dtype])
 
 
-def reduced_plain(z, rounder=ROUND):
-    """(s, p): e^z = s (1 + p), s = 2^n, p in [-0.3, 0.42] to about 2^-25 (float32), 2^-54 (float64)."""
-    shifted = fma(z, LOG2E, rounder)
+def reduced_plain(x, rounder=ROUND, sign=1):
+    """(s, p, p_low): e^(sign x) = s (1 + p + p_low), s = 2^n, up to an error in p of 2^-26 (2^-55) where n is not 0."""
+    shifted = fma(x, sign * LOG2E, rounder)
     n = shifted - rounder
-    r = fma(n, MINUS_LN2_LOW, fma(n, MINUS_LN2_HIGH, z))
-    return power_of_two(shifted), fma(horner(EXP[z.dtype], r), r * r, r)
+    r = fma(n, sign * MINUS_LN2_LOW[x.dtype], fma(n, sign * MINUS_LN2_HIGH[x.dtype], x))
+    q, square = horner([c * sign**k for k, c in enumerate(EXP[x.dtype], 1 - len(EXP[x.dtype]))], r), r * r
+    r = r if sign > 0 else -r
+    p = fma(q, square, r)
+    return power_of_two(shifted), p, fma(q, square, r - p)
 
 
 def reduced(z, low=None, rounder=ROUND):
@@ -46,9 +49,11 @@ def reduced(z, low=None, rounder=ROUND):
     return power_of_two(shifted), p, fma(q, square, r - p), rest
 
 
-def decay(z, low=None):
-    """e^(z + low) for z <= 0 as a pair, and the power of two by which it must still be multiplied."""
-    z = where(z < LEAST, LEAST, z)
+def decay(z, low=None, bounded=False):
+    """e^(z + low) for z <= 0 as a pair, and the power of two by which it must still be multiplied.  `bounded`: z is
+    never below LEAST."""
+    if not bounded:
+        z = where(z < LEAST, LEAST, z)
     far = z < FAR
     shift = SHIFT[z.dtype]
     rounder = ROUND[z.dtype]

@@ -1,10 +1,23 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
 from ..tree.node import PerType, copysign, fma, where
-from .exponential import ROUND, SATURATED, decay, reduced, reduced_plain
-from .pairs import (add, add_any, divide, fast_two_sum, multiply, number, reciprocal, rounded, rounded_product)
+from .exponential import ROUND, SATURATED, decay, reduced_plain
+from .pairs import (
+    add,
+    add_any,
+    divide,
+    fast_two_sum,
+    finite,
+    multiply,
+    number,
+    reciprocal,
+    rounded_product,
+    rounded_quotient,
+    two_product,
+)
 
 CARRY = PerType(float32=64, float64=512)                    # logistic()'s denominator is carried times 2^-CARRY
-STEEP, FLAT = PerType(float32=104.5, float64=746.0), PerType(float32=-30.0, float64=-60.0)
+STEEP, FLAT = PerType(float32=104.5, float64=746.0), PerType(float32=30.0, float64=60.0)
+STEEP_PRODUCT = PerType(float32=130.0, float64=790.0)
 
 
 def decay_of_size(z, low=None):
@@ -17,19 +30,42 @@ def denominator(e):
     return add((number(1, e[0]), None), e)
 
 
+def bounded(x, low, high):
+    x = where(x < low, low, x)
+    return where(x > high, high, x)
+
+
 def logistic(x):
-    """s(x) by one division and 27 other operations."""
-    z = where(-x < FLAT, FLAT, -x)
-    z = where(z > STEEP, STEEP, z)
+    """s(x) by one division and 30 other operations."""
+    z = bounded(x, -STEEP[x.dtype], FLAT)
     carry = CARRY[x.dtype]
     one = number(2.0**-carry, x)
-    s, p = reduced_plain(z, number(ROUND[x.dtype] - carry, x))
+    s, p, _ = reduced_plain(z, number(ROUND[x.dtype] - carry, x), -1)
     steep = one < s
-    base, base_low = fast_two_sum(where(steep, s, one), where(steep, one, s))
-    d = fma(s, p, base)                                     # (1 + e^z) / 2^carry
-    d_low = fma(s, p, base - d) + base_low
+    d, d_low = sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p)     # (1 + e^-x) / 2^carry
     q = 1 / d
     return fma(q, fma(-d_low, q, fma(-d, q, 1)), q) * one
+
+
+def sum_with_exponential(larger, smaller, s, p):
+    """larger + smaller + s p as a pair, for powers of two of which one is s."""
+    base, base_low = fast_two_sum(larger, smaller)
+    d = fma(s, p, base)
+    return d, fma(s, p, base - d) + base_low
+
+
+def logistic_product(x):
+    """x s(x) by one division and 39 other operations."""
+    left = x < 0
+    z = bounded(x, -STEEP_PRODUCT[x.dtype], FLAT)
+    carry = CARRY[x.dtype]
+    one = where(left, number(2.0**-carry, x), 1)
+    s, p, p_low = reduced_plain(z, where(left, number(ROUND[x.dtype] - carry, x), ROUND[x.dtype]), -1)
+    d, d_low = sum_with_exponential(where(left, s, one), where(left, one, s), s, p)
+    q = 1 / d
+    rest = fma(-fma(s, p_low, d_low), q, fma(-d, q, 1))
+    y, y_low = two_product(where(left, z, x), q)
+    return (y + finite(fma(y, rest, y_low))) * one
 
 
 def logistic_pair(z, low=None):
@@ -61,9 +97,9 @@ def product_slope(z, v):
 def tanh(x):
     """(1 - e^-2a) / (1 + e^-2a) of a = |x|, with the sign of x."""
     z = -2 * abs(x)
-    s, p, p_low, rest = reduced(where(z < SATURATED, SATURATED, z))
+    s, p, p_low = reduced_plain(where(z < SATURATED, SATURATED, z))
     one, one_low = fast_two_sum(number(1, x), -s)
     n = fma(-s, p, one)
-    n_low = fma(-s, fma(p, rest, p_low + rest), fma(-s, p, one - n)) + one_low
+    n_low = fma(-s, p_low, fma(-s, p, one - n)) + one_low
     d, d_low = fast_two_sum(number(2, x), -n)
-    return copysign(rounded(divide((n, n_low), (d, d_low - n_low))), x)
+    return copysign(rounded_quotient((n, n_low), (d, d_low - n_low)), x)

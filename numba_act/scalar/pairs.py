@@ -5,6 +5,7 @@ Ogita, Rump and Oishi 2005.
 """
 from ..tree.node import PerType, constant, fma, where
 
+LARGEST = PerType(float32=3.4028234663852886e38, float64=1.7976931348623157e308)
 BIG = PerType(float32=2.0**20, float64=2.0**40)
 
 
@@ -77,9 +78,21 @@ def divide(n, d):
     return t, q * _minus_product(_plus(fma(-d[0], t, n[0]), n[1]), d[1], t)
 
 
+def rounded_quotient(n, d):
+    """The quotient of two pairs as one float."""
+    q = 1 / d[0]
+    t = n[0] * q
+    return fma(q, _minus_product(_plus(fma(-d[0], t, n[0]), n[1]), d[1], t), t)
+
+
 def rounded_product(p, q):
     """The product of two pairs as one float, rounded once but for what is lost beyond both low parts."""
     return fma(p[0], q[0], _fma(p[1], q[0], _fma(p[0], q[1], None)))
+
+
+def finite(low):
+    """The low part of a sum whose high part may be infinite: never NaN."""
+    return where(low < LARGEST, low, LARGEST)
 
 
 def rounded(p):

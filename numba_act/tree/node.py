@@ -19,7 +19,7 @@ class PerType(dict):
 
 class Node:
     """One operation on other nodes.  `kind` is float, int (the bits of a float) or bool."""
-    __slots__ = "op", "args", "value", "kind", "dtype"
+    __slots__ = "args", "dtype", "kind", "op", "value"
 
     def __new__(cls, op, args, kind, dtype, value=None):
         key = op, args, kind, dtype, value
@@ -204,3 +204,21 @@ def round_to(value, dtype):
 def stored(x):
     """x rounded to the type in which arrays hold it: float16 and bfloat16 compute in float32."""
     return Node("stored", (x,), "float", x.dtype)
+
+
+def maximum(a, b):
+    """The larger of two, NaN where either is NaN."""
+    return _extreme("gt", a, b)
+
+
+def minimum(a, b):
+    """The smaller of two, NaN where either is NaN."""
+    return _extreme("lt", a, b)
+
+
+def _extreme(comparison, a, b):
+    if not isinstance(a, Node):
+        a, b = b, a                                             # a constant is never NaN
+    b = b if isinstance(b, Node) else constant(b, "float", a.dtype)
+    best = where(build(comparison, b, a), b, a)
+    return best if b.op == "constant" else where(build("ne", b, b), b, best)

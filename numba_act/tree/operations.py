@@ -5,14 +5,13 @@ every machine.  `emit` takes an llvmlite builder and the operands, scalars or ve
 or arrays; `fold`, where there is one, is the exact operation on constants.
 """
 import operator
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     emit: object
     compute: object
     kind: str | None = None                  # of the result; None: that of the last operand

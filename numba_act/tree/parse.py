@@ -13,7 +13,7 @@ import textwrap
 from fractions import Fraction
 from types import FunctionType
 
-from .node import Node, PerType, build, constant, where
+from .node import Node, PerType, build, where
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -67,13 +67,13 @@ class _Reader:
             return self.value(self.syntax.body, names)
         result = self.block(self.syntax.body, names)
         if result is None:
-            self.refuse(self.syntax, "a path returns nothing")
+            raise self.refused(self.syntax, "a path returns nothing")
         return result
 
-    def refuse(self, syntax, why):
+    def refused(self, syntax, why):
         line = self.first + getattr(syntax, "lineno", 1) - 1
         text = ast.unparse(syntax).partition("\n")[0]
-        raise UnsupportedError(f"{self.function.__name__}: {why}: `{text}` ({self.file}:{line})")
+        return UnsupportedError(f"{self.function.__name__}: {why}: `{text}` ({self.file}:{line})")
 
     # statements ------------------------------------------------------------------------------------------------
     def block(self, statements, names):
@@ -102,7 +102,7 @@ class _Reader:
             case ast.Pass() | ast.Expr(value=ast.Constant()):
                 pass
             case _:
-                self.refuse(statement, "a scalar function is made of assignments, if/else and return")
+                raise self.refused(statement, "a scalar function is made of assignments, if/else and return")
 
     def assign(self, target, value, names):
         if isinstance(target, ast.Name):
@@ -111,7 +111,7 @@ class _Reader:
             for part, v in zip(target.elts, value, strict=True):
                 self.assign(part, v, names)
         else:
-            self.refuse(target, "only names can be assigned to")
+            raise self.refused(target, "only names can be assigned to")
 
     def branch(self, statement, rest, names):
         """(True, value) where the rest of the block has been run as well, (False, None) where names were merged."""
@@ -122,7 +122,7 @@ class _Reader:
         if any(isinstance(s, ast.Return) for b in (statement.body, statement.orelse) for t in b for s in ast.walk(t)):
             results = [self.block(b + rest, dict(names)) for b in (statement.body, statement.orelse)]
             if None in results:
-                self.refuse(statement, "a path returns nothing")
+                raise self.refused(statement, "a path returns nothing")
             return True, self.choose(condition, *results, statement)
         then, other = dict(names), dict(names)
         self.block(statement.body, then)
@@ -134,7 +134,7 @@ class _Reader:
 
     def choose(self, condition, a, b, syntax):
         if isinstance(a, tuple) != isinstance(b, tuple) or (isinstance(a, tuple) and len(a) != len(b)):
-            self.refuse(syntax, "the branches return different things")
+            raise self.refused(syntax, "the branches return different things")
         return where(condition, a, b)
 
     # expressions -----------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class _Reader:
             case ast.Call(func=func, args=args, keywords=keywords):
                 given = {k.arg: self.value(k.value, names) for k in keywords}
                 return self.call(self.value(func, names), list(self.spread(args, names)), given, syntax)
-        self.refuse(syntax, "this has no meaning for a single number")
+        raise self.refused(syntax, "this has no meaning for a single number")
 
     def spread(self, parts, names):
         for part in parts:
@@ -191,7 +191,7 @@ class _Reader:
         for space in (self.function.__globals__, vars(builtins)):
             if name in space:
                 return self.found(space[name])
-        self.refuse(syntax, f"{name} is not defined")
+        raise self.refused(syntax, f"{name} is not defined")
 
     def found(self, value):
         if isinstance(value, PerType):
@@ -202,7 +202,7 @@ class _Reader:
         if isinstance(op, ast.Pow):
             return self.power(left, right, syntax)
         if type(op) not in BINARY:
-            self.refuse(syntax, "this operator has no place in a scalar function")
+            raise self.refused(syntax, "this operator has no place in a scalar function")
         return _exact(BINARY[type(op)](left, right))
 
     def power(self, base, exponent, syntax):
@@ -218,7 +218,7 @@ class _Reader:
             if isinstance(op, ast.Is | ast.IsNot):
                 results.append((left is right) == isinstance(op, ast.Is))
             elif type(op) not in COMPARE:
-                self.refuse(syntax, "only numbers can be compared")
+                raise self.refused(syntax, "only numbers can be compared")
             elif isinstance(left, Node) or isinstance(right, Node):
                 results.append(build(COMPARE[type(op)], left, right))
             else:
@@ -243,7 +243,8 @@ class _Reader:
             return self.vocabulary[function](*args, **keywords)
         inner = getattr(function, "function", function)
         if not isinstance(inner, FunctionType):
-            self.refuse(syntax, f"{getattr(function, '__name__', function)}() cannot be used on a single number here")
+            name = getattr(function, "__name__", function)
+            raise self.refused(syntax, f"{name}() has no place in a scalar function")
         if inner is function and inner.__module__.partition(".")[0] == PACKAGE:
             return function(*args, **keywords)
         args = inspect.signature(inner).bind(*args, **keywords)
@@ -275,21 +276,3 @@ def _by_squaring(base, n):
         return base
     half = _by_squaring(base, n // 2)
     return half * half * base if n % 2 else half * half
-
-
-def maximum(a, b):
-    """The larger of two, NaN where either is NaN."""
-    return _extreme("gt", a, b)
-
-
-def minimum(a, b):
-    """The smaller of two, NaN where either is NaN."""
-    return _extreme("lt", a, b)
-
-
-def _extreme(comparison, a, b):
-    if not isinstance(a, Node):
-        a, b = b, a                                             # a constant is never NaN
-    b = b if isinstance(b, Node) else constant(b, "float", a.dtype)
-    best = where(build(comparison, b, a), b, a)
-    return best if b.op == "constant" else where(build("ne", b, b), b, best)

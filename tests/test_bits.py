@@ -1,0 +1,239 @@
+"""The same bits whatever the way an element takes: length, offset, stride, alignment, threads, in place."""
+import functools
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tools import (
+    BFLOAT16,
+    DTYPES,
+    NAMES,
+    every_dtype,
+    every_name,
+    every_output,
+    generator,
+    outputs_of,
+    parameters,
+    points,
+    random_patterns,
+    same_bits,
+    specials,
+)
+from truth import TRUTH
+
+import numba_act as act
+from numba_act.tree.emit import evaluate
+
+
+def inputs(name, dtype, n=300):
+    """Ordinary numbers and special ones, mixed."""
+    rng = generator(name, str(dtype), n)
+    ordinary = (rng.standard_normal(n) * 5).astype(dtype)
+    some = rng.choice(n, n // 4, replace=False)
+    ordinary[some] = rng.choice(np.concatenate([specials(dtype), random_patterns(dtype, 50)]), some.size)
+    return ordinary
+
+
+@functools.cache
+def cases(name, dtype):
+    """(call of x alone, x, expected) of each output, elements taken one by one."""
+    found, x = [], inputs(name, dtype)
+    row = parameters(name, dtype)[0]
+    for call in outputs_of(name).values():
+        apply = functools.partial(lambda call, x, **options: call(x, *row, **options), call)
+        expected = np.array([apply(v) for v in x], dtype)
+        x.flags.writeable = expected.flags.writeable = False
+        found.append((apply, x, expected))
+    return found
+
+
+# --- against arithmetic by NumPy --------------------------------------------------------------------------------------
+@every_output
+@pytest.mark.parametrize("dtype", DTYPES[2:], ids=str)
+def test_compiled_is_what_the_tree_says(name, what, dtype):
+    a = act.activations[name]
+    tree = a.tree(dtype.name) if what == "value" else a.partials(dtype.name)[what]
+    for row in parameters(name, dtype)[:2]:
+        x = generator(name).choice(points(name, what, row, dtype), 150)
+        x = np.concatenate([x, specials(dtype)])
+        arguments = dict(zip(a.operands + a.params, (x, *row), strict=True))
+        expected, = evaluate([tree], arguments)
+        same_bits(outputs_of(name)[what](x, *row), np.broadcast_to(expected, x.shape))
+
+
+@every_name
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+def test_16_bits_are_float32_rounded_once(name, dtype):
+    x = inputs(name, dtype, 3000)
+    with np.errstate(all="ignore"):
+        for row in parameters(name, dtype):
+            for call in outputs_of(name).values():
+                same_bits(call(x, *row), call(x.astype("f4"), *map(np.float32, row)).astype(dtype))
+
+
+# --- where elements lie -----------------------------------------------------------------------------------------------
+@every_name
+@every_dtype
+def test_length_and_offset(name, dtype):
+    for call, x, expected in cases(name, dtype):
+        for n in range(101):
+            for start in (0, 1, 7 + n):
+                same_bits(call(x[start:start + n]), expected[start:start + n])
+
+
+def at_odd_address(array):
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    shifted = memory[1:].view(array.dtype).reshape(array.shape)
+    shifted[...] = array
+    return shifted
+
+
+def swapped(array):
+    return array if array.dtype == BFLOAT16 else array.astype(array.dtype.newbyteorder())
+
+
+LAYOUTS = {
+    "backwards": lambda a: a[::-1], "every second": lambda a: a[::2], "every third": lambda a: a[1::3],
+    "backwards by three": lambda a: a[::-3], "odd address": at_odd_address, "byte-swapped": swapped,
+    "odd and by two": lambda a: at_odd_address(a)[::2], "Fortran order": lambda a: np.asfortranarray(a.reshape(15, 20)),
+    "transposed": lambda a: a.reshape(15, 20).T, "three axes": lambda a: a.reshape(5, 6, 10)[::2, 1:5, ::-3],
+    "permuted": lambda a: a.reshape(5, 6, 10).transpose(2, 0, 1), "rows": lambda a: a.reshape(15, 20)[:, 3:17],
+    "0-d": lambda a: a[7].reshape(()), "empty": lambda a: a[:0].reshape(0, 3), "one": lambda a: a[5:6],
+    "broadcast": lambda a: np.broadcast_to(a[:20], (4, 20)), "repeated": lambda a: np.broadcast_to(a[3], (50,)),
+    "new axes": lambda a: a[None, :, None],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@every_name
+@every_dtype
+def test_layout(name, dtype, layout):
+    for call, x, expected in cases(name, dtype):
+        view, expected = LAYOUTS[layout](x), np.array(LAYOUTS[layout](expected), dtype)
+        expected = expected if expected.ndim else expected[()]
+        same_bits(call(view), expected)
+        out = LAYOUTS[layout](np.zeros(x.shape, dtype))
+        if out.flags.writeable and layout != "byte-swapped":
+            returned = call(view, out=out)
+            assert returned is out
+            same_bits(out, expected)
+
+
+@every_name
+@every_dtype
+def test_in_place_and_overlapping(name, dtype):
+    for call, x, expected in cases(name, dtype):
+        for read, write in ((slice(None), slice(None)), (slice(1, None), slice(-1)), (slice(-1), slice(1, None)),
+                            (slice(None), slice(None, None, -1)), (slice(0, 100), slice(0, 200, 2)),
+                            (slice(0, 200, 2), slice(50, 150))):
+            memory = x.copy()
+            call(memory[read], out=memory[write])
+            right = x.copy()
+            right[write] = expected[read]
+            same_bits(memory, right)
+
+
+@every_name
+@every_dtype
+def test_masks_leave_the_rest_alone(name, dtype):
+    for call, x, expected in cases(name, dtype):
+        for mask in (np.arange(x.size) % 3 == 0, np.arange(x.size) > 200, np.zeros(x.size, bool), np.True_, False):
+            out = np.full(x.shape, 7, dtype)
+            assert call(x, where=mask, out=out) is out
+            same_bits(out, np.where(mask, expected, dtype.type(7)).astype(dtype))
+
+
+@every_dtype
+@pytest.mark.parametrize("name", [n for n in NAMES if TRUTH[n].grid[0]])
+def test_parameters_of_any_shape(name, dtype):
+    a = act.activations[name]
+    x = inputs(name, dtype, 240).reshape(4, 6, 10)
+    choices = np.array([row[0] for row in TRUTH[name].grid], dtype)
+    for shape in ((), (1,), (10,), (6, 1), (4, 1, 1), (4, 6, 10), (2, 1, 1, 1), (1, 10)):
+        p = generator(shape).choice(choices, shape).astype(dtype)
+        for call in outputs_of(name).values():
+            same_bits(call(x, p), np.array([call(*pair) for pair in np.broadcast(x, p)], dtype).reshape(
+                np.broadcast_shapes(x.shape, shape)))
+        same_bits(a(x, p[..., None][..., 0]), a(x, p))
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+@pytest.fixture(params=[1, 2])
+def thread_count(request):
+    if request.param > numba.config.NUMBA_NUM_THREADS:
+        pytest.skip("one processor")
+    before = numba.get_num_threads()
+    numba.set_num_threads(request.param)
+    yield request.param
+    numba.set_num_threads(before)
+
+
+@every_name
+@pytest.mark.parametrize("dtype", [DTYPES[0], *DTYPES[2:]], ids=str)
+def test_threads(name, dtype, thread_count):
+    x = np.resize(inputs(name, dtype, 7001), 400_003)
+    row = parameters(name, dtype)[0]
+    for call in outputs_of(name).values():
+        expected = np.resize(call(x[:7001], *row), x.size)
+        same_bits(call(x, *row), expected)
+        same_bits(call(x[1:], *row), expected[1:])
+        same_bits(call(x[::2], *row), expected[::2])
+        same_bits(call(x[:400_000].reshape(400, 1000).T, *row), expected[:400_000].reshape(400, 1000).T)
+    same_bits(act.activations[name](x, *row, out=x), np.resize(act.activations[name](inputs(name, dtype, 7001), *row),
+                                                               x.size))
+
+
+# --- any views of one piece of memory ---------------------------------------------------------------------------------
+shapes = st.lists(st.integers(1, 7), max_size=3)
+
+
+@st.composite
+def views(draw, shape, size=600):
+    """A function that makes a view of this shape, of any steps and start, of an array of `size` elements."""
+    steps, reach, low = [], 0, 0
+    for n in shape:
+        most = min(40, (size - 1 - reach) // max(1, n - 1))
+        steps.append(draw(st.integers(-most, most)))
+        reach += (n - 1) * abs(steps[-1])
+        low -= min(0, (n - 1) * steps[-1])
+    start = low + draw(st.integers(0, size - 1 - reach))
+    return lambda a: np.lib.stride_tricks.as_strided(a[start:], shape, [s * a.itemsize for s in steps])
+
+
+def distinct(view, memory):
+    """Whether no element of the view lies where another does."""
+    numbered = view(np.arange(memory.size))
+    return np.unique(numbered).size == numbered.size
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.data(), st.sampled_from(NAMES), st.sampled_from(DTYPES), shapes, st.booleans())
+def test_any_overlap(data, name, dtype, shape, in_x):
+    memory = inputs(name, dtype, 600)
+    read, write = data.draw(views(shape)), data.draw(views(shape))
+    for call in outputs_of(name).values():
+        expected = call(np.array(read(memory)))
+        same_bits(call(read(memory)), expected)
+        if distinct(write, memory):
+            changed, right = memory.copy(), memory.copy()
+            call(read(changed if in_x else memory), out=write(changed))
+            write(right)[...] = expected
+            same_bits(changed, right)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(st.data(), st.sampled_from([n for n in NAMES if TRUTH[n].grid[0]]), st.sampled_from(DTYPES))
+def test_any_broadcast(data, name, dtype):
+    shape = data.draw(st.lists(st.integers(0, 6), max_size=4))
+    part = [n if keep else 1 for n, keep in zip(shape, data.draw(st.lists(st.booleans(), min_size=len(shape),
+                                                                          max_size=len(shape))), strict=True)]
+    part = part[data.draw(st.integers(0, len(part))):]
+    rng = generator(name, shape, part)
+    x, p = np.resize(inputs(name, dtype), shape), rng.choice(np.array(TRUTH[name].grid, dtype)[:, 0], part)
+    x = x.transpose(data.draw(st.permutations(range(len(shape)))))
+    p = p if np.broadcast_shapes(shape, part) == x.shape or not part else p.flat[0] if p.size else dtype.type(1)
+    for call in outputs_of(name).values():
+        full = np.array(np.broadcast_to(p, x.shape))
+        same_bits(call(x, p), call(np.ascontiguousarray(x).reshape(x.shape), full))

@@ -1,0 +1,55 @@
+"""The README: its examples run, its generated parts are fresh, its commands can be read by .ci/run."""
+import doctest
+import importlib.util
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import numba_act as act
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"^<!-- (demo|test) -->\n```sh\n(.+)\n```$", re.MULTILINE)
+
+
+def test_examples_run(tmp_path):
+    """In one session, top to bottom; run from a file, since an activation is read from its source."""
+    text = "\n".join(block for block in BLOCKS if block.startswith(">>>"))
+    examples = doctest.DocTestParser().get_doctest(text, {}, "README", "README.md", 0)
+    assert len(examples.examples) > 10
+    failures = []
+    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples, out=failures.append)
+    assert not failures, "".join(failures)
+
+
+def test_the_activation_to_add_works(tmp_path):
+    (block,) = [block for block in BLOCKS if block.startswith("@declared")]
+    file = tmp_path / "added.py"
+    file.write_text(f"from numba_act import activation as declared\n\n\n{block}", encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("added", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    x = np.float32([-3, 0.5, 3])
+    np.testing.assert_array_equal(module.hard_tanh(x), np.float32([-1, 0.5, 1]))
+    np.testing.assert_array_equal(module.hard_tanh.grad(x), np.float32([0, 1, 0]))
+    np.testing.assert_array_equal(module.hard_tanh.grad(x, wrt="hi"), np.float32([0, 0, 1]))
+
+
+def test_generated_parts_are_fresh():
+    generator = runpy.run_path(str(ROOT / "ci" / "readme.py"))
+    assert generator["renewed"](README) == README, "run: python ci/readme.py"
+    for name in act.activations:
+        assert f"| `{name}(" in README
+
+
+@pytest.mark.parametrize("name", ["demo", "test"])
+def test_commands(name):
+    """Two, each one line that sets up its own environment."""
+    commands = dict(COMMAND.findall(README))
+    assert len(commands) == README.count("```sh") == 2
+    assert commands[name].startswith("python3 -m venv .venv && .venv/bin/python -m pip install")
+    assert f'-e ".[{name}]"' in commands[name]
