@@ -1,5 +1,4 @@
 """Write the parts of README.md that follow from the code: `python ci/readme.py`."""
-import re
 from pathlib import Path
 
 from numba_act import activations
@@ -29,10 +28,10 @@ PARTS = {"activations": table}
 def renewed(text):
     """The README with its generated parts written anew."""
     for name, make in PARTS.items():
-        start, end = f"<!-- generated: {name} -->\n", f"\n<!-- end: {name} -->"
-        text, count = re.subn(f"{start}.*?{end}", lambda _, part=f"{start}\n{make()}\n{end}": part, text, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"README.md: {count} parts between {start.strip()} and {end.strip()}, not one")
+        start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+        before, rest = text.split(start)
+        _, after = rest.split(end)
+        text = f"{before}{start}\n\n{make()}\n\n{end}{after}"
     return text
 
 

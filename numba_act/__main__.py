@@ -16,7 +16,7 @@ def main(arguments=None):
     try:
         given.run(given)
     except ModuleNotFoundError as error:
-        if error.name not in OPTIONAL:
+        if error.name.partition(".")[0] not in OPTIONAL:
             raise
         print(f"numba-act: {error}", file=sys.stderr)
         return 1
@@ -44,7 +44,7 @@ def _parser():
     _command(commands, _list, "show every activation: name, aliases, parameters, formula")
 
     command = _command(commands, _plot, "draw some activations and their gradients")
-    command.add_argument("names", nargs="+", type=_activation, metavar="NAME", help="an activation, by any of its names")
+    command.add_argument("names", nargs="+", type=_activation, metavar="NAME", help="an activation")
     _output(command, "plot.png")
 
     _output(_command(commands, _gallery, "draw all activations and their gradients"), "gallery.png")

@@ -164,15 +164,16 @@ class Activation:
         operand or operands.  `out` takes a result that is not summed.
         """
         names = self.operands if wrt is None else self._names(wrt)
+        single = isinstance(wrt, str) or (wrt is None and len(names) == 1)
         kernel = self._kernel("backward", names)
         if not params and names == self.operands:
             result = dispatch.quick(kernel, (gy, *args), out)
             if result is not None:
-                return result
+                return (result,) if len(names) == 1 and not single else result
         operands = (gy, *self._bind(args, params))
         calls = tuple(functools.partial(self._product, wrt=name) for name in names)
         results = dispatch.backward(kernel, operands, self._inputs, names, calls, out)
-        return results[0] if isinstance(wrt, str) or (wrt is None and len(names) == 1) else results
+        return results[0] if single else results
 
     def _product(self, gy, *operands, wrt):
         """gy times one derivative, elementwise."""

@@ -63,9 +63,9 @@ def side_by_side(functions, path=None, columns=5):
     cells = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, function in zip(cells, functions, strict=False):
         _draw(ax, function, (), *WINDOW["xlim"], points=401)
-    for ax in cells[len(functions):]:
-        ax.set_axis_off()
-        cells[list(cells).index(ax) - columns].tick_params(labelbottom=True)
+    for k in range(len(functions), len(cells)):
+        cells[k].set_axis_off()
+        cells[k - columns].tick_params(labelbottom=True)
     cells[0].set(**WINDOW, xticks=range(-4, 5, 2), yticks=range(-2, 5, 2))
     figure.get_layout_engine().set(h_pad=0.12)
     figure.legend(*cells[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
@@ -168,5 +168,5 @@ def _cases(match):
 
 def _column(cells):
     if len(cells) == 2:
-        return r"\genfrac{}{}{0}{0}{%s}{%s}" % tuple(cells)
-    return r"\substack{%s}" % r" \\ ".join(cells)
+        return r"\genfrac{}{}{0}{0}" + "".join(f"{{{cell}}}" for cell in cells)
+    return r"\substack{" + r" \\ ".join(cells) + "}"

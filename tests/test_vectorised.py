@@ -27,7 +27,7 @@ def kernels(name):
 @pytest.fixture
 def compiled(monkeypatch):
     """A function that compiles as the library does, but gives the LLVM IR after the passes, and the assembly."""
-    monkeypatch.setattr(llvm.TargetMachine, "emit_object", lambda self, module: (str(module), self.emit_assembly(module)))
+    monkeypatch.setattr(llvm.TargetMachine, "emit_object", lambda self, m: (str(m), self.emit_assembly(m)))
     return lambda kernel, storage, lanes: objects.compile_text(cpu.module_text(kernel, storage, lanes), False)
 
 

@@ -70,8 +70,9 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
         results = backend.call(kernel, arrays, out, order)
     else:
         options = {} if out is None else {"out": out}
-        results = backend.ensure(kernel, dtype)(*arrays, where=where, casting=casting, order=order,
-                                                dtype=dtype, **options)
+        with np.errstate(all="ignore"):          # for NumPy's cast to a narrower output
+            results = backend.ensure(kernel, dtype)(*arrays, where=where, casting=casting, order=order,
+                                                    dtype=dtype, **options)
     results = results if isinstance(results, tuple) else (results,)
     if not shape and out is None:
         results = tuple(np.asarray(r)[()] for r in results)

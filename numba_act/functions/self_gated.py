@@ -21,7 +21,7 @@ from ..scalar.pairs import (
 )
 from ..tree.node import PerType, copysign, fma, split, where
 
-TINY = 2.0**-40                                              # gelu(x) is x / 2
+TINY = PerType(float32=2.0**-40, float64=2.0**-60)            # below it gelu(x) is x / 2
 FLAT = 1000                                                  # past it the gate is 0 or 1
 CUBIC = PerType(float32=20.0, float64=40.0)                  # past it gelu_tanh's gate is 0 or 1
 GELU_LINEAR = 2 * Fraction("0.797884560802865355879892119868763736951717262329869315331852")       # 2 sqrt(2 / pi)

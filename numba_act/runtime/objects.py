@@ -24,6 +24,8 @@ def target():
     """CPU name and feature string that code is compiled for."""
     import llvmlite.binding as llvm
     features = llvm.get_host_cpu_features()
+    # LLVM narrows float32 arithmetic to float16 where it thinks it may, and loses the sign of -0
+    features["avx512fp16"] = False
     text = features.flatten()
     return llvm.get_host_cpu_name(), text + ",-prefer-256-bit" if features.get("avx512f") else text
 
