@@ -1,0 +1,229 @@
+"""Arrays inside other things: Dask, xarray, pandas, masked arrays, and arrays on a GPU that is not there."""
+import sys
+import types
+
+import numpy as np
+import pytest
+from tools import NAMES, every_name, fault, generator, same_bits
+from truth import TRUTH
+
+import numba_act as act
+
+WITH_PARAMETERS = [name for name in NAMES if TRUTH[name].grid[0]]
+
+
+def numbers(shape, dtype=np.float32, seed=0):
+    return (generator(shape, seed).standard_normal(shape) * 3).astype(dtype)
+
+
+@pytest.fixture
+def da():
+    return pytest.importorskip("dask.array")
+
+
+@pytest.fixture
+def xr():
+    return pytest.importorskip("xarray")
+
+
+@pytest.fixture
+def pd():
+    return pytest.importorskip("pandas")
+
+
+# --- Dask -------------------------------------------------------------------------------------------------------------
+@every_name
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_dask(da, name, dtype):
+    a, x = act.activations[name], numbers((40, 30), dtype)
+    lazy = da.from_array(x, chunks=(13, 30))
+    pairs = [(a(lazy), a(x)), (a.grad(lazy), a.grad(x)), (a.backward(lazy, lazy), a.backward(x, x)),
+             *zip(a.value_and_grad(lazy), a.value_and_grad(x), strict=True)]
+    for result, expected in pairs:
+        assert isinstance(result, da.Array)
+        assert (result.dtype, result.shape, result.chunks) == (dtype, x.shape, lazy.chunks)
+        same_bits(result.compute(scheduler="sync"), expected)
+    same_bits(a(a(lazy).T).compute(scheduler="threads"), a(a(x).T))
+    assert a(lazy, dtype="f8").dtype == np.float64
+    same_bits(a(da.from_array(np.arange(9), chunks=4)).compute(scheduler="sync"), a(np.arange(9)))
+
+
+def test_dask_stays_lazy(da):
+    def fail(block):
+        raise AssertionError("computed")
+    lazy = da.from_array(numbers(20), chunks=5).map_blocks(fail, dtype="f4", meta=np.empty(0, "f4"))
+    for result in (act.gelu(lazy), act.gelu.grad(lazy), *act.gelu.value_and_grad(lazy), act.gelu.backward(lazy, lazy),
+                   *act.prelu.backward(lazy, lazy, 0.5, wrt=("x", "alpha"))):
+        assert isinstance(result, da.Array)
+    with pytest.raises(AssertionError, match="computed"):
+        result.compute(scheduler="sync")
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+@pytest.mark.parametrize("shape", [(), (30,), (40, 1), (1, 1), (40, 30)])
+def test_dask_parameters(da, name, shape):
+    a, x, gy, p = act.activations[name], numbers((40, 30)), numbers((40, 30), seed=1), abs(numbers(shape, seed=2)) + 1
+    p = np.asarray(p, "f4")
+    lazy, lazy_gy = (da.from_array(v, chunks=(16, 11)) for v in (x, gy))
+    for operand in (p, da.from_array(p, chunks=-1)):
+        same_bits(a(lazy, operand).compute(scheduler="sync"), a(x, p))
+        names = ("x", *a.params)
+        for result, expected in zip(a.backward(lazy_gy, lazy, operand, wrt=names), a.backward(gy, x, p, wrt=names),
+                                    strict=True):
+            assert isinstance(result, da.Array)
+            got = result.compute(scheduler="sync")
+            assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    same_bits(a(lazy, **{a.params[0]: 0.5}).compute(scheduler="sync"), a(x, 0.5))
+
+
+@every_name
+def test_dask_graphs_pickle(da, name):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    a, x = act.activations[name], numbers((12, 4))
+    lazy = da.from_array(x, chunks=(5, 4))
+    for result, expected in ((a(lazy), a(x)), (a.grad(lazy), a.grad(x)), (a.backward(lazy, lazy), a.backward(x, x))):
+        same_bits(cloudpickle.loads(cloudpickle.dumps(result)).compute(scheduler="sync"), expected)
+
+
+def test_dask_refuses_where(da):
+    with pytest.raises(TypeError, match=r"^gelu: where= is not accepted for Dask arrays"):
+        act.gelu(da.zeros(5, chunks=2), where=np.ones(5, bool))
+
+
+@pytest.mark.xfail(strict=True, reason="out is compared with None by value: the truth of an array is ambiguous")
+def test_dask_refuses_out(da):
+    with pytest.raises(TypeError, match=r"^gelu: out= is not accepted for Dask arrays"):
+        act.gelu(da.zeros(5, chunks=2), out=np.empty(5))
+
+
+# --- xarray -----------------------------------------------------------------------------------------------------------
+@every_name
+@pytest.mark.parametrize("chunks", [None, {"time": 5}])
+def test_xarray(xr, da, name, chunks):
+    a, x = act.activations[name], numbers((12, 4))
+    array = xr.DataArray(x, dims=("time", "channel"), coords={"channel": list("abcd")}, attrs={"unit": "V"}, name="v")
+    array = array if chunks is None else array.chunk(chunks)
+    for result, expected in ((a(array), a(x)), (a.grad(array), a.grad(x)), (a.backward(array, array), a.backward(x, x)),
+                             *zip(a.value_and_grad(array), a.value_and_grad(x), strict=True)):
+        assert isinstance(result, xr.DataArray)
+        assert result.dims == array.dims
+        assert (result.chunks is None) == (chunks is None)
+        assert result.coords["channel"].values.tolist() == list("abcd")
+        same_bits(result.values, expected)
+    assert a(array).attrs == {"unit": "V"}
+    dataset = xr.Dataset({"v": array, "w": array[:, 0]})
+    assert isinstance(a(dataset), xr.Dataset)
+    same_bits(a(dataset)["v"].values, a(x))
+    same_bits(a.grad(dataset)["w"].values, a.grad(x[:, 0]))
+    same_bits(a(array.variable).values, a(x))
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+def test_xarray_parameters_meet_by_name(xr, name):
+    a, x = act.activations[name], numbers((12, 4))
+    array = xr.DataArray(x, dims=("time", "channel"))
+    p = xr.DataArray(np.linspace(0.5, 2, 12, dtype="f4"), dims="time")
+    same_bits(a(array, p).values, a(x, p.values[:, None]))
+    gx, gp = a.backward(array, array, p, wrt=("x", *a.params))
+    assert gx.dims == array.dims
+    assert gp.dims == ("time",)
+    np.testing.assert_allclose(gp.values, a.backward(x, x, p.values[:, None], wrt=a.params[0])[:, 0], rtol=1e-5,
+                               atol=1e-5)
+
+
+# --- pandas and masked arrays -----------------------------------------------------------------------------------------
+@every_name
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
+def test_pandas(pd, name, dtype):
+    a, x = act.activations[name], numbers((6, 2)).astype(dtype)
+    series = pd.Series(x[:, 0], index=list("abcdef"), name="s")
+    for call in (a, a.grad):
+        got = call(series)
+        assert isinstance(got, pd.Series)
+        assert got.name == "s"
+        assert got.index.tolist() == list("abcdef")
+        same_bits(got.to_numpy(), call(x[:, 0]))
+    assert all(isinstance(part, pd.Series) for part in a.value_and_grad(series))
+    same_bits(a.backward(series, series).to_numpy(), a.backward(x[:, 0], x[:, 0]))
+
+
+WIDENED = {(name, "f4") for name in WITH_PARAMETERS}
+
+
+@pytest.mark.parametrize(("name", "dtype"), [
+    fault((name, dtype), WIDENED, "pandas makes a float64 frame of a parameter that is a Python number")
+    for name in NAMES for dtype in ("f4", "f8", "i8")])
+def test_pandas_frame(pd, name, dtype):
+    a, x = act.activations[name], numbers((6, 2)).astype(dtype)
+    frame = pd.DataFrame(x, columns=["p", "q"])
+    for call in (a, a.grad):
+        got = call(frame)
+        assert isinstance(got, pd.DataFrame)
+        assert got.columns.tolist() == ["p", "q"]
+        same_bits(np.ascontiguousarray(got.to_numpy()), call(x))
+
+
+@every_name
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_masked_arrays(name, dtype):
+    a, x = act.activations[name], numbers((5, 6), dtype)
+    masked = np.ma.array(x, mask=x > 2, fill_value=9)
+    for call in (a, a.grad, lambda v: a.value_and_grad(v)[1], lambda v: a.backward(v, v)):
+        got = call(masked)
+        assert isinstance(got, np.ma.MaskedArray)
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got.mask, masked.mask)
+        same_bits(got.data[~got.mask], call(x)[~got.mask])
+
+
+@every_name
+def test_subclasses_keep_their_type(name):
+    class Tagged(np.ndarray):
+        pass
+
+    x = numbers(7)
+    assert type(act.activations[name](x.view(Tagged))) is Tagged
+    same_bits(act.activations[name](x.view(Tagged)).view(np.ndarray), act.activations[name](x))
+
+
+# --- arrays on a GPU --------------------------------------------------------------------------------------------------
+class OnDevice:
+    """What other packages' device arrays look like."""
+    shape, dtype, ndim = (3,), np.dtype("f4"), 1
+    __cuda_array_interface__ = types.MappingProxyType({"shape": (3,), "typestr": "<f4", "data": (0, False),
+                                                       "version": 3})
+
+
+class CupyArray:
+    """A stand-in for cupy.ndarray, which takes ufuncs by name."""
+    shape, dtype, ndim = (3,), np.dtype("f4"), 1
+
+    def __array_ufunc__(self, *args, **kwargs):
+        raise AssertionError("the ufunc was called on a device array")
+
+
+@pytest.fixture(params=["cupy", "interface"])
+def device_array(request, monkeypatch):
+    if request.param == "interface":
+        return OnDevice()
+    module = types.ModuleType("cupy")
+    module.ndarray = CupyArray
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setattr(CupyArray, "__module__", "cupy")
+    monkeypatch.setattr(CupyArray, "__cuda_array_interface__", OnDevice.__cuda_array_interface__, raising=False)
+    return CupyArray()
+
+
+@every_name
+def test_device_arrays(name, device_array):
+    a, x = act.activations[name], np.ones(3, "f4")
+    for call in (a, a.grad, a.value_and_grad, lambda v: a.backward(v, v)):
+        with pytest.raises(NotImplementedError, match=rf"^{name}: .*CPU only.*x\.get\(\)[^\n]*$"):
+            call(device_array)
+    mixed = [lambda: a.backward(x, device_array), lambda: a.backward(device_array, x)]
+    if a.params:
+        mixed += [lambda: a(x, device_array), lambda: a(device_array, x), lambda: a.grad(x, device_array)]
+    for call in mixed:
+        with pytest.raises(TypeError, match=rf"^{name}: .*cupy\.asarray\(x\) or x\.get\(\)[^\n]*$"):
+            call()

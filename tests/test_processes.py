@@ -1,0 +1,179 @@
+"""Fresh processes: what an import brings, first calls that fail or meet, threading layers, forks, the cache."""
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PRELUDE = """
+import os, signal, sys, threading, time
+import numpy as np
+import numba_act as act
+from numba_act.runtime import objects, threads
+"""
+
+
+def start(script, **environment):
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", script], cwd=ROOT, env={**os.environ, **environment},
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def finish(process):
+    """What a process printed, and that it ended well."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out.strip()
+
+
+def run(script, **environment):
+    return finish(start(PRELUDE + script, **environment))
+
+
+# --- imports ----------------------------------------------------------------------------------------------------------
+def test_import_brings_nothing_heavy():
+    script = """
+import os, sys, threading
+import numpy
+before = len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 1
+import numba_act
+after = len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 1
+heavy = {"numba", "llvmlite", "cupy", "matplotlib", "dask", "xarray", "pandas", "ml_dtypes", "tqdm", "scipy", "sklearn"}
+print(sorted(heavy & set(sys.modules)), after - before, threading.active_count())
+"""
+    assert finish(start(script)) == "[] 0 1"
+
+
+def test_a_cached_small_call_imports_no_numba(tmp_path):
+    script = """
+compiled, compile_text = [], objects.compile_text
+objects.compile_text = lambda *args: compiled.append(args) or compile_text(*args)
+x = np.linspace(-3, 3, 50, dtype="f4")
+act.gelu(x), act.gelu.grad(x), act.swish.value_and_grad(x), act.prelu.backward(x, x, wrt=("x", "alpha"))
+print("numba" in sys.modules, len(compiled))
+"""
+    first, second = (run(script, NUMBA_ACT_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert first == "False 5"                                            # four kernels and the driver
+    assert second == "False 0"
+
+
+# --- first calls that fail --------------------------------------------------------------------------------------------
+def test_a_failed_first_call_leaves_everything_as_it_was(tmp_path):
+    script = """
+x, right = np.linspace(-3, 3, 50, dtype="f4"), act.relu(np.float32(1))
+compile_text = objects.compile_text
+def fail(*args):
+    raise RuntimeError("injected")
+def interrupt(*args):
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1000): time.sleep(0.001)
+calls = (lambda out: act.gelu(x, out=out), lambda out: act.gelu.grad(x, out=out),
+         lambda out: act.gelu.value_and_grad(x, out=(out, out.copy())), lambda out: act.gelu.backward(x, x, out=out))
+for call in calls:
+    for broken, kind in ((fail, RuntimeError), (interrupt, KeyboardInterrupt)):
+        objects.compile_text = broken
+        out = np.full(50, 42, "f4")
+        try:
+            call(out)
+        except kind:
+            assert (out == 42).all()
+        else:
+            raise AssertionError("no exception")
+    objects.compile_text = compile_text
+    call(out)
+    assert (out != 42).all()
+print((act.gelu(x)[x > 2.9] > 2.8).all())
+"""
+    assert run(script, NUMBA_ACT_CACHE_DIR=str(tmp_path)) == "True"
+
+
+def test_sixteen_first_calls_compile_once(tmp_path):
+    script = """
+act.relu(np.float32(1))                                              # the driver
+compiled, compile_text = [], objects.compile_text
+def count(*args):
+    compiled.append(args)
+    time.sleep(0.2)
+    return compile_text(*args)
+objects.compile_text = count
+x, results = np.linspace(-3, 3, 50, dtype="f4"), []
+gate = threading.Barrier(16)
+def work():
+    gate.wait()
+    results.append(act.mish(x).tobytes())
+workers = [threading.Thread(target=work) for _ in range(16)]
+for w in workers: w.start()
+for w in workers: w.join()
+print(len(compiled), len(results), len(set(results)))
+"""
+    assert run(script, NUMBA_ACT_CACHE_DIR=str(tmp_path)) == "1 16 1"
+
+
+# --- threading layers and forks ---------------------------------------------------------------------------------------
+STRESS = """
+import warnings
+warnings.simplefilter("ignore")                                      # Python 3.12: fork beside threads
+x = np.linspace(-20, 20, 400_000, dtype="f4")
+expected = [np.concatenate([call(part) for part in np.split(x, 200)])
+            for call in (act.gelu, act.sigmoid.grad, lambda v: act.softplus.value_and_grad(v)[1])]
+calls = act.gelu, act.sigmoid.grad, lambda v: act.softplus.value_and_grad(v)[1]
+def right():
+    return all((call(x) == y).all() for call, y in zip(calls, expected))
+def forked():
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if right() else 1)
+    return os.waitpid(child, 0)[1] == 0
+before = forked()
+results = []
+workers = [threading.Thread(target=lambda: results.append(all(right() for _ in range(10)))) for _ in range(8)]
+for w in workers: w.start()
+for w in workers: w.join()
+print(before, results == [True] * 8, forked(), right(), threads.describe()["layer"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("layer", ["tbb", "omp", "workqueue"])
+def test_threads_and_forks(layer):
+    from numba_act.runtime import threads
+    if importlib.util.find_spec(f"numba.np.ufunc.{threads.POOLS[layer]}") is None:
+        pytest.skip(f"Numba has no {layer} layer here")
+    assert run(STRESS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == f"True True True True {layer}"
+
+
+# --- the cache --------------------------------------------------------------------------------------------------------
+CALL = """
+print(act.gelu(np.float32([1, -1])).tolist(), act.gelu.grad(np.float32([0])).tolist())
+"""
+ANSWER = "[0.8413447141647339, -0.15865525603294373] [0.5]"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of another kind")
+def test_caches_that_cannot_be_used(tmp_path):
+    frozen = tmp_path / "frozen"
+    frozen.mkdir()
+    frozen.chmod(0o500)
+    for directory in (frozen, frozen / "deeper", "/proc/no such place", "0"):
+        assert run(CALL, NUMBA_ACT_CACHE_DIR=str(directory)) == ANSWER
+    if os.geteuid():
+        assert not list(frozen.iterdir())
+
+
+def test_a_damaged_cache_is_mended(tmp_path):
+    assert run(CALL, NUMBA_ACT_CACHE_DIR=str(tmp_path)) == ANSWER
+    files = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    assert len(files) >= 3
+    for cut in (0, 10, 200):
+        for file, content in files.items():
+            file.write_bytes(content[:cut])
+        assert run(CALL, NUMBA_ACT_CACHE_DIR=str(tmp_path)) == ANSWER
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == files
+
+
+def test_two_processes_warm_one_cache(tmp_path):
+    running = [start(PRELUDE + CALL, NUMBA_ACT_CACHE_DIR=str(tmp_path)) for _ in range(2)]
+    assert [finish(process) for process in running] == [ANSWER] * 2
+    assert not [file for file in tmp_path.iterdir() if file.suffix != ".o"]
