@@ -199,6 +199,11 @@ class Activation:
         from .backends.jit import Scalar
         return Scalar(self._kernel("grad", self._inputs[:1]), self.grad)
 
+    def plot(self, *params, **options):
+        """Draw the function and its gradient: `visualize_activation` of this activation."""
+        from .plotting import visualize_activation
+        return visualize_activation(self, *params, **options)
+
     # trees and kernels -----------------------------------------------------------------------------------------
     def tree(self, dtype="float64"):
         """The value as an expression tree in float32 or float64."""

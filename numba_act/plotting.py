@@ -145,6 +145,7 @@ def _title(function, params):
 def mathtext(formula):
     r"""The formula in the part of LaTeX that matplotlib draws, as text; empty where that part does not suffice.
 
+    >>> from numba_act.plotting import mathtext
     >>> print(mathtext(r"\max(0, \tfrac{x}{2})"))
     $\max(0, \frac{x}{2})$
     """

@@ -170,19 +170,61 @@ def thread_count(request):
     numba.set_num_threads(before)
 
 
+LARGE = {
+    "contiguous": lambda a: a, "shifted": lambda a: a[1:], "every second": lambda a: a[::2],
+    "backwards": lambda a: a[::-1], "rows": lambda a: a.reshape(700, 600)[:, 3:590],
+    "columns": lambda a: a.reshape(600, 700)[:, ::3], "transposed": lambda a: a.reshape(700, 600).T,
+    "three axes": lambda a: a.reshape(60, 70, 100)[1:, 2:68, ::-1],
+    "permuted": lambda a: a.reshape(60, 70, 100).transpose(1, 0, 2)[:, ::-1, 1:],
+}
+
+
+@pytest.mark.parametrize("layout", LARGE)
 @every_name
-@pytest.mark.parametrize("dtype", [DTYPES[0], *DTYPES[2:]], ids=str)
-def test_threads(name, dtype, thread_count):
-    x = np.resize(inputs(name, dtype, 7001), 400_003)
-    row = parameters(name, dtype)[0]
+def test_large_layouts(name, layout, thread_count):
+    """Large enough for the n-d driver and for several threads."""
+    dtype = DTYPES[2]
+    row, part = parameters(name, dtype)[0], inputs(name, dtype, 7001)
+    x = np.resize(part, 420_000)
+    view = LARGE[layout](x)
     for call in outputs_of(name).values():
-        expected = np.resize(call(x[:7001], *row), x.size)
+        expected = LARGE[layout](np.resize(call(part, *row), x.size))
+        same_bits(call(view, *row), expected)
+        out = np.zeros(view.shape, dtype)
+        call(view, *row, out=out)
+        same_bits(out, expected)
+        same_bits(call(out := np.array(view), *row, out=out), expected)
+        for source in (None, np.array(view)):                  # in place, and into a view
+            place, right = x.copy(), x.copy()
+            target = LARGE[layout](place)
+            call(target if source is None else source, *row, out=target)
+            LARGE[layout](right)[...] = expected
+            same_bits(place, right)
+
+
+@pytest.mark.parametrize("shape", [(), (100,), (70, 1), (60, 1, 1), (60, 1, 100), (60, 70, 100)])
+@pytest.mark.parametrize("name", [n for n in NAMES if TRUTH[n].grid[0]])
+def test_large_broadcasts(name, shape, thread_count):
+    dtype = DTYPES[2]
+    x = np.resize(inputs(name, dtype, 7001), (60, 70, 100))
+    p = np.resize(np.array(TRUTH[name].grid, dtype)[:, 0], shape)
+    full = np.array(np.broadcast_to(p, x.shape))
+    for call in outputs_of(name).values():
+        expected = np.concatenate([call(*pair) for pair in zip(x.reshape(-1, 1000), full.reshape(-1, 1000),
+                                                               strict=True)]).reshape(x.shape)
+        same_bits(call(x, p), expected)
+        same_bits(call(x[:, 1:, ::-1], np.broadcast_to(p, x.shape)[:, 1:, ::-1]), expected[:, 1:, ::-1])
+
+
+@every_name
+@pytest.mark.parametrize("dtype", [DTYPES[0], DTYPES[1], DTYPES[3]], ids=str)
+def test_threads(name, dtype, thread_count):
+    part = inputs(name, dtype, 7001)
+    x, row = np.resize(part, 420_000), parameters(name, dtype)[0]
+    for call in outputs_of(name).values():
+        expected = np.resize(call(part, *row), x.size)
         same_bits(call(x, *row), expected)
-        same_bits(call(x[1:], *row), expected[1:])
-        same_bits(call(x[::2], *row), expected[::2])
-        same_bits(call(x[:400_000].reshape(400, 1000).T, *row), expected[:400_000].reshape(400, 1000).T)
-    same_bits(act.activations[name](x, *row, out=x), np.resize(act.activations[name](inputs(name, dtype, 7001), *row),
-                                                               x.size))
+        same_bits(call(x.reshape(700, 600)[:, 3:590], *row), expected.reshape(700, 600)[:, 3:590])
 
 
 # --- any views of one piece of memory ---------------------------------------------------------------------------------

@@ -31,9 +31,11 @@ def mills_parts(a):
     v = divide((a, None), d)
     w, w_low = fast_two_sum(number(-0.5, a), v[0])
     *upper, c1, c0 = MILLS[a.dtype]
-    slope, slope_low = _step(horner(upper, w), w, c1)
+    tail = horner(upper, w)
+    slope, slope_low = _step(tail, w, c1)
     high, low = _step(slope, w, c0)
-    return (high, fma(slope_low, w, fma(slope, w_low + v[1], low))), d, v
+    derivative = fma(tail, w, slope)                     # to a quarter, which does for the low part of w
+    return (high, fma(slope_low, w, fma(derivative, w_low + v[1], low))), d, v
 
 
 def _step(p, w, c):

@@ -1,0 +1,93 @@
+"""The architecture: imports point down, by the floors of the design."""
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import numba_act
+
+HOME = Path(numba_act.__file__).parent
+FLOORS = {
+    "tree": 0, "scalar": 0, "runtime": 0, "backends": 1, "declare": 2, "functions": 3,
+    "nn": 4, "plotting": 4, "bench": 4, "accuracy": 4, "demo": 4, "machine": 4, "__main__": 4, "__init__": 5,
+}
+FILES = sorted(HOME.rglob("*.py"))
+
+
+def part_of(path):
+    """The folder or module at the top of the package that a file belongs to."""
+    first = path.relative_to(HOME).parts[0]
+    return first.removesuffix(".py")
+
+
+def targets(node, path):
+    """The parts of numba_act that an import statement names."""
+    if isinstance(node, ast.Import):
+        names = [alias.name.split(".") for alias in node.names]
+    elif node.level:
+        base = ["numba_act", *path.relative_to(HOME).parts[:-1]]
+        base = base[:len(base) - node.level + 1] + (node.module or "").split(".") * bool(node.module)
+        names = [base] if len(base) > 1 else [[*base, alias.name] for alias in node.names]
+    else:
+        names = [node.module.split(".")]
+    return [name[1] if len(name) > 1 else "__init__" for name in names if name[0] == "numba_act"]
+
+
+def imports(path):
+    """(part, line, where) of every import of a part of numba_act; where is module, function or method."""
+    found = []
+
+    def visit(node, where):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.extend((part, node.lineno, where) for part in targets(node, path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            where = "method" if where == "class" else "function" if where != "method" else where
+        elif isinstance(node, ast.ClassDef):
+            where = "class"
+        for child in ast.iter_child_nodes(node):
+            visit(child, where)
+
+    visit(ast.parse(path.read_text()), "module")
+    return found
+
+
+def test_every_part_has_a_floor():
+    assert {part_of(path) for path in FILES} <= set(FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOME)))
+def test_imports_point_down(path):
+    here = FLOORS[part_of(path)]
+    for part, line, where in imports(path):
+        target = FLOORS.get(part, 5)
+        assert target <= here or where == "method", f"{path}:{line} imports {part}, which is above"
+
+
+def test_parts_of_one_floor_do_not_import_each_other_in_a_circle():
+    graph = {}
+    for path in FILES:
+        below = {part for part, _, where in imports(path) if where == "module" and part in FLOORS}
+        graph.setdefault(part_of(path), set()).update(below - {part_of(path)})
+    order = list(TopologicalSorter(graph).static_order())
+    assert order.index("tree") < order.index("scalar") < order.index("functions")
+    assert order.index("runtime") < order.index("backends") < order.index("declare") < order.index("functions")
+
+
+def test_backends_know_no_activation():
+    names = set(numba_act.activations) | {alias for a in numba_act.activations.values() for alias in a.aliases}
+    for folder in ("backends", "runtime", "tree"):
+        for path in (HOME / folder).glob("*.py"):
+            used = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+            assert not used & names, path
+
+
+def test_a_rising_import_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "HOME", tmp_path)
+    (tmp_path / "runtime").mkdir()
+    file = tmp_path / "runtime" / "x.py"
+    file.write_text("from ..declare import get\nfrom .. import plotting\nimport numba_act.nn\n"
+                    "class A:\n    def plot(self):\n        from ..plotting import draw\n"
+                    "def f():\n    from . import objects\n    from ..backends import cpu\n")
+    assert imports(file) == [("declare", 1, "module"), ("plotting", 2, "module"), ("nn", 3, "module"),
+                             ("plotting", 6, "method"), ("runtime", 8, "function"), ("backends", 9, "function")]
