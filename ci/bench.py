@@ -165,7 +165,7 @@ def main():
         except ImportError:
             print(f"{name} is not installed")
     columns = ["ours", "out", "in place", *peers]
-    print("nanoseconds an element; ratio: ours / best counted peer; c: bound by the copy; !: not exact enough to count\n")
+    print("nanoseconds an element; ratio: ours / best counted peer; c: bound by the copy; !: not exact enough\n")
     print("| function | | dtype | size | copy | " + " | ".join(columns) + " | ratio | out ratio | |")
     print("|---|---|---|---|---|" + "---|" * (len(columns) + 3))
     ratios = []
@@ -189,8 +189,9 @@ def main():
                     ratio, ratio_out = t["ours"] / min(rivals), t["out"] / min(rivals)
                     ratios.append((ratio, copy_bound, kind))
                     cells = [shown(t.get(c), size) + ("!" if c in uncounted else "") for c in columns]
-                    print(f"| {name} | {kind} | {dtype} | {size:.0e} | {shown(t['copy'], size)} | " + " | ".join(cells) +
-                          f" | {ratio:.2f} | {ratio_out:.2f} | {'c' if copy_bound else ''} |", flush=True)
+                    cells = [name, kind, dtype, f"{size:.0e}", shown(t["copy"], size), *cells,
+                             f"{ratio:.2f}", f"{ratio_out:.2f}", "c" if copy_bound else ""]
+                    print(f"| {' | '.join(cells)} |", flush=True)
                     del calls
                     gc.collect()
     print()

@@ -1,5 +1,6 @@
 """What an activation is: a scalar function with a name, its derivative, and everything that follows from them."""
 import functools
+import sys
 from types import FunctionType, MappingProxyType
 
 from numpy import ndarray
@@ -125,6 +126,8 @@ class Activation:
     def __reduce__(self):
         if _registry.get(self.name) is self:
             return get, (self.name,)
+        if getattr(sys.modules.get(self.__module__), self.__qualname__, None) is self:
+            return self.__qualname__             # by reference, as functions pickle
         return _rebuilt, (self.function, self.aliases, self.formula, self._nonzero, self._derivative)
 
     def derivative(self, function):
@@ -166,7 +169,7 @@ class Activation:
         names = self.operands if wrt is None else self._names(wrt)
         single = isinstance(wrt, str) or (wrt is None and len(names) == 1)
         kernel = self._kernel("backward", names)
-        if not params and names == self.operands:
+        if not params and names == self.operands and all(type(a) is ndarray for a in args[:len(names)]):
             result = dispatch.quick(kernel, (gy, *args), out)
             if result is not None:
                 return (result,) if len(names) == 1 and not single else result

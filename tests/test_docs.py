@@ -6,7 +6,7 @@ import pkgutil
 
 import numpy as np
 import pytest
-from tools import NAMES, fault
+from tools import NAMES
 
 import numba_act as act
 
@@ -24,11 +24,7 @@ def check(docstring, name, module=None):
     return len(test.examples)
 
 
-STALE = {(name,) for name in ("swish", "silu", "gelu", "gelu_tanh", "mish")}
-
-
-@pytest.mark.parametrize(("name",), [fault((n,), STALE, "the digits in the docstring are not what it prints")
-                                     for n in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_activations_show_an_example(name):
     a = act.activations[name]
     assert check(a.__doc__, name) >= 1

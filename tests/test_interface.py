@@ -219,7 +219,6 @@ def test_gradient_is_summed_to_each_operands_shape(name):
     assert a.backward(np.ones((0, 4), "f4"), np.ones(4, "f4")).tolist() == [0] * 4
 
 
-@pytest.mark.xfail(strict=True, reason="the quick way for small arrays sums nothing")
 def test_gradient_is_summed_to_a_python_number():
     gy = np.ones((3, 4), "f4")
     act.relu.backward(gy, gy)                                  # the kernel is ready: only then is there a quick way
@@ -288,7 +287,6 @@ def test_custom_with_mathematics_and_captured_numbers():
     same_bits(act.activation(lambda x: 3 * x)(x), 3 * x)
 
 
-@pytest.mark.xfail(strict=True, reason="under the function's name pickle finds the activation")
 def test_custom_pickles():
     x = numbers(9)
     again = pickle.loads(pickle.dumps(bent))

@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+USUAL = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
+
 
 def owner(operands):
     """What computes on these operands if any of them is such a container, else None."""
@@ -27,9 +29,7 @@ def _handler(kind):
 
 
 def _only_where(kernel, options, container):
-    given = [name for name in ("out", "order") if options[name] not in (None, "K")]
-    if options["where"] is not True:
-        given.append("where")
+    given = [name for name in ("out", "where", "order") if options[name] is not USUAL[name]]
     if given:
         raise TypeError(f"{kernel.owner}: {given[0]}= is not accepted for {container}")
     return {} if options["dtype"] is None else {"dtype": options["dtype"]}
@@ -59,17 +59,23 @@ def through_ufunc(kernel, operands, calls, options):
     from . import cpu, result_dtype
     operands = [o.astype(np.float64) if getattr(getattr(o, "dtype", None), "kind", "f") in "biu" and
                 hasattr(o, "astype") else o for o in operands]
-    usual = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
-    given = {name: value for name, value in options.items() if value is not usual[name] and value != usual[name]}
-    dtypes = [o for o in operands if hasattr(o, "dtype")]
-    ufunc = cpu.ensure(kernel, result_dtype(dtypes)) if dtypes else cpu.ufunc(kernel)
-    return ufunc(*operands, **given)
+    given = {name: value for name, value in options.items() if value is not USUAL[name]}
+    dtype = result_dtype([part for o in operands for part in _columns(o)])
+    operands = [dtype.type(o) if isinstance(o, int | float) else o for o in operands]      # a frame would widen it
+    with np.errstate(all="ignore"):
+        return cpu.ensure(kernel, dtype)(*operands, **given)
+
+
+def _columns(operand):
+    """What has a dtype in an operand: itself, or the columns of a frame."""
+    if hasattr(operand, "dtypes") and not hasattr(operand, "dtype"):
+        return [np.empty(0, dtype) for dtype in operand.dtypes]
+    return [operand]
 
 
 def backward(handler, kernel, operands, names, wrt, calls):
     """Gradients for containers: each product elementwise, then summed to its operand's shape."""
-    usual = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
-    whole = handler(kernel, operands, calls, usual)
+    whole = handler(kernel, operands, calls, USUAL)
     whole = whole if isinstance(whole, tuple) else (whole,)
     return tuple(_summed(handler, gradient, operands[1 + names.index(name)])
                  for gradient, name in zip(whole, wrt, strict=True))

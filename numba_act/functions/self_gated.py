@@ -62,7 +62,7 @@ def swish(x, beta=1.0):
     Source: P. Ramachandran et al., Searching for activation functions, 2017.
 
     >>> act.swish(np.float32([-2, 0, 2]), 1.5)
-    array([-0.09485174,  0.        ,  1.9051483 ], dtype=float32)
+    array([-0.09485175,  0.        ,  1.9051483 ], dtype=float32)
     """
     z, z_low = argument_product(x, beta)
     return gated(x, z >= 0, *logistic_pair(z, z_low), LARGEST)
@@ -84,7 +84,7 @@ def silu(x):
     Source: S. Elfwing et al., Sigmoid-weighted linear units for neural network function approximation, 2018.
 
     >>> act.silu(np.float32([-100, 0, 2]))
-    array([-3.783506e-42,  0.000000e+00,  1.761594e+00], dtype=float32)
+    array([-3.7204474e-42,  0.0000000e+00,  1.7615942e+00], dtype=float32)
     """
     return logistic_product(x)
 
@@ -102,7 +102,7 @@ def gelu(x):
     Source: D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016.
 
     >>> act.gelu(np.float32([-10, 0, 1]))
-    array([-7.6198530e-23,  0.0000000e+00,  8.4134477e-01], dtype=float32)
+    array([-7.619853e-23,  0.000000e+00,  8.413448e-01], dtype=float32)
     """
     a = magnitude(x)
     e, shrink = normal_decay(a)
@@ -131,7 +131,7 @@ def gelu_tanh(x):
     Source: D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016.
 
     >>> act.gelu_tanh(np.float32([-1, 0, 1]))
-    array([-0.158808,  0.      ,  0.841192], dtype=float32)
+    array([-0.15880801,  0.        ,  0.841192  ], dtype=float32)
     """
     return gated(x, x >= 0, *logistic_pair(*gelu_argument(x)[0]))
 
@@ -148,7 +148,7 @@ def mish(x):
     Source: D. Misra, Mish: a self regularized non-monotonic activation function, 2019.
 
     >>> act.mish(np.float32([-1, 0, 1]))
-    array([-0.30340147,  0.        ,  0.86509836], dtype=float32)
+    array([-0.30340147,  0.        ,  0.8650984 ], dtype=float32)
     """
     _, _, n, d, shrink = mish_parts(x)
     return gated(x, x > 0, divide(n, d), shrink)

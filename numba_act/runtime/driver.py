@@ -59,7 +59,7 @@ def load():
 
     here = Path(__file__).parent
     sources = [(here / f"{name}.py").read_text() for name in ("driver", "words", "primitives")]
-    addresses = objects.load((sources, platform.machine()), make_text, names, vectorise=True)
+    addresses = objects.load((sources, platform.machine()), make_text, names, optimise=True)
     return SimpleNamespace(**dict(zip(names, addresses, strict=True)))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 MAGIC = b"numbaact"
 CACHE_BYTES = 256 << 20
-PASSES = "speed_level=2, no unrolling; codegen 3"
+PASSES = "none, or speed_level=2 without unrolling; codegen 3"
 
 lock = threading.RLock()                     # one compilation at a time, and none while the process forks
 if hasattr(os, "register_at_fork"):
@@ -24,7 +24,7 @@ def target():
     """CPU name and feature string that code is compiled for."""
     import llvmlite.binding as llvm
     features = llvm.get_host_cpu_features()
-    # LLVM narrows float32 arithmetic to float16 where it thinks it may, and loses the sign of -0
+    # float16 is a way to store numbers, never one to compute with
     features["avx512fp16"] = False
     text = features.flatten()
     return llvm.get_host_cpu_name(), text + ",-prefer-256-bit" if features.get("avx512f") else text
@@ -46,28 +46,33 @@ def _machine():
     return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
 
 
-def compile_text(text, vectorise):
-    """The object file of a module written in LLVM IR."""
+def compile_text(text, optimise):
+    """The object file of a module written in LLVM IR.
+
+    A kernel's IR, vectors already, goes to code generation as it is: LLVM's passes find nothing to gain, take half of
+    the time, and InstCombine loses the sign of -0 where it moves a rounding to float16 through a choice.
+    """
     import llvmlite.binding as llvm
     module = llvm.parse_assembly(text)
     module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = vectorise, False, False
-    builder = llvm.create_pass_builder(_machine(), options)
-    builder.getModulePassManager().run(module, builder)
+    if optimise:
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
+        builder = llvm.create_pass_builder(_machine(), options)
+        builder.getModulePassManager().run(module, builder)
     return _machine().emit_object(module)
 
 
-def load(key, make_text, names, vectorise=False):
+def load(key, make_text, names, optimise=False):
     """Addresses of the named functions of a module written in LLVM IR, by its object file on disk or a new one.
 
     `key` is all that the text follows from: the text itself, or less where making it takes long.
     """
     with lock:
-        path = _path((key, vectorise, PASSES))
+        path = _path((key, optimise, PASSES))
         image = _read(path)
         if image is None:
-            image = compile_text(make_text(), vectorise)
+            image = compile_text(make_text(), optimise)
             _write(path, image)
         return _link(image, names)
 
