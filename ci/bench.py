@@ -3,20 +3,25 @@
     python ci/bench.py [--only gelu,tanh] [--sizes 10,1000] [--dtypes float32] [--rounds 7] [--threads 2]
 
 A cell is a function, forward or backward, a dtype and a size; its time is the least of several rounds in which the
-contenders take turns, so that the machine's drift meets all of them.  Outputs are allocated by each library; `out`
-and `in place` are ours into a given array.  The ratio is ours over the best counted peer.  ONNX Runtime counts where
+contenders, each in its own process, take turns, so that the machine's drift meets all of them.  Outputs are allocated
+by each library; `out` and `in place` are ours into a given array.  The ratio is ours over the best counted peer.
+ONNX Runtime counts where
 it is within 4 ULP on [-5, 5] (marked ! where not).  A cell is bound by the copy where the best time of all is
 within 1.5 times that of copying as many bytes; the geometric mean is taken over the others.
 """
 import argparse
-import gc
+import functools
+import itertools
 import math
+import multiprocessing
 import time
 
 import numpy as np
 
 import numba_act as act
 
+REST = 0.01                                      # seconds, for other libraries' threads to stop spinning
+WARM, SECONDS = 0.02, 0.005                      # before and for one timing
 SIZES = 10, 1000, 100_000, 1_000_000, 16_000_000
 
 
@@ -104,45 +109,67 @@ def onnx_peer(threads):
     return make
 
 
-def exact_enough(make, name, dtype):
-    """Whether a peer is within 4 ULP of ours on [-5, 5]."""
-    x = np.linspace(-5, 5, 100_001).astype(dtype)
-    call = make(name, "forward", x, x)
-    if call is None:
-        return True
-    ours = act.get(name)(x)
-    units = np.abs(np.asarray(call()) - ours) / np.spacing(np.maximum(np.abs(ours), np.finfo(dtype).tiny))
-    return units.max() <= 5                                     # ours may be off by one itself
-
-
-def ours(name, kind, gy, x):
-    """Our calls: fresh output, given output, in place."""
+def our_calls(name, kind, gy, x):
+    """A fresh output, a given one, in place (with the operand restored, as copying it costs), and that copy."""
     f = act.get(name)
     out, own = np.empty_like(x), x.copy()
+    copy = functools.partial(np.copyto, own, x)
     if kind == "forward":
-        return {"ours": lambda: f(x), "out": lambda: f(x, out=out), "in place": lambda: f(own, out=own)}
-    return {"ours": lambda: f.backward(gy, x), "out": lambda: f.backward(gy, x, out=out),
-            "in place": lambda: f.backward(own, x, out=own)}
+        return {"copy": copy, "ours": lambda: f(x), "out": lambda: f(x, out=out),
+                "in place": lambda: (copy(), f(own, out=own))}
+    return {"copy": copy, "ours": lambda: f.backward(gy, x), "out": lambda: f.backward(gy, x, out=out),
+            "in place": lambda: (copy(), f.backward(own, x, out=own))}
 
 
-def times(calls, size, rounds):
-    """Seconds a call, the least of several rounds, each contender in turn."""
-    best = dict.fromkeys(calls, math.inf)
-    for call in calls.values():
+PEERS = {"torch": torch_peer, "JAX": jax_peer, "ORT": onnx_peer}
+
+
+def work(contender, threads, pipe):
+    """A contender in a process of its own, so that no library's threads spin while another is timed."""
+    make = None
+    if contender != "numba_act":
+        try:
+            make = PEERS[contender](threads)
+        except ImportError:
+            pipe.send("missing")
+            return
+    pipe.send("ready")
+    calls, cell = {}, None
+    for *asked, seconds in iter(pipe.recv, None):
+        if asked != cell:
+            cell, calls = asked, {}
+            name, kind, dtype, size = asked
+            rng = np.random.default_rng(0)
+            x, gy = (rng.uniform(-5, 5, size).astype(dtype) for _ in range(2))
+            if make is None:
+                calls = our_calls(name, kind, gy, x)
+            elif (call := make(name, kind, gy, x)) is not None:
+                calls = {contender: call}
+        pipe.send({who: timed(call, seconds) for who, call in calls.items()})
+
+
+def timed(call, seconds):
+    """Seconds a call takes, over as many as fit, once the processors that slept are awake again."""
+    count, begin = 0, time.perf_counter()
+    while (now := time.perf_counter()) < begin + WARM:
         call()
-    number = {}
-    for name, call in calls.items():
-        start = time.perf_counter()
+        count += 1
+    count = max(1, int(seconds * count / (now - begin)))
+    start = time.perf_counter()
+    for _ in range(count):
         call()
-        number[name] = max(1, int(0.004 / (time.perf_counter() - start + 1e-7)))
-    for _ in range(rounds):
-        for name, call in calls.items():
-            n = number[name]
-            start = time.perf_counter()
-            for _ in range(n):
-                call()
-            best[name] = min(best[name], (time.perf_counter() - start) / n)
-    return best
+    return (time.perf_counter() - start) / count
+
+
+def ulp_on_five(contender, name, dtype):
+    """A peer's largest error on [-5, 5], in units in the last place."""
+    x = np.linspace(-5, 5, 100_001).astype(dtype)
+    call = PEERS[contender](1)(name, "forward", x, x)
+    if call is None:
+        return 0
+    true = act.get(name)(x.astype(np.float64))
+    units = np.spacing(np.maximum(np.abs(true), np.finfo(dtype).tiny).astype(dtype)).astype(np.float64)
+    return (np.abs(np.asarray(call(), np.float64) - true) / units).max()
 
 
 def shown(seconds, size):
@@ -158,42 +185,43 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
 
-    peers = {}
-    for name, load in ("torch", torch_peer), ("JAX", jax_peer), ("ORT", onnx_peer):
-        try:
-            peers[name] = load(options.threads)
-        except ImportError:
-            print(f"{name} is not installed")
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    for contender in ("numba_act", *PEERS):
+        pipe, other = context.Pipe()
+        context.Process(target=work, args=(contender, options.threads, other), daemon=True).start()
+        if pipe.recv() == "ready":
+            pipes[contender] = pipe
+        else:
+            print(f"{contender} is not installed")
+    peers = [p for p in PEERS if p in pipes]
     columns = ["ours", "out", "in place", *peers]
     print("nanoseconds an element; ratio: ours / best counted peer; c: bound by the copy; !: not exact enough\n")
     print("| function | | dtype | size | copy | " + " | ".join(columns) + " | ratio | out ratio | |")
     print("|---|---|---|---|---|" + "---|" * (len(columns) + 3))
     ratios = []
-    rng = np.random.default_rng(0)
-    for dtype in options.dtypes.split(","):
-        for size in map(int, options.sizes.split(",")):
-            x, gy = (rng.uniform(-5, 5, size).astype(dtype) for _ in range(2))
-            target = np.empty_like(x)
-            for name in options.only.split(","):
-                for kind in "forward", "backward":
-                    calls = {"copy": lambda t=target, s=x: np.copyto(t, s), **ours(name, kind, gy, x)}
-                    for peer, make in peers.items():
-                        call = make(name, kind, gy, x)
-                        if call is not None:
-                            calls[peer] = call
-                    t = times(calls, size, options.rounds if size < 10_000_000 else max(3, options.rounds // 2))
-                    uncounted = {p for p in peers if p == "ORT" and p in t and not exact_enough(peers[p], name, dtype)}
-                    rivals = [t[p] for p in peers if p in t and p not in uncounted]
-                    bound = t["copy"] * (1 if kind == "forward" else 1.5)
-                    copy_bound = min(*rivals, t["ours"], t["out"]) < 1.5 * bound and size >= 10_000
-                    ratio, ratio_out = t["ours"] / min(rivals), t["out"] / min(rivals)
-                    ratios.append((ratio, copy_bound, kind))
-                    cells = [shown(t.get(c), size) + ("!" if c in uncounted else "") for c in columns]
-                    cells = [name, kind, dtype, f"{size:.0e}", shown(t["copy"], size), *cells,
-                             f"{ratio:.2f}", f"{ratio_out:.2f}", "c" if copy_bound else ""]
-                    print(f"| {' | '.join(cells)} |", flush=True)
-                    del calls
-                    gc.collect()
+    cells = itertools.product(options.dtypes.split(","), map(int, options.sizes.split(",")), options.only.split(","),
+                              ("forward", "backward"))
+    for dtype, size, name, kind in cells:
+        t = {}
+        for _ in range(options.rounds):
+            for pipe in pipes.values():
+                time.sleep(REST)
+                pipe.send((name, kind, dtype, size, SECONDS))
+                for who, seconds in pipe.recv().items():
+                    t[who] = min(seconds, t.get(who, math.inf))
+        t["in place"] -= t["copy"]
+        uncounted = {"ORT"} if "ORT" in t and ulp_on_five("ORT", name, dtype) > 4 else set()
+        best = min(t[p] for p in peers if p in t and p not in uncounted)
+        traffic = t["copy"] * (1 if kind == "forward" else 1.5)
+        copy_bound = size >= 100_000 and min(best, t["ours"], t["out"]) < 1.5 * traffic
+        ratios.append((t["ours"] / best, copy_bound, kind))
+        row = [shown(t.get(c), size) + ("!" if c in uncounted else "") for c in columns]
+        row = [name, kind, dtype, f"{size:.0e}", shown(t["copy"], size), *row, f"{t['ours'] / best:.2f}",
+               f"{t['out'] / best:.2f}", "c" if copy_bound else ""]
+        print(f"| {' | '.join(row)} |", flush=True)
+    for pipe in pipes.values():
+        pipe.send(None)
     print()
     for title, kept in (("forward", lambda r: r[2] == "forward"), ("backward", lambda r: r[2] == "backward"),
                         ("all", lambda r: True)):

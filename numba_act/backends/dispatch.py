@@ -10,31 +10,28 @@ from . import backend_of, containers, result_dtype
 NOT_YET = None, 0, ()                            # as long as a dtype has no loop
 
 
-def quick(kernel, operands, out):
+def quick(kernel, operands, out, arrays=1):
     """The result for plain arrays of one shape and dtype beside numbers, once the kernel is compiled; None for
-    anything else, which takes 5 us more to sort out."""
+    anything else, which takes 5 us more to sort out.  At least the first so many operands must be arrays."""
     if not operands or type(operands[0]) is not ndarray:
         return None
     first = operands[0]
-    dtype = first.dtype
-    ufunc, limit, defaults = kernel.quick.get(dtype, NOT_YET)
+    ufunc, limit, defaults = kernel.quick.get(first.dtype, NOT_YET)
     missing = len(kernel.inputs) - len(operands)
     if ufunc is None or not 0 <= missing <= len(defaults):
         return None
     ready = [first]
     for other in operands[1:]:
-        if type(other) is ndarray:
-            if other.dtype != dtype or other.shape != first.shape:
-                return None
+        if type(other) is ndarray and _alike(other, first):
             ready.append(other)
-        elif type(other) is float and other:
-            ready.append(_number(other, dtype))
+        elif type(other) is float and other and len(ready) >= arrays:
+            ready.append(_number(other, first.dtype))
         else:
             return None
     if missing:
         ready += defaults[-missing:]
     if out is not None:
-        if type(out) is not ndarray or out.dtype != dtype or out.shape != first.shape:
+        if type(out) is not ndarray or not _alike(out, first):
             return None
         ready.append(out)
     if first.size >= limit:
@@ -42,11 +39,15 @@ def quick(kernel, operands, out):
             return None
         threads.start()
         if out is None:
-            ready += [outputs.empty(first.shape, dtype) for _ in range(kernel.n_outputs)]
+            ready += [outputs.empty(first.shape, first.dtype) for _ in range(kernel.n_outputs)]
     try:
         return ufunc(*ready)
-    except (TypeError, ValueError):              # to be said again in our own words
+    except ValueError:                           # a read-only output, to be said in our own words
         return None
+
+
+def _alike(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape
 
 
 @functools.lru_cache(maxsize=1024)               # a ufunc takes 0.3 us less for such an array than for a float
