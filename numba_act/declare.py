@@ -109,11 +109,12 @@ class Activation:
         names = code.co_varnames[:code.co_argcount]
         self.function, self.aliases, self.formula = function, tuple(aliases), formula
         self.name = self.__name__ = function.__name__
-        self.__doc__, self.__module__, self.__qualname__ = function.__doc__, function.__module__, function.__qualname__
+        self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self.operands = names[:len(names) - len(values)]
         self.defaults = MappingProxyType(dict(zip(names[len(self.operands):], values, strict=True)))
         self.params = tuple(self.defaults)
         self._inputs, self._nonzero = self.operands + self.params, tuple(nonzero)
+        self.__doc__ = _documented(self, function.__doc__ or "")
         self._derivative = None
         self._declare_kernels()
 
@@ -298,6 +299,33 @@ class Activation:
                 raise ValueError(f"{self.name}: wrt={name!r} is none of its arguments; "
                                  f"accepted are {', '.join(self._inputs)}")
         return names
+
+
+def _documented(activation, text):
+    """An activation's docstring: the function's own, its formula, and what holds for all of them."""
+    summary, _, rest = text.replace("\n    ", "\n").strip().partition("\n")
+    formula = f".. math:: {activation.formula}\n\n" if activation.formula else ""
+    operands = ", ".join(activation.operands)
+    parameters = "".join(f"{name} : number, or array that broadcasts (default {value})\n"
+                         for name, value in activation.defaults.items())
+    return f"""{summary}
+
+{formula}Parameters
+----------
+{operands} : float16, bfloat16, float32 or float64 array of any shape; integers and bool compute in float64
+{parameters}out, where, dtype, casting, order : as for any ufunc
+
+Returns
+-------
+array of the shape to which the operands broadcast, in their common dtype
+
+Raises
+------
+TypeError : an operand of another dtype, or one too many
+ValueError : shapes that do not broadcast, an out of another shape{", a zero " + activation._nonzero[0]
+                                                                     if activation._nonzero else ""}
+{rest}
+"""
 
 
 def _as_node(result, dtype):

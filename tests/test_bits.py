@@ -24,7 +24,7 @@ from tools import (
 from truth import TRUTH
 
 import numba_act as act
-from numba_act.tree.emit import evaluate
+from numba_act.tree.evaluate import evaluate
 
 
 def inputs(name, dtype, n=300):

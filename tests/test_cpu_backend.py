@@ -9,7 +9,7 @@ import pytest
 from numba_act import backends
 from numba_act.backends import Kernel, cpu
 from numba_act.runtime import driver, threads
-from numba_act.tree.emit import evaluate
+from numba_act.tree.evaluate import evaluate
 from numba_act.tree.node import argument, where
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)

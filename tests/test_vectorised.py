@@ -8,7 +8,7 @@ from tools import NAMES
 import numba_act as act
 from numba_act.backends import cpu
 from numba_act.runtime import objects
-from numba_act.tree.emit import in_order
+from numba_act.tree.node import in_order
 
 X86 = "+avx2" in objects.target()[1].split(",")
 KINDS = "value", "grad", "value_and_grad", "backward"

@@ -10,7 +10,7 @@ from numpy._core import _multiarray_umath
 from ..runtime import driver, objects, outputs, threads
 
 BUILT_IN = "float16", "float32", "float64"
-LEAST_COST = 12                              # nodes; a kernel with fewer is bound by memory
+STREAM_COST = 6                              # nodes; a kernel with fewer an operand is bound by memory
 SUM_TASKS = 64                               # the split of a sum depends on the shapes only
 SUM_GRAIN = 16 * driver.BLOCK
 
@@ -109,7 +109,7 @@ def record_of(kernel, storage, summed=frozenset()):
 
 
 def _compiled(kernel, storage, summed):
-    from ..tree.emit import in_order
+    from ..tree.node import in_order
     if len(kernel.inputs) + kernel.n_outputs > driver.MAX_OPERANDS:
         raise ValueError(f"{kernel.name}: at most {driver.MAX_OPERANDS} inputs and outputs, not "
                          f"{len(kernel.inputs) + kernel.n_outputs}")
@@ -126,7 +126,8 @@ def _compiled(kernel, storage, summed):
     record[driver.ITEM_SIZE] = _item_size(storage)
     record[driver.LANES] = lanes
     record[driver.PARAMETERS] = sum(1 << k for k, name in enumerate(kernel.inputs) if name in kernel.parameters)
-    record[driver.COST] = max(LEAST_COST, len(in_order(kernel.build(working(storage)))))
+    nodes = len(in_order(kernel.build(working(storage))))
+    record[driver.COST] = max(STREAM_COST * record[driver.N_ALL], nodes) * _item_size(working(storage)) // 4
     return record
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 from ..declare import declared
 from ..scalar.exponential import LEAST, decay, expm1_decay
 from ..scalar.logarithm import log1p_unit
-from ..scalar.logistic import decay_of_size, denominator, logistic_pair
+from ..scalar.logistic import decay_of_size, denominator, logistic
 from ..scalar.pairs import (
     LARGEST,
     add_any,
@@ -80,13 +80,12 @@ def softplus(x, beta=1.0):
 @softplus.derivative
 def _(x, beta):
     z, z_low = argument_product(x, beta)
-    slope, shrink = logistic_pair(z, z_low)
     size, size_low = where(abs(z) > -LEAST, (-LEAST, 0), (abs(z), where(z < 0, -z_low, z_low)))
     e, e_shrink = decay_of_size(size, size_low)
     share = multiply(multiply(e, reciprocal(denominator(e))), (size, size_low))
     per_beta = reciprocal((beta, None))
     in_beta = rounded_product(add_any(log1p_unit(e), share), multiply(per_beta, per_beta))
-    return rounded(slope) * shrink, -in_beta * e_shrink
+    return logistic(z, z_low), -in_beta * e_shrink
 
 
 @declared(aliases=("leakyrelu",), formula=r"\begin{cases} x & x > 0 \\ \alpha x & x \le 0 \end{cases}")

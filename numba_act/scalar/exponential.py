@@ -1,9 +1,10 @@
 """Exponentials.  e^z = 2^n (1 + p): n is the nearest integer to z / ln 2, p a polynomial in the rest."""
 from fractions import Fraction
 
-from ..tree.node import PerType, bits, fma, from_bits, where
+from ..tree.evaluate import for_numbers_too
+from ..tree.node import PerType, bits, copysign, fma, from_bits, where
 from .coefficients import EXP
-from .pairs import horner, number
+from .pairs import horner, number, two_sum
 
 LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254120680")
 LOG2E = Fraction("1.442695040888963407359924681001892137426645954152985934135449")
@@ -27,11 +28,13 @@ def power_of_two(shifted):
     return from_bits(bits(shifted) << MANTISSA[shifted.dtype])
 
 
-def reduced_plain(x, rounder=ROUND, sign=1):
-    """(s, p, p_low): e^(sign x) = s (1 + p + p_low), s = 2^n, up to an error in p of 2^-26 (2^-55) where n is not 0."""
+def reduced_plain(x, rounder=ROUND, sign=1, low=None):
+    """(s, p, p_low): e^(sign (x + low)) = s (1 + p + p_low), s = 2^n, up to an error in p of 2^-26 (2^-55) where n is
+    not 0, or low is not."""
     shifted = fma(x, sign * LOG2E, rounder)
     n = shifted - rounder
-    r = fma(n, sign * MINUS_LN2_LOW[x.dtype], fma(n, sign * MINUS_LN2_HIGH[x.dtype], x))
+    r, minus_ln2_low = fma(n, sign * MINUS_LN2_HIGH[x.dtype], x), sign * MINUS_LN2_LOW[x.dtype]
+    r = fma(n, minus_ln2_low, r) if low is None else r + fma(n, minus_ln2_low, low)
     q, square = horner([c * sign**k for k, c in enumerate(EXP[x.dtype], 1 - len(EXP[x.dtype]))], r), r * r
     r = r if sign > 0 else -r
     p = fma(q, square, r)
@@ -62,6 +65,7 @@ def decay(z, low=None, bounded=False):
     return (high, fma(high, rest, fma(s, p_low, fma(s, p, s - high)))), where(far, number(2.0**-shift, z), 1)
 
 
+GREATEST = PerType(float32=100.0, float64=720.0)            # e^z is infinite
 SATURATED = PerType(float32=-40.0, float64=-80.0)           # e^z is lost beside 1, even in a pair
 
 
@@ -73,13 +77,28 @@ def expm1_decay(z):
     return high, fma(s, fma(p, rest, p_low + rest), fma(s, p, m - high))
 
 
+@for_numbers_too
 def exp(z):
     """e^z."""
-    z = where(z < LEAST, LEAST, where(z > 1024, number(1024, z), z))
+    s, p, p_low, rest, grow = _any(z)
+    e = fma(s, p, s)
+    return (e + fma(e, rest, fma(s, p_low, fma(s, p, s - e)))) * grow
+
+
+@for_numbers_too
+def expm1(z):
+    """e^z - 1."""
+    s, p, p_low, rest, grow = _any(z)
+    m, m_low = two_sum(s, where(grow > 1, number(0, z), -1))        # beside the largest, 1 is nothing
+    high = fma(s, p, m)
+    low = fma(s, fma(p, rest, p_low + rest), fma(s, p, m - high)) + m_low
+    return where(z < SATURATED, -1, copysign((high + low) * where(grow > 1, grow, 1), z))
+
+
+def _any(z):
+    """As `decay`, not multiplied out, for z of either sign."""
+    z = where(z < LEAST, LEAST, where(z > GREATEST, GREATEST, z))
     shift, rounder = SHIFT[z.dtype], ROUND[z.dtype]
     low, high = z < FAR, z > -FAR[z.dtype]
-    s, p, p_low, rest = reduced(z, None, where(low, number(rounder + shift, z),
-                                               where(high, number(rounder - shift, z), rounder)))
-    e = fma(s, p, s)
-    e_low = fma(e, rest, fma(s, p_low, fma(s, p, s - e)))
-    return (e + e_low) * where(low, number(2.0**-shift, z), where(high, number(2.0**shift, z), 1))
+    rounder = where(low, number(rounder + shift, z), where(high, number(rounder - shift, z), rounder))
+    return *reduced(z, None, rounder), where(low, number(2.0**-shift, z), where(high, number(2.0**shift, z), 1))

@@ -1,8 +1,11 @@
 """Logarithms: log(1 + g) = g + g^2 q(g) on [-0.293, 0.5], q a polynomial."""
-from ..tree.node import fma, split, where
+from fractions import Fraction
+
+from ..tree.evaluate import for_numbers_too
+from ..tree.node import PerType, bits, copysign, fma, from_bits, split, to_float, where
 from .coefficients import LOG1P
-from .exponential import LN2
-from .pairs import fast_two_sum, horner
+from .exponential import BIAS, LN2, MANTISSA
+from .pairs import LARGEST, fast_two_sum, horner, number, two_sum
 
 
 def log1p_near(g, low):
@@ -21,3 +24,23 @@ def log1p_unit(e):
     log, log_low = log1p_near(g, low)
     total, rest = fast_two_sum(where(upper, ln2, 0), log)
     return total, rest + (log_low + where(upper, ln2_low, 0))
+
+
+@for_numbers_too
+def log1p(x):
+    """log(1 + x): -inf at -1, NaN below."""
+    u, rest = two_sum(number(1, x), x)
+    n = (bits(u) - SQRT_HALF[x.dtype]) >> MANTISSA[x.dtype]     # u = 2^n m, m from sqrt(1/2) to sqrt(2)
+    exponent = where(n < BIAS[x.dtype], BIAS[x.dtype] - n, 0)
+    unit = from_bits(exponent << MANTISSA[x.dtype])                 # 2^-n, or 0 where the rest is nothing
+    m = from_bits(bits(u) - (n << MANTISSA[x.dtype]))
+    log, log_low = log1p_near(*fast_two_sum(m - 1, rest * unit))
+    n = to_float(n)
+    high, low = fast_two_sum(n * number(LN2_SHORT, x), log)
+    y = copysign(high + (low + fma(n, LN2 - Fraction(LN2_SHORT[x.dtype]), log_low)), x)
+    y = where(x > LARGEST, x, y)
+    return where(x > -1, y, where(x == -1, float("-inf"), float("nan")))
+
+
+SQRT_HALF = PerType(float32=0x3F3504F3, float64=0x3FE6A09E667F3BCD)             # its bits
+LN2_SHORT = PerType(float32=0.693145751953125, float64=0.6931471803691238)      # times any n it is exact

@@ -1,4 +1,5 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
+from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, copysign, fma, where
 from .exponential import ROUND, SATURATED, decay, reduced_plain
 from .pairs import (
@@ -35,12 +36,12 @@ def bounded(x, low, high):
     return where(x > high, high, x)
 
 
-def logistic(x):
-    """s(x) by one division and 30 other operations."""
+def logistic(x, low=None):
+    """s(x + low) by one division and 30 other operations."""
     z = bounded(x, -STEEP[x.dtype], FLAT)
     carry = CARRY[x.dtype]
     one = number(2.0**-carry, x)
-    s, p, _ = reduced_plain(z, number(ROUND[x.dtype] - carry, x), -1)
+    s, p, _ = reduced_plain(z, number(ROUND[x.dtype] - carry, x), -1, low)
     steep = one < s
     d, d_low = sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p)     # (1 + e^-x) / 2^carry
     q = 1 / d
@@ -94,6 +95,7 @@ def product_slope(z, v):
     return rounded_product(multiply(numerator, where(right, one, e)), multiply(q, q)) * where(right, 1, shrink)
 
 
+@for_numbers_too
 def tanh(x):
     """(1 - e^-2a) / (1 + e^-2a) of a = |x|, with the sign of x."""
     z = -2 * abs(x)

@@ -1,28 +1,13 @@
-"""A tree as LLVM instructions, on scalars or on vectors; and as NumPy arithmetic.
+"""A tree as LLVM instructions, on scalars or on vectors.
 
 float16 and bfloat16 are only ways to store a number: they are widened to float32, computed, and rounded once.
 """
-import numpy as np
 from llvmlite import ir
 
-from .node import round_to
+from .node import in_order, number_of
 from .operations import OPERATIONS
 
 WORKING = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
-
-
-def in_order(outputs):
-    """Every node below the outputs, operands before their users."""
-    seen, order, stack = set(), [], [(node, False) for node in reversed(outputs)]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
-    return order
 
 
 def emit(builder, outputs, arguments, storage="float32"):
@@ -96,34 +81,7 @@ class _Splat:
 def _constant(node, lanes):
     wide = node.dtype == "float64"
     if node.kind == "float":
-        value = ir.Constant(ir.DoubleType() if wide else ir.FloatType(), float(_number(node)))
+        value = ir.Constant(ir.DoubleType() if wide else ir.FloatType(), float(number_of(node)))
     else:
         value = ir.Constant(ir.IntType(1 if node.kind == "bool" else 64 if wide else 32), node.value)
     return value if lanes is None else _Splat(value, lanes)
-
-
-def _number(node):
-    """A constant node as a NumPy scalar of its dtype."""
-    if node.kind == "float":
-        return round_to(node.value, node.dtype)
-    if node.kind == "bool":
-        return np.bool_(node.value)
-    return np.int64(node.value) if node.dtype == "float64" else np.int32(node.value)
-
-
-def evaluate(outputs, arguments):
-    """The outputs' values by NumPy, the same bits as the compiled function; slow, for tests and for looking."""
-    values = {}
-    with np.errstate(all="ignore"):
-        for node in in_order(outputs):
-            if node.op == "argument":
-                values[node] = arguments[node.value]
-            elif node.op == "constant":
-                values[node] = _number(node)
-            elif node.op == "stored":
-                values[node] = values[node.args[0]]
-            else:
-                values[node] = OPERATIONS[node.op].compute(*[values[a] for a in node.args])
-                if node.kind == "float":
-                    values[node] = np.asarray(values[node], dtype=node.dtype)[()]
-    return [values[node] for node in outputs]

@@ -222,3 +222,26 @@ def _extreme(comparison, a, b):
     b = b if isinstance(b, Node) else constant(b, "float", a.dtype)
     best = where(build(comparison, b, a), b, a)
     return best if b.op == "constant" else where(build("ne", b, b), b, best)
+
+
+def in_order(outputs):
+    """Every node below the outputs, operands before their users."""
+    seen, order, stack = set(), [], [(node, False) for node in reversed(outputs)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
+    return order
+
+
+def number_of(node):
+    """A constant node as a NumPy scalar of its dtype."""
+    if node.kind == "float":
+        return round_to(node.value, node.dtype)
+    if node.kind == "bool":
+        return np.bool_(node.value)
+    return np.int64(node.value) if node.dtype == "float64" else np.int32(node.value)
