@@ -18,6 +18,7 @@ from .pairs import (
 
 CARRY = PerType(float32=64, float64=512)                    # logistic()'s denominator is carried times 2^-CARRY
 STEEP, FLAT = PerType(float32=104.5, float64=746.0), PerType(float32=30.0, float64=60.0)
+STEEP_SLOPE = PerType(float32=112.0, float64=760.0)
 STEEP_PRODUCT = PerType(float32=130.0, float64=790.0)
 
 
@@ -85,14 +86,25 @@ def logistic_slope(z, height):
 
 
 def product_slope(z, v):
-    """s(z) (1 + v s(-z)) of two pairs: the derivative of x s(z(x)), v = x z'(x), which has the sign of z."""
-    e, shrink = decay_of_size(*z)
-    right = z[0] >= 0
-    one = number(1, z[0]), None
-    d = denominator(e)
-    q = reciprocal(d)
-    numerator = add_any(d, multiply(where(right, e, one), v))
-    return rounded_product(multiply(numerator, where(right, one, e)), multiply(q, q)) * where(right, 1, shrink)
+    """s(z) (1 + v s(-z)) of two pairs: the derivative of x s(z(x)), v = x z'(x), |v| at most 20,000.
+
+    It is (d + v e) / d^2 with e = e^-z and d = 1 + e, both carried times 2^-CARRY.
+    """
+    high, low = z
+    bounded_z = bounded(high, -STEEP_SLOPE[high.dtype], FLAT)
+    carry = CARRY[high.dtype]
+    one = number(2.0**-carry, high)
+    s, p, p_low = reduced_plain(bounded_z, number(ROUND[high.dtype] - carry, high), -1, low)
+    steep = one < s
+    d, d_low = sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p)
+    d_low = fma(s, p_low, d_low)
+    e = fma(s, p, s)
+    n, n_low = add_any((d, d_low), multiply((e, fma(s, p_low, fma(s, p, s - e))), v))
+    q = 1 / d
+    rest = fma(-d_low, q, fma(-d, q, 1))                    # of 1 / d beyond q, relative
+    t, t_low = two_product(n, q)
+    t_low = fma(t, 2 * rest, fma(n_low, q, t_low))
+    return fma(t, q, t_low * q) * one
 
 
 @for_numbers_too
