@@ -1,1 +1,1 @@
-"""A scalar function as a small expression tree: built from source or by calling it, emitted for LLVM, evaluated by NumPy."""
+"""A scalar function as an expression tree: built from source or by a call, emitted for LLVM, evaluated by NumPy."""
