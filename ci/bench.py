@@ -217,7 +217,7 @@ def main():
         copy_bound = size >= 100_000 and min(best, t["ours"], t["out"]) < 1.5 * traffic
         ratios.append((t["ours"] / best, copy_bound, kind))
         row = [shown(t.get(c), size) + ("!" if c in uncounted else "") for c in columns]
-        row = [name, kind, dtype, f"{size:.0e}", shown(t["copy"], size), *row, f"{t['ours'] / best:.2f}",
+        row = [name, kind, dtype, f"{size:.2g}", shown(t["copy"], size), *row, f"{t['ours'] / best:.2f}",
                f"{t['out'] / best:.2f}", "c" if copy_bound else ""]
         print(f"| {' | '.join(row)} |", flush=True)
     for pipe in pipes.values():
