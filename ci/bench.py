@@ -5,9 +5,8 @@
 A cell is a function, forward or backward, a dtype and a size; its time is the least of several rounds in which the
 contenders, each in its own process, take turns, so that the machine's drift meets all of them.  Outputs are allocated
 by each library; `out` and `in place` are ours into a given array.  The ratio is ours over the best counted peer.
-ONNX Runtime counts where
-it is within 4 ULP on [-5, 5] (marked ! where not).  A cell is bound by the copy where the best time of all is
-within 1.5 times that of copying as many bytes; the geometric mean is taken over the others.
+ONNX Runtime counts where it is within 4 ULP on [-5, 5] (marked ! where not).  A cell is bound by the copy where the
+best time of all is within 1.5 times that of copying as many bytes; the geometric mean is taken over the others.
 """
 import argparse
 import functools
@@ -161,6 +160,7 @@ def timed(call, seconds):
     return (time.perf_counter() - start) / count
 
 
+@functools.cache
 def ulp_on_five(contender, name, dtype):
     """A peer's largest error on [-5, 5], in units in the last place."""
     x = np.linspace(-5, 5, 100_001).astype(dtype)

@@ -198,7 +198,7 @@ class Activation:
     def ufunc(self):
         """The forward function as an np.ufunc, named numba_act_<name>."""
         from .backends import cpu
-        return cpu.ufunc(self._kernel("value", ()))
+        return cpu.ufunc(self._value)
 
     @functools.cached_property
     def scalar(self):

@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+from . import result_dtype
+
 USUAL = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
 
 
@@ -28,7 +30,7 @@ def _handler(kind):
     return through_ufunc if hasattr(kind, "__array_ufunc__") else None
 
 
-def _only_where(kernel, options, container):
+def _only_dtype(kernel, options, container):
     given = [name for name in ("out", "where", "order") if options[name] is not USUAL[name]]
     if given:
         raise TypeError(f"{kernel.owner}: {given[0]}= is not accepted for {container}")
@@ -38,25 +40,26 @@ def _only_where(kernel, options, container):
 def through_dask(kernel, operands, calls, options):
     """A lazy Dask array or arrays: the activation itself is mapped over the blocks."""
     from dask.array.core import elemwise
-    again = _only_where(kernel, options, "Dask arrays")
-    from . import result_dtype
+    again = _only_dtype(kernel, options, "Dask arrays")
     dtype = result_dtype(operands, again.get("dtype"))
-    results = tuple(elemwise(functools.partial(call, **again), *operands, dtype=dtype) for call in calls)
-    return results[0] if len(calls) == 1 else results
+    return _each(calls, again, lambda call: elemwise(call, *operands, dtype=dtype))
 
 
 def through_xarray(kernel, operands, calls, options):
     """xarray's own apply_ufunc, whatever the data inside."""
     from xarray import apply_ufunc
-    again = _only_where(kernel, options, "xarray objects")
-    results = tuple(apply_ufunc(functools.partial(call, **again), *operands, dask="allowed", keep_attrs=True)
-                    for call in calls)
+    again = _only_dtype(kernel, options, "xarray objects")
+    return _each(calls, again, lambda call: apply_ufunc(call, *operands, dask="allowed", keep_attrs=True))
+
+
+def _each(calls, again, mapped):
+    results = tuple(mapped(functools.partial(call, **again)) for call in calls)
     return results[0] if len(calls) == 1 else results
 
 
 def through_ufunc(kernel, operands, calls, options):
     """NumPy's ufunc protocol: pandas, masked arrays, other subclasses."""
-    from . import cpu, result_dtype
+    from . import cpu
     operands = [o.astype(np.float64) if getattr(getattr(o, "dtype", None), "kind", "f") in "biu" and
                 hasattr(o, "astype") else o for o in operands]
     given = {name: value for name, value in options.items() if value is not USUAL[name]}

@@ -4,7 +4,7 @@ from fractions import Fraction
 from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, bits, copysign, fma, from_bits, where
 from .coefficients import EXP
-from .pairs import horner, number, two_sum
+from .pairs import horner, number, rounded, two_sum
 
 LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254120680")
 LOG2E = Fraction("1.442695040888963407359924681001892137426645954152985934135449")
@@ -52,6 +52,13 @@ def reduced(z, low=None, rounder=ROUND):
     return power_of_two(shifted), p, fma(q, square, r - p), rest
 
 
+def exponential_pair(s, p, p_low, rest=None):
+    """s (1 + p + p_low) (1 + rest) as a pair."""
+    high = fma(s, p, s)
+    low = fma(s, p_low, fma(s, p, s - high))
+    return high, low if rest is None else fma(high, rest, low)
+
+
 def decay(z, low=None, bounded=False):
     """e^(z + low) for z <= 0 as a pair, and the power of two by which it must still be multiplied.  `bounded`: z is
     never below LEAST."""
@@ -60,9 +67,8 @@ def decay(z, low=None, bounded=False):
     far = z < FAR
     shift = SHIFT[z.dtype]
     rounder = ROUND[z.dtype]
-    s, p, p_low, rest = reduced(z, low, where(far, number(rounder + shift, z), rounder))
-    high = fma(s, p, s)
-    return (high, fma(high, rest, fma(s, p_low, fma(s, p, s - high)))), where(far, number(2.0**-shift, z), 1)
+    e = exponential_pair(*reduced(z, low, where(far, number(rounder + shift, z), rounder)))
+    return e, where(far, number(2.0**-shift, z), 1)
 
 
 GREATEST = PerType(float32=100.0, float64=720.0)            # e^z is infinite
@@ -71,8 +77,12 @@ SATURATED = PerType(float32=-40.0, float64=-80.0)           # e^z is lost beside
 
 def expm1_decay(z):
     """e^z - 1 for z <= 0 as a pair, but for 2^-25 (2^-54) where the result is -1 to that."""
-    s, p, p_low, rest = reduced(where(z < SATURATED, SATURATED, z))
-    m = s - 1
+    s, *parts = reduced(where(z < SATURATED, SATURATED, z))
+    return _moved(s - 1, s, *parts)
+
+
+def _moved(m, s, p, p_low, rest):
+    """m + s (p + p_low) (1 + rest) + s rest as a pair, |m| >= |s p| or m = 0."""
     high = fma(s, p, m)
     return high, fma(s, fma(p, rest, p_low + rest), fma(s, p, m - high))
 
@@ -80,19 +90,17 @@ def expm1_decay(z):
 @for_numbers_too
 def exp(z):
     """e^z."""
-    s, p, p_low, rest, grow = _any(z)
-    e = fma(s, p, s)
-    return (e + fma(e, rest, fma(s, p_low, fma(s, p, s - e)))) * grow
+    *parts, grow = _any(z)
+    return rounded(exponential_pair(*parts)) * grow
 
 
 @for_numbers_too
 def expm1(z):
     """e^z - 1."""
-    s, p, p_low, rest, grow = _any(z)
+    s, *parts, grow = _any(z)
     m, m_low = two_sum(s, where(grow > 1, number(0, z), -1))        # beside the largest, 1 is nothing
-    high = fma(s, p, m)
-    low = fma(s, fma(p, rest, p_low + rest), fma(s, p, m - high)) + m_low
-    return where(z < SATURATED, -1, copysign((high + low) * where(grow > 1, grow, 1), z))
+    high, low = _moved(m, s, *parts)
+    return where(z < SATURATED, -1, copysign((high + (low + m_low)) * where(grow > 1, grow, 1), z))
 
 
 def _any(z):

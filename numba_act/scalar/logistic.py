@@ -1,7 +1,7 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
 from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, copysign, fma, where
-from .exponential import ROUND, SATURATED, decay, reduced_plain
+from .exponential import ROUND, SATURATED, decay, exponential_pair, reduced_plain
 from .pairs import (
     add,
     add_any,
@@ -11,6 +11,7 @@ from .pairs import (
     multiply,
     number,
     reciprocal,
+    reciprocal_parts,
     rounded_product,
     rounded_quotient,
     two_product,
@@ -39,14 +40,19 @@ def bounded(x, low, high):
 
 def logistic(x, low=None):
     """s(x + low) by one division and 30 other operations."""
-    z = bounded(x, -STEEP[x.dtype], FLAT)
+    one, _, d = carried_denominator(x, low, STEEP)
+    q, rest = reciprocal_parts(d)
+    return fma(q, rest, q) * one
+
+
+def carried_denominator(x, low, steepest):
+    """2^-CARRY, e^-(x + low) times it as (s, p, p_low), and the pair 1 + e^-(x + low), but for p_low, times it."""
+    z = bounded(x, -steepest[x.dtype], FLAT)
     carry = CARRY[x.dtype]
     one = number(2.0**-carry, x)
-    s, p, _ = reduced_plain(z, number(ROUND[x.dtype] - carry, x), -1, low)
+    s, p, p_low = reduced_plain(z, number(ROUND[x.dtype] - carry, x), -1, low)
     steep = one < s
-    d, d_low = sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p)     # (1 + e^-x) / 2^carry
-    q = 1 / d
-    return fma(q, fma(-d_low, q, fma(-d, q, 1)), q) * one
+    return one, (s, p, p_low), sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p)
 
 
 def sum_with_exponential(larger, smaller, s, p):
@@ -64,8 +70,7 @@ def logistic_product(x):
     one = where(left, number(2.0**-carry, x), 1)
     s, p, p_low = reduced_plain(z, where(left, number(ROUND[x.dtype] - carry, x), ROUND[x.dtype]), -1)
     d, d_low = sum_with_exponential(where(left, s, one), where(left, one, s), s, p)
-    q = 1 / d
-    rest = fma(-fma(s, p_low, d_low), q, fma(-d, q, 1))
+    q, rest = reciprocal_parts((d, fma(s, p_low, d_low)))
     y, y_low = two_product(where(left, z, x), q)
     return (y + finite(fma(y, rest, y_low))) * one
 
@@ -90,18 +95,10 @@ def product_slope(z, v):
 
     It is (d + v e) / d^2 with e = e^-z and d = 1 + e, both carried times 2^-CARRY.
     """
-    high, low = z
-    bounded_z = bounded(high, -STEEP_SLOPE[high.dtype], FLAT)
-    carry = CARRY[high.dtype]
-    one = number(2.0**-carry, high)
-    s, p, p_low = reduced_plain(bounded_z, number(ROUND[high.dtype] - carry, high), -1, low)
-    steep = one < s
-    d, d_low = sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p)
-    d_low = fma(s, p_low, d_low)
-    e = fma(s, p, s)
-    n, n_low = add_any((d, d_low), multiply((e, fma(s, p_low, fma(s, p, s - e))), v))
-    q = 1 / d
-    rest = fma(-d_low, q, fma(-d, q, 1))                    # of 1 / d beyond q, relative
+    one, (s, p, p_low), (d, d_low) = carried_denominator(*z, STEEP_SLOPE)
+    d = d, fma(s, p_low, d_low)
+    n, n_low = add_any(d, multiply(exponential_pair(s, p, p_low), v))
+    q, rest = reciprocal_parts(d)
     t, t_low = two_product(n, q)
     t_low = fma(t, 2 * rest, fma(n_low, q, t_low))
     return fma(t, q, t_low * q) * one

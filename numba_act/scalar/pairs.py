@@ -65,24 +65,35 @@ def multiply(p, q):
     return high, _fma(p[1], q[0], _fma(p[0], q[1], low))
 
 
+def reciprocal_parts(d):
+    """q and rest: 1 / d of a pair is q (1 + rest)."""
+    q = 1 / d[0]
+    return q, _minus_product(fma(-d[0], q, 1), d[1], q)
+
+
 def reciprocal(d):
     """1 / d of a pair, as a pair."""
+    q, rest = reciprocal_parts(d)
+    return q, q * rest
+
+
+def _quotient_parts(n, d):
+    """t, q and rest: the quotient of two pairs is t + q rest."""
     q = 1 / d[0]
-    return q, q * _minus_product(fma(-d[0], q, 1), d[1], q)
+    t = n[0] * q
+    return t, q, _minus_product(_plus(fma(-d[0], t, n[0]), n[1]), d[1], t)
 
 
 def divide(n, d):
     """The quotient of two pairs, as a pair."""
-    q = 1 / d[0]
-    t = n[0] * q
-    return t, q * _minus_product(_plus(fma(-d[0], t, n[0]), n[1]), d[1], t)
+    t, q, rest = _quotient_parts(n, d)
+    return t, q * rest
 
 
 def rounded_quotient(n, d):
     """The quotient of two pairs as one float."""
-    q = 1 / d[0]
-    t = n[0] * q
-    return fma(q, _minus_product(_plus(fma(-d[0], t, n[0]), n[1]), d[1], t), t)
+    t, q, rest = _quotient_parts(n, d)
+    return fma(q, rest, t)
 
 
 def rounded_product(p, q):

@@ -7,8 +7,6 @@ from llvmlite import ir
 from .node import in_order, number_of
 from .operations import OPERATIONS
 
-WORKING = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
-
 
 def emit(builder, outputs, arguments, storage="float32"):
     """LLVM values of the output nodes; `arguments` maps an argument's name to its LLVM value, in the working type."""

@@ -134,7 +134,7 @@ def build(op, *operands):
     args = tuple(o if isinstance(o, Node) else constant(o, kinds[-1], nodes[0].dtype) for o in operands)
     if operation.fold and all(a.op == "constant" and isinstance(a.value, Fraction) for a in args):
         return constant(operation.fold(*[a.value for a in args]), "float", args[0].dtype)
-    if (op == "mul" and is_constant(args[1], 1)) or (op == "div" and is_constant(args[1], 1)):
+    if op in ("mul", "div") and is_constant(args[1], 1):
         return args[0]
     if op == "mul" and is_constant(args[0], 1):
         return args[1]
@@ -168,10 +168,6 @@ def sqrt(x):
 
 def copysign(x, y):
     return build("copysign", x, y)
-
-
-def equal(a, b):
-    return build("eq", a, b)
 
 
 def bits(x):
