@@ -1,5 +1,7 @@
 """The CPU backend with kernels of its own: every path must give the bits of the contiguous loop."""
 import concurrent.futures
+import ctypes
+import platform
 import sys
 
 import ml_dtypes
@@ -241,6 +243,26 @@ def test_sum_is_exact_in_float64():
 
 
 # --- status, errors, threads ------------------------------------------------------------------------------------------
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="the flags' numbers are Linux's")
+@pytest.mark.parametrize("raised", [0, 4, 1 | 16])          # none; division by zero; invalid and underflow
+def test_the_processors_flags_are_as_they_were(monkeypatch, raised):
+    """Read around the driver itself, for NumPy clears the flags around every ufunc."""
+    maths, launch, seen = ctypes.CDLL("libm.so.6"), cpu._launcher(), []
+
+    def watched(job):
+        maths.feclearexcept(1 | 4 | 8 | 16)
+        maths.feraiseexcept(raised)
+        launch(job)
+        seen.append(maths.fetestexcept(1 | 4 | 8 | 16))
+    monkeypatch.setattr(cpu, "_launcher", lambda: watched)
+    values = np.tile(np.float32([np.inf, -np.inf, np.nan, 1e-45, 3e38, -95]), 4000)
+    square = kernel("square_over", ("x", "alpha"), ("alpha",), lambda dtype: (
+        argument("x", dtype) * argument("x", dtype) / argument("alpha", dtype),))
+    cpu.reduce(square, [values, np.zeros((), "f4")], [()])
+    assert seen == [raised]
+    maths.feclearexcept(1 | 4 | 8 | 16)
+
+
 @pytest.mark.parametrize("n", [3, 3_000_000])
 def test_floating_point_status_is_left_alone(n):
     square = kernel("square", ("x",), (), lambda dtype: (argument("x", dtype) * argument("x", dtype) / 0.0,))
