@@ -103,6 +103,10 @@ def compile_ptx(text, target):
 
 def module_text(kernel, storage, form):
     """Name and LLVM IR of a kernel.  Its parameters: inputs, outputs, then (tiles, head, n) or a plan by value."""
+    nodes = in_order(kernel.build(working(storage)))
+    foreign = next((node.value for node in nodes if node.op == "call"), None)
+    if foreign is not None:
+        raise NotImplementedError(f"{kernel.owner}: {foreign.name}() has no CUDA form; give x.get() to compute on the CPU")
     name = "_".join(("numba_act", kernel.name, storage, form.shape, form.inputs, form.outputs.replace("-", "0")))
     module = ir.Module(name=name)
     module.triple = "nvptx64-nvidia-cuda"
@@ -161,8 +165,8 @@ class _Builder:
                 self.vectors(head, [b.add(first, WORD(THREADS * k)) for k in range(count)])
             with ends:
                 i = b.add(b.mul(b.sub(self.block, tiles), WORD(THREADS)), self.thread)
-                skipped = b.select(b.icmp_signed("<", i, head), WORD(0), b.mul(tiles, WORD(tile(self.kernel, self.storage))))
-                i = b.add(i, skipped)
+                skipped = b.mul(tiles, WORD(tile(self.kernel, self.storage)))
+                i = b.add(i, b.select(b.icmp_signed("<", i, head), WORD(0), skipped))
                 with b.if_then(b.icmp_signed("<", i, n)):
                     self.one({pointer: b.gep(pointer, [i]) for pointer in self.arrays()})
 
