@@ -149,13 +149,14 @@ class _Run:
 
     def step(self, opcode, operands):
         if opcode.startswith(("ld.", "st.")):
-            return self.access(opcode, operands)
-        if opcode.startswith("mov.b") and any(o.startswith("{") for o in operands):
-            return self.repack(opcode, operands)
-        assert opcode in OPCODES, f"unknown opcode {opcode} {operands}"
-        types, compute = OPCODES[opcode]
-        target, *sources = operands
-        self.write(target, compute(*[self.value(o, t) for o, t in zip(sources, types, strict=True)]))
+            self.access(opcode, operands)
+        elif opcode.startswith("mov.b") and any(o.startswith("{") for o in operands):
+            self.repack(opcode, operands)
+        else:
+            assert opcode in OPCODES, f"unknown opcode {opcode} {operands}"
+            types, compute = OPCODES[opcode]
+            target, *sources = operands
+            self.write(target, compute(*[self.value(o, t) for o, t in zip(sources, types, strict=True)]))
 
     def value(self, operand, type_):
         """An operand of some type, for the lanes that run; of no dimension where all lanes have the same."""
@@ -215,18 +216,19 @@ class _Run:
         registers = OPERAND.findall(data.strip("{}"))
         assert len(registers) == count
         if space == "param":
-            assert kind == "ld" and count == 1
-            return self.write(registers[0], self.parameter(address, word))
+            assert kind == "ld"
+            assert count == 1
+            self.write(registers[0], self.parameter(address, word))
+            return
         assert space == "global", opcode
         places = self.memory.places(address, word, count)
         memory = self.memory.bytes.view(word)
         for k, register in enumerate(registers):
             if kind == "ld":
-                values = memory[places[:, k]]
+                values = memory[places[:, k]].astype(_width(register))
                 self.write(register, values if address.ndim else values[0])
             else:
-                memory[places[:, k]] = self.value(register, type_)
-        return None
+                memory[places[:, k]] = self.value(register, f"b{8 * _width(register).itemsize}")
 
     def parameter(self, addresses, word):
         """Words of the parameters, most often one for all lanes."""
@@ -237,6 +239,11 @@ class _Run:
             assert offset % size == 0 and offset + size <= self.parameters[k - 1].size, "outside of the parameters"
             values.append(self.parameters[k - 1][offset:offset + size].view(word)[0])
         return np.array(values, word)[result].reshape(np.shape(addresses))
+
+
+def _width(register):
+    """A register may be wider than what is loaded or stored."""
+    return np.dtype(WORDS[{"%rs": "16", "%r": "32", "%rd": "64"}[register.rstrip("0123456789")]])
 
 
 # --- what the opcodes compute -----------------------------------------------------------------------------------------
@@ -327,7 +334,8 @@ def _opcodes():
             table[f"{name}.{b}"] = (b, b), compute
         table[f"not.{b}"] = (b,), np.invert
         table[f"shl.{b}"] = (b, "u32"), _shift(np.left_shift)
-        table[f"shr.{u}"], table[f"shr.{s}"] = ((u, "u32"), _shift(np.right_shift)), ((s, "u32"), _shift(np.right_shift))
+        for t in (u, s):
+            table[f"shr.{t}"] = (t, "u32"), _shift(np.right_shift)
         table[f"selp.{b}"] = (b, b, "pred"), lambda a, b, p: np.where(p, a, b)
         table[f"mov.{b}"] = table[f"mov.{u}"] = (b,), lambda a: a
         table[f"add.{s}"], table[f"sub.{s}"] = ((u, u), np.add), ((u, u), np.subtract)
@@ -339,8 +347,9 @@ def _opcodes():
             table[f"setp.{name}.{s}"], table[f"setp.{name}.{u}"] = ((s, s), compare), ((u, u), compare)
             table[f"setp.{name}.{b}"] = (b, b), compare
         for other in WORDS:
-            table[f"cvt.{u}.u{other}"] = (f"u{other}",), functools.partial(lambda t, a: a.astype(t), WORDS[bits])
-            table[f"cvt.{s}.s{other}"] = (f"s{other}",), functools.partial(lambda t, a: a.astype(t), f"i{int(bits) // 8}")
+            for t in "us":
+                to = f"{t.replace('s', 'i')}{int(bits) // 8}"
+                table[f"cvt.{t}{bits}.{t}{other}"] = (f"{t}{other}",), functools.partial(lambda to, a: a.astype(to), to)
     table["mul.wide.u32"] = ("u32", "u32"), lambda a, b: a.astype(np.uint64) * b.astype(np.uint64)
     table["mov.pred"], table["not.pred"] = (("pred",), lambda a: a), (("pred",), np.invert)
     table["and.pred"], table["or.pred"] = (("pred", "pred"), np.logical_and), (("pred", "pred"), np.logical_or)
@@ -349,8 +358,10 @@ def _opcodes():
     table["prmt.b32"] = ("b32", "b32", "u32"), _bytes_of
     table["cvt.f32.f16"] = ("f16",), lambda a: a.astype(np.float32)
     table["cvt.f64.f32"] = ("f32",), lambda a: a.astype(np.float64)
-    table["cvt.rn.f16.f32"], table["cvt.rn.bf16.f32"] = (("f32",), _half), (("f32",), _bfloat)
-    table["cvt.rn.f16x2.f32"], table["cvt.rn.bf16x2.f32"] = (("f32", "f32"), _pair(_half)), (("f32", "f32"), _pair(_bfloat))
+    table["cvt.rn.f32.f64"] = ("f64",), lambda a: a.astype(np.float32)
+    for half, convert in (("f16", _half), ("bf16", _bfloat)):
+        table[f"cvt.rn.{half}.f32"] = ("f32",), convert
+        table[f"cvt.rn.{half}x2.f32"] = ("f32", "f32"), _pair(convert)
     table["cvt.rn.f32.s32"] = ("s32",), lambda a: a.astype(np.float32)
     table["cvt.rn.f64.s64"] = ("s64",), lambda a: a.astype(np.float64)
     table["add.rn.f32.f16"] = ("f16", "f32"), lambda a, b: a.astype(np.float32) + b

@@ -32,7 +32,8 @@ def wrapped(kernel, operands):
 
 def _wrapped(kernel, operand):
     if not cupy.cuda.is_available():
-        raise RuntimeError(f"{kernel.owner}: a {type(operand).__name__} on a GPU, but CuPy finds no device or no driver")
+        raise RuntimeError(f"{kernel.owner}: a {type(operand).__name__} is on a GPU, but CuPy finds no device or no "
+                           f"driver")
     return cupy.asarray(operand)
 
 

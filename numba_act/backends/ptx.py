@@ -106,7 +106,8 @@ def module_text(kernel, storage, form):
     nodes = in_order(kernel.build(working(storage)))
     foreign = next((node.value for node in nodes if node.op == "call"), None)
     if foreign is not None:
-        raise NotImplementedError(f"{kernel.owner}: {foreign.name}() has no CUDA form; give x.get() to compute on the CPU")
+        raise NotImplementedError(f"{kernel.owner}: {foreign.name}() has no CUDA form; pass x.get() to compute on the "
+                                  f"CPU")
     name = "_".join(("numba_act", kernel.name, storage, form.shape, form.inputs, form.outputs.replace("-", "0")))
     module = ir.Module(name=name)
     module.triple = "nvptx64-nvidia-cuda"
