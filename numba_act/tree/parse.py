@@ -182,6 +182,8 @@ class _Reader:
             return self.evaluated(syntax, names)
         except UnsupportedError:
             raise
+        except ZeroDivisionError:
+            raise self.refused(syntax, "division by zero") from None
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
             why = str(error).replace("'Node' object", "a number")
             raise self.refused(syntax, f"this has no meaning for a single number ({why})") from None
@@ -264,7 +266,7 @@ class _Reader:
         if isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent) <= 64:
             power = _by_squaring(base, abs(int(exponent))) if exponent else Fraction(1)
             return power if exponent >= 0 else 1 / power
-        if exponent == Fraction(1, 2):
+        if isinstance(exponent, Fraction) and exponent == Fraction(1, 2):
             return self.call(math.sqrt, [base], {}, syntax)
         return self.call(math.pow, [base, exponent], {}, syntax)
 
@@ -304,7 +306,7 @@ class _Reader:
             return result
         if not isinstance(function, FunctionType):
             raise self.refused(syntax, f"{getattr(function, '__name__', function)}() has no place in a scalar function")
-        if self.traced and function.__module__.partition(".")[0] == PACKAGE:
+        if self.traced and str(function.__module__).partition(".")[0] == PACKAGE:
             return function(*args, **keywords)
         args = inspect.signature(function).bind(*args, **keywords)
         args.apply_defaults()
