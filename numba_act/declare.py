@@ -136,6 +136,12 @@ class Activation:
         self._declare_kernels()
         return self
 
+    def reference(self, function):
+        """Decorator that gives a second definition, by which the first is judged: a scalar function of the same
+        arguments, in plain mathematics, that returns the value and then the partial derivatives."""
+        self._reference = function
+        return self
+
     def _declare_kernels(self):
         self._kernels = {}
         self._value, self._backward = self._kernel("value", ()), self._kernel("backward", self.operands)
