@@ -48,3 +48,13 @@ def normal(x):
 
 def normal_density(x):
     return ROOT_2_OVER_PI * math.exp(-x * x / 2) / 2
+
+
+def gelu(x):
+    inner = clipped(x)
+    return x if x > FAR else inner * normal(inner)
+
+
+def gelu_slope(x):
+    inner = clipped(x)
+    return normal(inner) + inner * normal_density(inner)
