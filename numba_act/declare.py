@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from .backends import Kernel, dispatch
 from .scalar import VOCABULARY
+from .scalar.doubled import doubled
 from .tree.call import Function, NotDifferentiableError, define, expand, substitute
 from .tree.differentiate import derivative
 from .tree.latex import latex
@@ -289,7 +290,9 @@ class Activation:
         if len(wrt) > 1 and dtype == "float32":  # in float64 inside: what cancels between the terms does not show
             arguments = {name: widened(argument(name, dtype)) for name in self._inputs}
             return narrowed(substitute((self._expression(wrt, "float64"),), arguments)[0])
-        if self._reference:
+        if len(wrt) > 1 and self._reference:
+            slope = doubled(self.definition(*wrt, dtype=dtype))
+        elif self._reference:
             slope = self.definition(*wrt, dtype=dtype)
         elif self._derivative:
             slope = self._differentiated(self._expression(wrt[:1], dtype), wrt[1:])
