@@ -7,10 +7,15 @@ from numpy import ndarray
 
 from .backends import Kernel, dispatch
 from .scalar import VOCABULARY
-from .tree.node import Node, argument, constant, stored
+from .tree.call import Function, NotDifferentiableError, define, expand, substitute
+from .tree.differentiate import derivative
+from .tree.latex import latex
+from .tree.node import argument, build, narrowed, stored, where, widened
+from .tree.program import Program
 
 OPTIONS = "out", "where", "dtype", "casting", "order"
 UPSTREAM = "gy"                                  # backward's first operand
+MAX_ORDER = 4                                    # of a derivative: trees grow threefold with each
 
 _registry = {}                                   # name -> Activation, in the order declared
 _aliases = {}
@@ -48,13 +53,15 @@ def activation(function=None, *, aliases=(), formula=None, nonzero=()):
     """
     if function is None:
         return functools.partial(activation, aliases=aliases, formula=formula, nonzero=nonzero)
-    return Activation(function, aliases, formula, nonzero)
+    made = Activation(function, aliases, formula, nonzero)
+    made._read()
+    return made
 
 
 def declared(**attributes):
-    """Decorator of a built-in activation: `activation`, and its name enters the registry."""
+    """Decorator of a built-in activation: its name enters the registry."""
     def register(function):
-        made = activation(function, **attributes)
+        made = Activation(function, **attributes)
         _registry[made.name] = made
         _aliases.update(dict.fromkeys(made.aliases, made))
         return made
@@ -107,40 +114,65 @@ class Activation:
             raise TypeError(f"activation: a plain Python function is needed, not {type(function).__name__}")
         code, values = function.__code__, function.__defaults__ or ()
         names = code.co_varnames[:code.co_argcount]
-        self.function, self.aliases, self.formula = function, tuple(aliases), formula
         self.name = self.__name__ = function.__name__
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
-        self.operands = names[:len(names) - len(values)]
-        self.defaults = MappingProxyType(dict(zip(names[len(self.operands):], values, strict=True)))
-        self.params = tuple(self.defaults)
-        self._inputs, self._nonzero = self.operands + self.params, tuple(nonzero)
-        self.__doc__ = _documented(self, function.__doc__ or "")
-        self._derivative = None
+        self._inputs, self.operands = names, names[:len(names) - len(values)]
+        self.defaults = dict(zip(names[len(self.operands):], values, strict=True))
+        self.aliases, self.formula, self._nonzero = tuple(aliases), formula, tuple(nonzero)
+        self._value, self._derivative, self._reference = self._program(function, 1), None, None
+        self._text = function.__doc__ or ""
+        self._complete()
+
+    def _complete(self):
+        """What follows from the rest, and is not pickled."""
+        self.params, self.defaults = tuple(self.defaults), MappingProxyType(self.defaults)
+        self.__doc__ = _documented(self, self._text)
+        self._calls = {}
         self._declare_kernels()
+
+    def _read(self):
+        """Read the function's source now, and make its formula."""
+        self._value.read()
+        self.formula = self.formula or latex(self._value("float64")[0])
+        self.__doc__ = _documented(self, self._text)
 
     def __repr__(self):
         given = [*self.operands, *(f"{name}={value}" for name, value in self.defaults.items())]
         return f"<activation {self.name}({', '.join(given)})>"
 
-    def __reduce__(self):
+    def __reduce_ex__(self, protocol):
         if _registry.get(self.name) is self:
             return get, (self.name,)
-        if getattr(sys.modules.get(self.__module__), self.__qualname__, None) is self:
-            return self.__qualname__             # by reference, as functions pickle
-        return _rebuilt, (self.function, self.aliases, self.formula, self._nonzero, self._derivative)
+        here = self.__module__ != "__main__" and getattr(sys.modules.get(self.__module__), self.__qualname__, None)
+        return self.__qualname__ if here is self else object.__reduce_ex__(self, max(protocol, 2))
+
+    def __getstate__(self):
+        follows = ("params", "__doc__", "_calls", "_kernels", "_forward", "_backward", "_single", "_single_backward",
+                   "scalar", "scalar_grad")
+        return {k: v for k, v in self.__dict__.items() if k not in follows} | {"defaults": dict(self.defaults)}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._complete()
 
     def derivative(self, function):
         """Decorator that gives the derivative: a scalar function of the same arguments that returns the partial
         derivatives, in the order of the arguments (one number where there is one argument)."""
-        self._derivative = function
+        self._derivative = self._program(function, len(self._inputs))
         self._declare_kernels()
+        return self
+
+    def reference(self, function):
+        """Decorator that gives a second definition, by which the first is judged: a scalar function of the same
+        arguments, in plain mathematics, that returns the value and then the partial derivatives."""
+        self._reference = self._program(function, 1 + len(self._inputs), traced=False)
         return self
 
     def _declare_kernels(self):
         self._kernels = {}
-        self._value, self._backward = self._kernel("value", ()), self._kernel("backward", self.operands)
+        self._forward, self._backward = self._kernel("value", ()), self._kernel("backward", self.operands)
         single = len(self.operands) == 1         # then a call with one array, or gy and one, is complete
-        self._single, self._single_backward = (self._value.quick, self._backward.quick) if single else ({}, {})
+        self._single, self._single_backward = (self._forward.quick, self._backward.quick) if single else ({}, {})
 
     # what there is to call -------------------------------------------------------------------------------------
     def __call__(self, *args, **kwargs):
@@ -151,19 +183,21 @@ class Activation:
                 ufunc, limit, defaults = self._single.get(x.dtype, dispatch.NOT_YET)
                 if x.size < limit and not kwargs:
                     return ufunc(x, *defaults) if defaults else ufunc(x)
-        return self._elementwise(self._value, (self,), args, kwargs)
+        return self._elementwise(self._forward, (self,), args, kwargs)
 
-    def grad(self, *args, wrt=None, **kwargs):
-        """The derivative in the operand or parameter `wrt` (default: the first operand), elementwise."""
-        names = self._inputs[:1] if wrt is None else self._names(wrt)
-        calls = (functools.partial(self.grad, wrt=names[0]),)
-        return self._elementwise(self._kernel("grad", names), calls, args, kwargs)
+    def grad(self, *args, wrt=None, n=1, **kwargs):
+        """The n-th derivative in the operand or parameter `wrt` (default: the first operand), elementwise."""
+        name = self._name(wrt)
+        if n not in range(1, MAX_ORDER + 1):
+            raise ValueError(f"{self.name}: n={n!r} is no order of a derivative; accepted are 1 to {MAX_ORDER}")
+        calls = (functools.partial(self.grad, wrt=name, n=n),)
+        return self._elementwise(self._kernel("grad", (name,) * n), calls, args, kwargs)
 
     def value_and_grad(self, *args, wrt=None, **kwargs):
         """The value and the derivative in `wrt` (default: the first operand), in one pass over memory."""
-        names = self._inputs[:1] if wrt is None else self._names(wrt)
-        calls = self, functools.partial(self.grad, wrt=names[0])
-        return self._elementwise(self._kernel("value_and_grad", names), calls, args, kwargs)
+        name = self._name(wrt)
+        calls = self, functools.partial(self.grad, wrt=name)
+        return self._elementwise(self._kernel("value_and_grad", (name,)), calls, args, kwargs)
 
     def backward(self, gy, *args, wrt=None, out=None, **params):
         """gy times the derivative, summed to the shape of each operand in `wrt`.
@@ -198,43 +232,86 @@ class Activation:
     def ufunc(self):
         """The forward function as an np.ufunc, named numba_act_<name>."""
         from .backends import cpu
-        return cpu.ufunc(self._value)
+        return cpu.ufunc(self._forward)
 
     @functools.cached_property
     def scalar(self):
         """The function of numbers, for plain Python and for Numba's @njit, @vectorize, @guvectorize and @cfunc, where
         it is inlined."""
         from .backends.jit import Scalar
-        return Scalar(self._value, self)
+        return Scalar(self._forward, self, self._call(()))
 
     @functools.cached_property
     def scalar_grad(self):
         """The derivative in the first operand, as `scalar` is the function."""
         from .backends.jit import Scalar
-        return Scalar(self._kernel("grad", self._inputs[:1]), self.grad)
+        return Scalar(self._kernel("grad", self._inputs[:1]), self.grad, self._call(self._inputs[:1]))
 
     def plot(self, *params, **options):
         """Draw the function and its gradient: `visualize_activation` of this activation."""
         from .plotting import visualize_activation
         return visualize_activation(self, *params, **options)
 
-    # trees and kernels -----------------------------------------------------------------------------------------
+    # trees -----------------------------------------------------------------------------------------------------
     def tree(self, dtype="float64"):
         """The value as an expression tree in float32 or float64."""
-        return _as_node(self._parsed(self.function, dtype), dtype)
+        return expand((self._expression((), dtype),))[0]
 
     def partials(self, dtype="float64"):
         """The derivatives in every argument, by name, as expression trees."""
-        if self._derivative is None:
-            raise NotImplementedError(f"{self.name}: no derivative is known; declare one with @{self.name}.derivative")
-        result = self._parsed(self._derivative, dtype)
-        result = result if isinstance(result, tuple) else (result,)
-        return dict(zip(self._inputs, (_as_node(r, dtype) for r in result), strict=True))
+        return dict(zip(self._inputs, expand([self._expression((name,), dtype) for name in self._inputs]), strict=True))
 
-    def _parsed(self, function, dtype):
-        from .tree.parse import parse  # with ast and inspect 10 ms, which a later import need not take
-        return parse(function, [argument(name, dtype) for name in self._inputs], VOCABULARY)
+    def definition(self, *wrt, dtype="float64"):
+        """The value, or a derivative of it, in plain mathematics: what `tree` and `partials` are judged by."""
+        if self._reference:
+            tree = self._reference(dtype)[1 + self._inputs.index(wrt[0]) if wrt else 0]
+            wrt = wrt[1:]
+        else:
+            tree, = define(self._value(dtype))
+        return self._differentiated(tree, wrt)
 
+    def on_nodes(self, *args, **params):
+        """A call of the activation in another's tree."""
+        return self._call(())(*self._bind(args, params))
+
+    def _program(self, function, count, traced=True):
+        traced = traced and function.__module__.partition(".")[0] == __package__
+        return Program(function, self._inputs, count, VOCABULARY, traced)
+
+    def _call(self, wrt):
+        if wrt not in self._calls:
+            self._calls[wrt] = _Call(self, wrt)
+        return self._calls[wrt]
+
+    def _expression(self, wrt, dtype):
+        """The value, differentiated in each of `wrt`, as it is computed; calls are not yet written out."""
+        if not wrt:
+            return self._value(dtype)[0]
+        if len(wrt) == 1 and self._derivative:
+            return self._derivative(dtype)[self._inputs.index(wrt[0])]
+        if len(wrt) > 1 and dtype == "float32":  # in float64 inside: what cancels between the terms does not show
+            arguments = {name: widened(argument(name, dtype)) for name in self._inputs}
+            return narrowed(substitute((self._expression(wrt, "float64"),), arguments)[0])
+        if self._reference:
+            slope = self.definition(*wrt, dtype=dtype)
+        elif self._derivative:
+            slope = self._differentiated(self._expression(wrt[:1], dtype), wrt[1:])
+        else:
+            slope = self._differentiated(self._expression((), dtype), wrt)
+        for name in self.operands:               # NaN in, NaN out, whatever the branches say
+            x = argument(name, dtype)
+            slope = where(build("eq", x, x), slope, x)
+        return slope
+
+    def _differentiated(self, tree, wrt):
+        try:
+            return functools.reduce(derivative, wrt, tree)
+        except NotDifferentiableError as error:
+            place = self._value.places.get(error.node)
+            raise NotImplementedError(f"{self.name}: {error}{f': {place}' if place else ''}; "
+                                      f"declare the derivative with @{self.name}.derivative") from None
+
+    # kernels ---------------------------------------------------------------------------------------------------
     def _kernel(self, kind, wrt):
         kernel = self._kernels.get((kind, wrt))
         if kernel is None:
@@ -247,17 +324,17 @@ class Activation:
         return kernel
 
     def _build_value(self, wrt, dtype):
-        return (self.tree(dtype),)
+        return expand((self._expression((), dtype),))
 
     def _build_grad(self, wrt, dtype):
-        return (self.partials(dtype)[wrt[0]],)
+        return expand((self._expression(wrt, dtype),))
 
     def _build_value_and_grad(self, wrt, dtype):
-        return self.tree(dtype), self.partials(dtype)[wrt[0]]
+        return expand((self._expression((), dtype), self._expression(wrt, dtype)))
 
     def _build_backward(self, wrt, dtype):
-        partials = self.partials(dtype)
-        return tuple(argument(UPSTREAM, dtype) * stored(partials[name]) for name in wrt)
+        slopes = expand([self._expression((name,), dtype) for name in wrt])
+        return tuple(argument(UPSTREAM, dtype) * stored(slope) for slope in slopes)
 
     # arguments -------------------------------------------------------------------------------------------------
     def _elementwise(self, kernel, calls, args, kwargs):
@@ -290,6 +367,12 @@ class Activation:
             if isinstance(value, int | float) and value == 0:
                 raise ValueError(f"{self.name}: {name} must not be 0, for which the function is not defined")
         return operands
+
+    def _name(self, wrt):
+        """`wrt` as one name."""
+        if wrt is not None and not isinstance(wrt, str):
+            raise TypeError(f"{self.name}: wrt={wrt!r} is not one name; accepted are {', '.join(self._inputs)}")
+        return self._inputs[0] if wrt is None else self._names(wrt)[0]
 
     def _names(self, wrt):
         """`wrt` as a tuple of names."""
@@ -328,10 +411,24 @@ ValueError : shapes that do not broadcast, an out of another shape{", a zero " +
 """
 
 
-def _as_node(result, dtype):
-    return result if isinstance(result, Node) else constant(result, "float", dtype)
+class _Call(Function):
+    """An activation, or a derivative of it, as a call in another's tree."""
 
+    def __init__(self, activation, wrt):
+        self.activation, self.wrt = activation, wrt
+        self.name = activation.name + "'" * len(wrt)
 
-def _rebuilt(function, aliases, formula, nonzero, derivative):
-    made = Activation(function, aliases, formula, nonzero)
-    return made if derivative is None else made.derivative(derivative)
+    def __reduce__(self):
+        return Activation._call, (self.activation, self.wrt)
+
+    def expand(self, *args):
+        return self._with(args, self.activation._expression(self.wrt, args[0].dtype))
+
+    def define(self, *args):
+        return self._with(args, self.activation.definition(*self.wrt, dtype=args[0].dtype))
+
+    def partial(self, k, call):
+        return self.activation._call((*self.wrt, self.activation._inputs[k]))(*call.args)
+
+    def _with(self, args, tree):
+        return substitute((tree,), dict(zip(self.activation._inputs, args, strict=True)))[0]

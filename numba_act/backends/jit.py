@@ -8,8 +8,8 @@ class Scalar:
     In compiled code the first argument's type decides: float32 computes in float32, everything else in float64.
     """
 
-    def __init__(self, kernel, function):
-        self.kernel, self.function = kernel, function
+    def __init__(self, kernel, function, call):
+        self.kernel, self.function, self.on_nodes = kernel, function, call
         self.__name__ = kernel.name
         self.type = None                         # Numba's, once it has asked
         _register()

@@ -6,22 +6,17 @@ The functions take nodes, where trees are built, and numbers:
     >>> scalar.expm1(1e-10), scalar.fma(0.1, 10, -1)
     (1.00000000005e-10, 5.551115123125783e-17)
 """
-import builtins
-import math
-
 from ..tree import node
 from ..tree.evaluate import for_numbers_too
+from . import vocabulary
 from .exponential import exp, expm1
-from .logarithm import log1p
+from .logarithm import log, log1p
 from .logistic import tanh
 
 fma, sqrt, copysign = map(for_numbers_too, (node.fma, node.sqrt, node.copysign))
 maximum, minimum = map(for_numbers_too, (node.maximum, node.minimum))
 
-# What a scalar function may call, and what takes its place.
-VOCABULARY = {
-    builtins.abs: builtins.abs, builtins.max: node.maximum, builtins.min: node.minimum, builtins.float: lambda x: x,
-    math.exp: exp, math.expm1: expm1, math.log1p: log1p, math.tanh: tanh,
-    math.sqrt: node.sqrt, math.fabs: builtins.abs, math.copysign: node.copysign,
+VOCABULARY = vocabulary.VOCABULARY | {
+    fma: node.fma, sqrt: node.sqrt, copysign: node.copysign, maximum: vocabulary.maximum, minimum: vocabulary.minimum,
 }
-__all__ = ["VOCABULARY", "copysign", "exp", "expm1", "fma", "log1p", "maximum", "minimum", "sqrt", "tanh"]
+__all__ = ["VOCABULARY", "copysign", "exp", "expm1", "fma", "log", "log1p", "maximum", "minimum", "sqrt", "tanh"]

@@ -30,17 +30,34 @@ def log1p_unit(e):
 def log1p(x):
     """log(1 + x): -inf at -1, NaN below."""
     u, rest = two_sum(number(1, x), x)
-    n = (bits(u) - SQRT_HALF[x.dtype]) >> MANTISSA[x.dtype]     # u = 2^n m, m from sqrt(1/2) to sqrt(2)
-    exponent = where(n < BIAS[x.dtype], BIAS[x.dtype] - n, 0)
-    unit = from_bits(exponent << MANTISSA[x.dtype])                 # 2^-n, or 0 where the rest is nothing
-    m = from_bits(bits(u) - (n << MANTISSA[x.dtype]))
+    n, m, unit = exponent_and_mantissa(u)
     log, log_low = log1p_near(*fast_two_sum(m - 1, rest * unit))
-    n = to_float(n)
-    high, low = fast_two_sum(n * number(LN2_SHORT, x), log)
-    y = copysign(high + (low + fma(n, LN2 - Fraction(LN2_SHORT[x.dtype]), log_low)), x)
-    y = where(x > LARGEST, x, y)
+    y = where(x > LARGEST, x, copysign(with_exponent(to_float(n), log, log_low), x))
     return where(x > -1, y, where(x == -1, float("-inf"), float("nan")))
 
 
+@for_numbers_too
+def log(x):
+    """The natural logarithm: -inf at 0, NaN below."""
+    tiny = x < NORMAL
+    n, m, _ = exponent_and_mantissa(where(tiny, x * 2.0**64, x))
+    y = with_exponent(to_float(n) - where(tiny, number(64, x), 0), *log1p_near(m - 1, 0))
+    return where(x > 0, where(x > LARGEST, x, y), where(x == 0, float("-inf"), float("nan")))
+
+
+def exponent_and_mantissa(u):
+    """n and m of u = 2^n m, m from sqrt(1/2) to sqrt(2), and 2^-n, or 0 where that is below the last bit of 1."""
+    n = (bits(u) - SQRT_HALF[u.dtype]) >> MANTISSA[u.dtype]
+    exponent = where(n < BIAS[u.dtype], BIAS[u.dtype] - n, 0)
+    return n, from_bits(bits(u) - (n << MANTISSA[u.dtype])), from_bits(exponent << MANTISSA[u.dtype])
+
+
+def with_exponent(n, log, log_low):
+    """n ln 2 + log + log_low."""
+    high, low = fast_two_sum(n * number(LN2_SHORT, n), log)
+    return high + (low + fma(n, LN2 - Fraction(LN2_SHORT[n.dtype]), log_low))
+
+
 SQRT_HALF = PerType(float32=0x3F3504F3, float64=0x3FE6A09E667F3BCD)             # its bits
+NORMAL = PerType(float32=2.0**-126, float64=2.0**-1022)
 LN2_SHORT = PerType(float32=0.693145751953125, float64=0.6931471803691238)      # times any n it is exact

@@ -20,7 +20,8 @@ def emit(builder, outputs, arguments, storage="float32"):
         elif node.op == "stored":
             values[node] = widen(builder, narrow(builder, values[node.args[0]], storage), storage)
         else:
-            values[node] = OPERATIONS[node.op].emit(builder, *[values[a] for a in node.args])
+            operation = node.value if node.op == "call" else OPERATIONS[node.op]
+            values[node] = operation.emit(builder, *[values[a] for a in node.args])
     return [values[node] for node in outputs]
 
 

@@ -19,7 +19,8 @@ def evaluate(outputs, arguments):
             elif node.op == "stored":
                 values[node] = values[node.args[0]]
             else:
-                values[node] = OPERATIONS[node.op].compute(*[values[a] for a in node.args])
+                operation = node.value if node.op == "call" else OPERATIONS[node.op]
+                values[node] = operation.compute(*[values[a] for a in node.args])
                 if node.kind == "float":
                     values[node] = np.asarray(values[node], dtype=node.dtype)[()]
     return [values[node] for node in outputs]

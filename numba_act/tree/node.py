@@ -202,14 +202,24 @@ def stored(x):
     return Node("stored", (x,), "float", x.dtype)
 
 
+def widened(x):
+    """A float32 number as float64."""
+    return Node("widened", (x,), "float", "float64")
+
+
+def narrowed(x):
+    """A float64 number rounded to float32."""
+    return Node("narrowed", (x,), "float", "float32")
+
+
 def maximum(a, b):
     """The larger of two, NaN where either is NaN."""
-    return _extreme("gt", a, b)
+    return _extreme("ge", a, b)
 
 
 def minimum(a, b):
     """The smaller of two, NaN where either is NaN."""
-    return _extreme("lt", a, b)
+    return _extreme("le", a, b)
 
 
 def _extreme(comparison, a, b):

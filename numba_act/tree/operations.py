@@ -49,8 +49,17 @@ def _like(kind, type_):
     from llvmlite import ir
     scalar = getattr(type_, "element", type_)
     double = str(scalar) in ("double", "i64")
-    other = ir.IntType(64 if double else 32) if kind == "int" else ir.DoubleType() if double else ir.FloatType()
-    return ir.VectorType(other, type_.count) if hasattr(type_, "count") else other
+    return _with_lanes(ir.IntType(64 if double else 32) if kind == "int" else _float(double), type_)
+
+
+def _float(double):
+    from llvmlite import ir
+    return ir.DoubleType() if double else ir.FloatType()
+
+
+def _with_lanes(scalar, type_):
+    from llvmlite import ir
+    return ir.VectorType(scalar, type_.count) if hasattr(type_, "count") else scalar
 
 
 def _fused(a, b, c):
@@ -106,6 +115,8 @@ OPERATIONS = {
     "bits": Operation(lambda b, x: b.bitcast(x, _like("int", x.type)), lambda x: x.view(_integer_of(x)), "int"),
     "from_bits": Operation(lambda b, i: b.bitcast(i, _like("float", i.type)),
                            lambda i: i.view(f"f{i.itemsize}"), "float"),
+    "widened": Operation(lambda b, x: b.fpext(x, _with_lanes(_float(True), x.type)), np.float64),
+    "narrowed": Operation(lambda b, x: b.fptrunc(x, _with_lanes(_float(False), x.type)), np.float32),
     "to_float": Operation(lambda b, i: b.sitofp(i, _like("float", i.type)),
                           lambda i: i.astype(f"f{i.itemsize}"), "float"),
 }

@@ -1,17 +1,21 @@
 """The source of a scalar function -> its tree.
 
 The function's statements are run once with nodes for numbers.  Where a condition depends on a number both branches
-run and `where` chooses; what depends on constants alone is decided at once.  A function of this package that is
-called with nodes simply runs: it is written with `where`.  Any other Python function is parsed in its turn.
+run and `where` chooses; what depends on constants alone is decided at once.  Functions that it calls are read in their
+turn.
 """
 import ast
 import builtins
+import functools
 import inspect
+import linecache
 import math
 import operator
-import textwrap
+from collections.abc import Hashable
 from fractions import Fraction
 from types import FunctionType
+
+import numpy as np
 
 from .node import Node, PerType, build, where
 
@@ -28,59 +32,86 @@ class UnsupportedError(TypeError):
     """A scalar function uses something that has no place in a tree."""
 
 
-def parse(function, arguments, vocabulary=None):
-    """What `function` returns for these arguments (nodes and numbers): a node, a number or a tuple of them.
+def parse(function, arguments, vocabulary, traced=False):
+    """What `function` returns for these arguments (nodes and numbers): a node, a number or a tuple of them; and the
+    lines on which calls stand, by node.
 
-    `vocabulary` maps functions that may be called to those that take their place (math.exp to ours).
+    `vocabulary` maps functions that may be called to those that take their place (math.exp to ours).  Where `traced`,
+    a function of this package that is called with nodes simply runs: it is written with `where`.
     """
-    return _Reader(function, vocabulary or {}).run(arguments)
+    places = {}
+    return _Reader(function, vocabulary, traced, places).run(arguments), places
 
 
-def source_of(function):
-    """The syntax tree of a function, its file and first line."""
+def syntax_of(function):
+    """A function's syntax tree, by the lines from which it was compiled (a file's, a notebook cell's)."""
+    code = function.__code__
     try:
-        lines, first = inspect.getsourcelines(function)
-    except (OSError, TypeError):
+        module = _syntax_of_lines("".join(linecache.getlines(code.co_filename, function.__globals__)))
+        found = (_lambda if code.co_name == "<lambda>" else _definition)(list(ast.walk(module)), code)
+    except SyntaxError:
+        found = None
+    if found is None:
         raise UnsupportedError(f"the source of {function.__name__}() cannot be read: define it in a file or a notebook "
-                               "cell, not by exec or at a bare prompt") from None
-    module = ast.parse(textwrap.dedent("".join(lines)))
-    for node in ast.walk(module):
-        if isinstance(node, ast.FunctionDef | ast.Lambda):
-            return node, inspect.getsourcefile(function), first
-    raise UnsupportedError(f"{function.__name__}() is not written as a function")
+                               "cell, not by exec or at a bare prompt")
+    return found
+
+
+_syntax_of_lines = functools.lru_cache(maxsize=8)(ast.parse)         # 3 ms for 150 lines
+
+
+def _definition(nodes, code):
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *[d.lineno for d in node.decorator_list]])
+            if first == code.co_firstlineno:
+                return node
+    return None
+
+
+def _lambda(nodes, code):
+    """The innermost lambda that spans every instruction."""
+    places = [((line, start), (end_line, end)) for line, end_line, start, end in code.co_positions() if end]
+    spans = [node for node in nodes if isinstance(node, ast.Lambda) and places and
+             (node.body.lineno, node.body.col_offset) <= min(places)[0] and
+             max(end for _, end in places) <= (node.body.end_lineno, node.body.end_col_offset)]
+    return max(spans, key=lambda node: (node.lineno, node.col_offset), default=None)
 
 
 class _Reader:
-    def __init__(self, function, vocabulary):
+    def __init__(self, function, vocabulary, traced, places):
         if not isinstance(function, FunctionType):
             raise UnsupportedError(f"{function!r} is not a plain Python function")
-        self.function, self.vocabulary = function, vocabulary
-        self.syntax, self.file, self.first = source_of(function)
+        self.function, self.vocabulary, self.traced, self.places = function, vocabulary, traced, places
+        self.syntax, self.file = syntax_of(function), function.__code__.co_filename
         self.dtype = "float64"
 
     def run(self, arguments):
         bound = inspect.signature(self.function).bind(*arguments)
         bound.apply_defaults()
         self.dtype = next((a.dtype for a in _flat(arguments) if isinstance(a, Node)), "float64")
-        names = dict(bound.arguments)
+        names = {name: self.found(value) for name, value in bound.arguments.items()}
         if isinstance(self.syntax, ast.Lambda):
-            return self.value(self.syntax.body, names)
+            return self.returned(self.syntax.body, names)
         result = self.block(self.syntax.body, names)
         if result is None:
             raise self.refused(self.syntax, "a path returns nothing")
         return result
 
     def refused(self, syntax, why):
-        line = self.first + getattr(syntax, "lineno", 1) - 1
-        text = ast.unparse(syntax).partition("\n")[0]
-        return UnsupportedError(f"{self.function.__name__}: {why}: `{text}` ({self.file}:{line})")
+        return UnsupportedError(f"{self.function.__name__}: {why}: {self.place(syntax)}")
+
+    def place(self, syntax):
+        return f"`{ast.unparse(syntax).partition(chr(10))[0]}` ({self.file}:{syntax.lineno})"
 
     # statements ------------------------------------------------------------------------------------------------
     def block(self, statements, names):
         """Run statements; the returned value, or None where the end is reached."""
         for k, statement in enumerate(statements):
             if isinstance(statement, ast.Return):
-                return self.value(statement.value, names)
+                if statement.value is None:
+                    raise self.refused(statement, "a path returns nothing")
+                return self.returned(statement.value, names)
             if isinstance(statement, ast.If):
                 done, result = self.branch(statement, statements[k + 1:], names)
                 if done:
@@ -97,8 +128,9 @@ class _Reader:
                     self.assign(target, result, names)
             case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
                 names[name] = self.value(value, names)
-            case ast.AugAssign(target=ast.Name(id=name), op=op, value=value) if type(op) in BINARY:
-                names[name] = BINARY[type(op)](self.name(name, statement, names), self.value(value, names))
+            case ast.AugAssign(target=ast.Name(id=name), op=op, value=value):
+                old = ast.copy_location(ast.Name(name), statement)
+                names[name] = self.value(ast.copy_location(ast.BinOp(old, op, value), statement), names)
             case ast.Pass() | ast.Expr(value=ast.Constant()):
                 pass
             case _:
@@ -115,13 +147,13 @@ class _Reader:
 
     def branch(self, statement, rest, names):
         """(True, value) where the rest of the block has been run as well, (False, None) where names were merged."""
-        condition = self.value(statement.test, names)
+        condition = self.condition(statement.test, names)
         if not isinstance(condition, Node):
             chosen = statement.body if condition else statement.orelse
             return True, self.block(chosen + rest, names)
         if any(isinstance(s, ast.Return) for b in (statement.body, statement.orelse) for t in b for s in ast.walk(t)):
             results = [self.block(b + rest, dict(names)) for b in (statement.body, statement.orelse)]
-            if None in results:
+            if any(result is None for result in results):
                 raise self.refused(statement, "a path returns nothing")
             return True, self.choose(condition, *results, statement)
         then, other = dict(names), dict(names)
@@ -133,12 +165,33 @@ class _Reader:
         return False, None
 
     def choose(self, condition, a, b, syntax):
-        if isinstance(a, tuple) != isinstance(b, tuple) or (isinstance(a, tuple) and len(a) != len(b)):
-            raise self.refused(syntax, "the branches return different things")
-        return where(condition, a, b)
+        if _shape(a) != _shape(b) or _shape(a) is None:
+            raise self.refused(syntax, "the branches give different things")
+        return where(condition, number(a), number(b))
+
+    def returned(self, syntax, names):
+        """What a function returns: a number or a tuple."""
+        result = self.value(syntax, names)
+        if _shape(result) is None:
+            raise self.refused(syntax, "a scalar function returns a number")
+        return result
 
     # expressions -----------------------------------------------------------------------------------------------
     def value(self, syntax, names):
+        try:
+            return self.evaluated(syntax, names)
+        except UnsupportedError:
+            raise
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+            why = str(error).replace("'Node' object", "a number")
+            raise self.refused(syntax, f"this has no meaning for a single number ({why})") from None
+
+    def condition(self, syntax, names):
+        """The value of a condition; a number holds unless it is 0."""
+        value = self.value(syntax, names)
+        return build("ne", value, 0) if isinstance(value, Node) and value.kind != "bool" else value
+
+    def evaluated(self, syntax, names):
         match syntax:
             case ast.Constant(value=bool() | None):
                 return syntax.value
@@ -155,18 +208,18 @@ class _Reader:
             case ast.BinOp(left=left, op=op, right=right):
                 return self.binary(op, self.value(left, names), self.value(right, names), syntax)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -self.value(operand, names)
+                return -number(self.value(operand, names))
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                return self.value(operand, names)
+                return number(self.value(operand, names))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                inner = self.value(operand, names)
+                inner = self.condition(operand, names)
                 return ~inner if isinstance(inner, Node) else not inner
             case ast.Compare(left=left, ops=ops, comparators=others):
                 return self.comparison([self.value(s, names) for s in (left, *others)], ops, syntax)
             case ast.BoolOp(op=op, values=parts):
-                return self.logic(op, [self.value(p, names) for p in parts])
+                return self.logic(op, [self.condition(p, names) for p in parts])
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                condition = self.value(test, names)
+                condition = self.condition(test, names)
                 if not isinstance(condition, Node):
                     return self.value(body if condition else orelse, names)
                 return self.choose(condition, self.value(body, names), self.value(orelse, names), syntax)
@@ -194,22 +247,25 @@ class _Reader:
         raise self.refused(syntax, f"{name} is not defined")
 
     def found(self, value):
-        if isinstance(value, PerType):
-            return value[self.dtype]
-        return _exact(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return value[self.dtype] if isinstance(value, PerType) else _exact(value)
 
     def binary(self, op, left, right, syntax):
         if isinstance(op, ast.Pow):
-            return self.power(left, right, syntax)
+            return self.power(number(left), number(right), syntax)
         if type(op) not in BINARY:
             raise self.refused(syntax, "this operator has no place in a scalar function")
+        if not isinstance(op, ast.BitAnd | ast.BitOr):
+            left, right = number(left), number(right)
         return _exact(BINARY[type(op)](left, right))
 
     def power(self, base, exponent, syntax):
         if not isinstance(base, Node) and not isinstance(exponent, Node):
             return _exact(base**exponent)
-        if isinstance(exponent, Fraction) and exponent.denominator == 1 and 0 < exponent <= 64:
-            return _by_squaring(base, int(exponent))
+        if isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent) <= 64:
+            power = _by_squaring(base, abs(int(exponent))) if exponent else Fraction(1)
+            return power if exponent >= 0 else 1 / power
+        if exponent == Fraction(1, 2):
+            return self.call(math.sqrt, [base], {}, syntax)
         return self.call(math.pow, [base, exponent], {}, syntax)
 
     def comparison(self, values, ops, syntax):
@@ -239,24 +295,47 @@ class _Reader:
     def call(self, function, args, keywords, syntax):
         if not any(isinstance(a, Node) for a in _flat([*args, *keywords.values()])):
             return self.found(function(*[_plain(a) for a in args], **{k: _plain(a) for k, a in keywords.items()}))
-        if function in self.vocabulary:
-            return self.vocabulary[function](*args, **keywords)
-        inner = getattr(function, "function", function)
-        if not isinstance(inner, FunctionType):
-            name = getattr(function, "__name__", function)
-            raise self.refused(syntax, f"{name}() has no place in a scalar function")
-        if inner is function and inner.__module__.partition(".")[0] == PACKAGE:
+        ours = self.vocabulary.get(function) if isinstance(function, Hashable) else None
+        ours = getattr(function, "on_nodes", ours)
+        if ours:
+            result = ours(*map(number, args), **{name: number(a) for name, a in keywords.items()})
+            if isinstance(result, Node):
+                self.places.setdefault(result, self.place(syntax))
+            return result
+        if not isinstance(function, FunctionType):
+            raise self.refused(syntax, f"{getattr(function, '__name__', function)}() has no place in a scalar function")
+        if self.traced and function.__module__.partition(".")[0] == PACKAGE:
             return function(*args, **keywords)
-        args = inspect.signature(inner).bind(*args, **keywords)
+        args = inspect.signature(function).bind(*args, **keywords)
         args.apply_defaults()
-        return _Reader(inner, self.vocabulary).run(list(args.arguments.values()))
+        return _Reader(function, self.vocabulary, self.traced, self.places).run(list(args.arguments.values()))
 
 
 def _exact(value):
     """A finite number as the fraction that was written; anything else as it is."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return value if value == 0 and math.copysign(1, value) < 0 else Fraction(repr(value))
+        if isinstance(value, int):
+            return Fraction(value)
+        return value if value == 0 and math.copysign(1, value) < 0 else Fraction(float.__repr__(value))
     return value
+
+
+def number(value):
+    """A truth value as 1 or 0, as in Python; tuples part by part."""
+    if isinstance(value, tuple):
+        return tuple(map(number, value))
+    if isinstance(value, bool):
+        return Fraction(int(value))
+    return where(value, 1, 0) if isinstance(value, Node) and value.kind == "bool" else value
+
+
+def _shape(value):
+    """What must agree between branches: 1 for a number, the parts of a tuple; None for what is no number."""
+    if isinstance(value, tuple):
+        return len(value),
+    return 1 if isinstance(value, Node | Fraction | float | int) else None
 
 
 def _plain(value):

@@ -1,0 +1,113 @@
+"""Functions that trees call by name: they can be differentiated, printed and evaluated before they are written out."""
+import math
+
+import numpy as np
+
+from .node import Node, constant, in_order
+
+_named = {}
+
+
+class Function:
+    """A function of numbers as a node of a tree.
+
+    name : as in Python's math
+    expand : from the operands' nodes to the node that computes it; None where the platform's library does
+    partials : from the call and its operands to the derivatives in the operands, None for 0; None where not known
+    """
+
+    def __init__(self, name, expand=None, partials=None):
+        self.name, self.expand, self._partials = name, expand, partials
+        _named[name] = self
+
+    def __reduce__(self):
+        return named, (self.name,)
+
+    def __call__(self, *args):
+        dtype = next(a.dtype for a in args if isinstance(a, Node))
+        args = tuple(a if isinstance(a, Node) else constant(a, "float", dtype) for a in args)
+        return Node("call", args, "float", dtype, self)
+
+    def __repr__(self):
+        return self.name
+
+    def partial(self, k, call):
+        """The derivative of a call in its operand k; None is 0."""
+        if self._partials is None:
+            raise NotDifferentiableError(call)
+        return self._partials(call, *call.args)[k]
+
+    define = None                                # as expand, in terms of mathematics alone; None: it is that already
+
+    def compute(self, *numbers):
+        """The value by NumPy, or by Python's math."""
+        numpys = getattr(np, self.name, None)
+        return (numpys or np.vectorize(getattr(math, self.name)))(*numbers)
+
+    def emit(self, builder, *values):
+        """One call of the platform's library for each lane, in double precision."""
+        from llvmlite import ir
+        type_, double = values[0].type, ir.DoubleType()
+        signature = ir.FunctionType(double, [double] * len(values))
+        name = {"gamma": "tgamma"}.get(self.name, self.name)
+        function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
+
+        def one(scalars):
+            if scalars[0].type == double:
+                return builder.call(function, scalars)
+            wide = builder.call(function, [builder.fpext(s, double) for s in scalars])
+            return builder.fptrunc(wide, scalars[0].type)
+        if not hasattr(type_, "count"):
+            return one(values)
+        result = ir.Constant(type_, ir.Undefined)
+        for lane in map(ir.IntType(32), range(type_.count)):
+            result = builder.insert_element(result, one([builder.extract_element(v, lane) for v in values]), lane)
+        return result
+
+
+def named(name):
+    """The function of that name (for pickle)."""
+    return _named[name]
+
+
+class NotDifferentiableError(NotImplementedError):
+    """A node whose derivative is not known."""
+
+    def __init__(self, node):
+        super().__init__(f"the derivative of {node.value or node.op}() is not known")
+        self.node = node
+
+
+def rewritten(outputs, change):
+    """The outputs with `change(node, its operands after the change)` in every node's place."""
+    new = {}
+    for node in in_order(outputs):
+        new[node] = change(node, tuple(new[a] for a in node.args))
+    return tuple(new[node] for node in outputs)
+
+
+def with_operands(node, args):
+    return node if args == node.args else Node(node.op, args, node.kind, node.dtype, node.value)
+
+
+def substitute(outputs, values):
+    """The outputs with nodes for arguments, by name."""
+    return rewritten(outputs, lambda node, args: values[node.value] if node.op == "argument" else
+                     with_operands(node, args))
+
+
+def expand(outputs):
+    """The outputs with every call written out, except of what only the platform's library computes."""
+    return _replaced(outputs, lambda function: function.expand)
+
+
+def define(outputs):
+    """The outputs with every call that has a definition replaced by it."""
+    return _replaced(outputs, lambda function: function.define)
+
+
+def _replaced(outputs, means):
+    def change(node, args):
+        inner = means(node.value)(*args) if node.op == "call" and means(node.value) else None
+        return with_operands(node, args) if inner is None else _replaced((inner,), means)[0]
+    return rewritten(outputs, change)

@@ -1,0 +1,66 @@
+"""Derivatives of trees, forward: each node's derivative from those of its operands, None standing for 0."""
+from .call import NotDifferentiableError
+from .node import constant, copysign, fma, in_order, where
+
+
+def derivative(output, name):
+    """The derivative of a tree in the argument of that name, as a tree.
+
+    Of a branch it is the derivative of the branch taken; of abs at 0 it is 0.
+    """
+    slopes = {}
+    for node in in_order([output]):
+        own = [slopes[a] for a in node.args]
+        if node.op == "argument":
+            slopes[node] = constant(1, "float", node.dtype) if node.value == name else None
+        elif all(slope is None for slope in own):
+            slopes[node] = None
+        elif node.op == "call":
+            slopes[node] = _chain(node, own)
+        elif node.op in RULES:
+            slopes[node] = RULES[node.op](node, *node.args, *own)
+        else:
+            raise NotDifferentiableError(node)
+    slope = slopes[output]
+    return constant(0, "float", output.dtype) if slope is None else slope
+
+
+def _chain(call, slopes):
+    total = None
+    for k, slope in enumerate(slopes):
+        if slope is not None:
+            total = _plus(total, _times(call.value.partial(k, call), slope))
+    return total
+
+
+def _plus(a, b):
+    return b if a is None else a if b is None else a + b
+
+
+def _minus(a, b):
+    return a if b is None else -b if a is None else a - b
+
+
+def _times(a, b):
+    return None if a is None or b is None else a * b
+
+
+def _multiply_add(a, b, c):
+    return c if a is None or b is None else a * b if c is None else fma(a, b, c)
+
+
+# node, operands, the operands' derivatives -> the node's derivative; comparisons are constant but for their jumps
+RULES = {
+    "add": lambda y, a, b, da, db: _plus(da, db),
+    "sub": lambda y, a, b, da, db: _minus(da, db),
+    "mul": lambda y, a, b, da, db: _multiply_add(da, b, _times(a, db)),
+    "div": lambda y, a, b, da, db: _minus(da, _times(y, db)) / b,
+    "fma": lambda y, a, b, c, da, db, dc: _multiply_add(da, b, _multiply_add(a, db, dc)),
+    "neg": lambda y, a, da: -da,
+    "abs": lambda y, a, da: where(a > 0, da, where(a == 0, 0, -da)),
+    "sqrt": lambda y, a, da: da / (2 * y),
+    "copysign": lambda y, a, b, da, db: _times(da, copysign(1, a) * copysign(1, b)),
+    "where": lambda y, c, a, b, dc, da, db: None if da is db is None else where(c, da, db),
+    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne", "and", "or"), lambda y, a, b, da, db: None),
+    "not": lambda y, a, da: None,
+}
