@@ -250,6 +250,10 @@ class Activation:
         from .plotting import visualize_activation
         return visualize_activation(self, *params, **options)
 
+    def _repr_html_(self):
+        from .plotting import card
+        return card(self)
+
     # trees -----------------------------------------------------------------------------------------------------
     def tree(self, dtype="float64"):
         """The value as an expression tree in float32 or float64."""
