@@ -424,7 +424,7 @@ def _documented(activation, text):
     operands = ", ".join(activation.operands)
     parameters = "".join(f"{name} : number, or array that broadcasts (default {value})\n"
                          for name, value in activation.defaults.items())
-    return f"""{summary}
+    return f"""{summary or f"The activation {activation.name}, elementwise."}
 
 {formula}Parameters
 ----------

@@ -268,12 +268,13 @@ def test_scalars_inside():
 
 # --- formulas ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("function", "formula"), [
-    (lambda x, width=1.0: math.exp(-x * x / width), r"e^{\frac{-x^{2}}{\mathrm{width}}}"),
+    (lambda x, width=1.0: math.exp(-x * x / width), r"e^{-\frac{x^{2}}{\mathrm{width}}}"),
     (lambda x: x / (1 + math.exp(-x)), r"\frac{x}{1 + e^{-x}}"),
     (lambda x, alpha=0.1: x if x > 0 else alpha * (x - 1),
      r"\begin{cases} x & x > 0 \\ \alpha \, \left(x - 1\right) & \text{otherwise} \end{cases}"),
     (lambda x: max(x, 0) * 2 - abs(x)**3, r"2 \, \max\left(0, x\right) - \left|x\right|^{3}"),
     (lambda x: act.gelu(math.sqrt(x)) - 1e-7, r"\operatorname{gelu}\left(\sqrt{x}\right) - 1 \cdot 10^{-7}"),
+    (lambda x: (1 - x) / (-x + 1) - -x / 2, r"\frac{1 - x}{-x + 1} - \left(-\frac{x}{2}\right)"),
     (lambda x: math.sin(x) * -x, r"-\sin\left(x\right) \, x"),
 ])
 def test_formula(function, formula):
