@@ -302,11 +302,12 @@ def test_a_formula_too_long_to_read():
 # --- errors -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("expression", "why"), [
     ("x[0]", "not subscriptable"), ("'a'", "no meaning for a single number"), ("x + 'a'", "no meaning"),
-    ("x.sum()", "no attribute 'sum'"), ("print(x)", r"print\(\) has no place"), ("np.sin(x)", r"sin\(\) has no place in a scalar function; math.sin\(\) has"),
-    ("[x]", "no meaning"), ("x % 2", "operator has no place"), ("unknown(x)", "unknown is not defined"),
-    ("x if x > 0 else 'a'", "no meaning"), ("x if x > 0 else (x, x)", "branches give different things"),
-    ("x if x > 0 else None", "branches give different things"), ("f'{x}'", "no meaning"), ("1 / 0 * x", "division by"),
-    ("None", "returns a number"), ("f(x)", "does not call itself"), ("(lambda a: a)(x)", "no meaning"), ("g(x, x)", "takes exactly one argument"),
+    ("x.sum()", "no attribute 'sum'"), ("print(x)", r"print\(\) has no place"), ("[x]", "no meaning"),
+    ("np.sin(x)", r"sin\(\) has no place in a scalar function; math.sin\(\) has"), ("x % 2", "operator has no place"),
+    ("unknown(x)", "unknown is not defined"), ("x if x > 0 else 'a'", "no meaning"), ("f(x)", "does not call itself"),
+    ("x if x > 0 else (x, x)", "branches give different things"), ("f'{x}'", "no meaning"),
+    ("x if x > 0 else None", "branches give different things"), ("1 / 0 * x", "division by zero"),
+    ("None", "returns a number"), ("(lambda a: a)(x)", "no meaning"), ("g(x, x)", "takes exactly one argument"),
 ])
 def test_errors_name_the_line(expression, why, tmp_path, monkeypatch):
     source = f"import numpy as np\ng = abs\ndef f(x):\n    y = x\n    return {expression}\n"
