@@ -1,4 +1,5 @@
 """Self-gated functions: x times something that goes from 0 to 1."""
+import math
 from fractions import Fraction
 
 from ..declare import declared
@@ -20,6 +21,7 @@ from ..scalar.pairs import (
     two_sum,
 )
 from ..tree.node import PerType, copysign, fma, split, where
+from . import reference
 
 TINY = PerType(float32=2.0**-40, float64=2.0**-60)            # below it gelu(x) is x / 2
 FLAT = 1000                                                  # past it the gate is 0 or 1
@@ -36,6 +38,20 @@ def gated(x, right, gate, shrink, limit=FLAT):
     """x times a pair from 0 to 1 that is exactly 0 or 1 beyond the limit, 1 on the right."""
     inner = clipped(x, limit)
     return fma(where(right, x, inner), gate[0], inner * gate[1]) * shrink
+
+
+def silu_slope(x):
+    z = clipped(x, FLAT), None
+    return product_slope(z, z)
+
+
+def gelu_slope(x):
+    a = magnitude(x)
+    e, shrink = normal_decay(a)
+    density = multiply(split(-DENSITY, x), (a, None))
+    left = multiply(add_any(mills(a), density), e)
+    y, rest = two_sum(where(x > 0, number(1, x), 0), where(x > 0, -left[0], left[0]))
+    return (y + (rest + where(x > 0, -left[1], left[1]))) * where(x > 0, 1, shrink)
 
 
 def gelu_argument(x):
@@ -77,6 +93,13 @@ def _(x, beta):
     return product_slope((z, z_low), (z, z_low)), rounded_product(right, multiply(right, e)) * shrink
 
 
+@swish.reference
+def _(x, beta):
+    z = beta * x
+    right, left = reference.logistic(z), reference.logistic(-z)
+    return x * right, reference.swish_slope(z), (x * right) * (x * left)
+
+
 @declared(formula=r"x \, \sigma(x)")
 def silu(x):
     """x times its logistic function: swish with beta = 1.
@@ -91,8 +114,12 @@ def silu(x):
 
 @silu.derivative
 def _(x):
-    z = clipped(x, FLAT), None
-    return product_slope(z, z)
+    return silu_slope(x)
+
+
+@silu.reference
+def _(x):
+    return x * reference.logistic(x), reference.swish_slope(x)
 
 
 @declared(aliases=("gelu_erf",), formula=r"x \, \Phi(x)")
@@ -116,12 +143,12 @@ def gelu(x):
 
 @gelu.derivative
 def _(x):
-    a = magnitude(x)
-    e, shrink = normal_decay(a)
-    density = multiply(split(-DENSITY, x), (a, None))
-    left = multiply(add_any(mills(a), density), e)
-    y, rest = two_sum(where(x > 0, number(1, x), 0), where(x > 0, -left[0], left[0]))
-    return (y + (rest + where(x > 0, -left[1], left[1]))) * where(x > 0, 1, shrink)
+    return gelu_slope(x)
+
+
+@gelu.reference
+def _(x):
+    return reference.gelu(x), reference.gelu_slope(x)
 
 
 @declared(aliases=("gelu_new",), formula=r"\frac{x}{2} \left(1 + \tanh \sqrt{\tfrac{2}{\pi}} (x + 0.044715 x^3)\right)")
@@ -139,6 +166,14 @@ def gelu_tanh(x):
 @gelu_tanh.derivative
 def _(x):
     return product_slope(*gelu_argument(x))
+
+
+@gelu_tanh.reference
+def _(x):
+    inner, twice = reference.clipped(x), 2 * reference.ROOT_2_OVER_PI
+    z = twice * (inner + 0.044715 * inner * inner * inner)
+    slope = twice * (1 + 3 * 0.044715 * inner * inner)
+    return x * reference.logistic(z), reference.logistic(z) * (1 + inner * slope * reference.logistic(-z))
 
 
 @declared(formula=r"x \tanh \log(1 + e^x)")
@@ -164,3 +199,9 @@ def _(x):
     q = reciprocal(d)
     slope = multiply(add_any(first, second), multiply(q, q))
     return rounded_product(slope, where(right, one, e)) * shrink
+
+
+@mish.reference
+def _(x):
+    t = math.tanh(reference.softplus(x))
+    return x * t, t + reference.clipped(x) * reference.tanh_softplus_slope(x)
