@@ -64,7 +64,7 @@ LAYOUTS = {
     "permuted": lambda a: a.reshape(6, 10, 20).transpose(1, 0, 2)[:, ::-1, 1:],
     "fortran": lambda a: a.reshape(5, 12, 20).transpose(2, 1, 0), "one": lambda a: a[7:8], "none": lambda a: a[:0],
     "single": lambda a: a.reshape(1, 1200, 1),
-    "nine dimensions": lambda a: a.reshape(2, 2, 2, 2, 3, 5, 5, 2, 1).transpose(8, 6, 4, 2, 0, 7, 5, 3, 1)[..., ::-1],
+    "nine dimensions": lambda a: a.reshape(2, 2, 2, 2, 3, 5, 5, 1, 1).transpose(8, 6, 4, 2, 0, 7, 5, 3, 1)[..., ::-1],
     "ten gaps": lambda a: a[:1024].reshape((2,) * 10).transpose(1, 0, 3, 2, 5, 4, 7, 6, 9, 8),
 }
 
@@ -77,7 +77,7 @@ def test_layouts(layout, dtype, cupy):
     for got, right in ((act.mish(on_gpu), act.mish(change(x))),
                        (act.mish.backward(gy_on_gpu, on_gpu), act.mish.backward(change(gy), change(x)))):
         same(got, right)
-        assert layout == "ten gaps" or [abs(s) for s in got.strides] == [abs(s) for s in right.strides]
+        assert got.size < 2 or layout == "ten gaps" or got.strides == right.strides
     out = change(cupy.zeros(1200, dtype))
     act.mish(on_gpu, out=out)
     same(out, act.mish(change(x)))
@@ -103,7 +103,9 @@ def test_parameters(shape, dtype, cupy):
     for call in (act.swish, act.swish.grad, lambda *a: act.swish.grad(*a, wrt="beta"),
                  lambda *a: act.swish.value_and_grad(*a)[1]):
         same(call(cupy.asarray(x), cupy.asarray(p)), call(x, p))
-        same(call(cupy.asarray(x).T, cupy.asarray(p).T), call(x.T, p.T))
+        if len(shape) < 4:
+            turned = p.reshape((1,) * (3 - p.ndim) + shape).T
+            same(call(cupy.asarray(x).T, cupy.asarray(turned)), call(x.T, turned))
         same(call(cupy.asarray(x[:, :1]), cupy.asarray(p)), call(x[:, :1], p))
         if not shape:
             same(call(cupy.asarray(x), float(p)), call(x, float(p)))
@@ -121,7 +123,7 @@ def test_dtypes(cupy):
     for kind in ("f2", "f8", ml_dtypes.bfloat16):
         same(act.swish(on_gpu, dtype=kind), act.swish(x, dtype=kind))
         same(act.swish.backward(on_gpu, cupy.asarray(x.astype(kind))), act.swish.backward(x, x.astype(kind)))
-    with pytest.raises(TypeError, match="^gelu: x: dtype complex64 is not supported"):
+    with pytest.raises(TypeError, match=r"^gelu: x: dtype complex64 is not supported"):
         act.gelu(cupy.asarray(np.ones(3, "c8")))
 
 
@@ -192,10 +194,20 @@ def test_errors(call, error, message, cupy):
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
+def close(on_gpu, right, size=None):
+    """Equal but for the last place of float64 in the sum of the terms' sizes, and one rounding."""
+    got, right = on_gpu.get(), np.asarray(right)
+    assert got.dtype == right.dtype
+    unit = float(ml_dtypes.finfo(got.dtype).eps)
+    slack = 0 if size is None else 2.0**-48 * abs(np.asarray(size).astype("f8"))
+    got, right = got.astype("f8"), right.astype("f8")
+    assert np.all(abs(got - right) <= 2 * unit * abs(right) + slack)
+
+
 @every_dtype
 @pytest.mark.parametrize("target", [(), (1,), (40,), (30, 1), (20, 1, 1), (1, 40), (20, 1, 40), (1, 30, 1)])
 def test_sums(target, dtype, cupy):
-    """Sums are of exact products, so two ways of adding in float64 round alike but for a tie."""
+    """Added up in float64, in another order than on the CPU."""
     x, gy = numbers((20, 30, 40), dtype), numbers((20, 30, 40), dtype, 1)
     p = abs(numbers(target, dtype, "p")).astype(dtype)
     for change in (lambda a: a, lambda a: a[::-1, :, ::2], lambda a: a.transpose(1, 0, 2)):
@@ -205,9 +217,7 @@ def test_sums(target, dtype, cupy):
         right_x, right_p = act.prelu.backward(change(gy), change(x), p, wrt=("x", "alpha"))
         same(gx, right_x)
         assert (gp.shape, gp.dtype) == (target, dtype)
-        np.testing.assert_array_max_ulp(gp.get().astype("f8"), np.asarray(right_p).astype("f8"), 1 << 44)
-        unit = float(ml_dtypes.finfo(dtype).eps)
-        np.testing.assert_allclose(gp.get().astype("f8"), np.asarray(right_p).astype("f8"), rtol=2 * unit)
+        close(gp, right_p, act.prelu.backward(abs(change(gy)), -abs(change(x)), p, wrt="alpha"))
         again = act.prelu.backward(*operands, wrt="alpha")
         same(again, gp.get())
 
@@ -218,9 +228,9 @@ def test_sums_of_several_shapes(cupy):
     got = act.swish.backward(*map(cupy.asarray, (gy, x, beta)), wrt=("x", "beta"))
     for a, b in zip(got, act.swish.backward(gy, x, beta, wrt=("x", "beta")), strict=True):
         assert a.shape == b.shape
-        np.testing.assert_allclose(a.get(), b, rtol=3e-7)
+        close(a, b, np.full(b.shape, 1e5))
     gx, = act.swish.backward(cupy.asarray(gy), cupy.asarray(x), 0.5, wrt=("x",))
-    np.testing.assert_allclose(gx.get(), act.swish.backward(gy, x, 0.5), rtol=3e-7)
+    close(gx, act.swish.backward(gy, x, 0.5), np.full(gx.shape, 1e5))
     empty = act.swish.backward(cupy.zeros((0, 3), "f4"), cupy.zeros((0, 3), "f4"), cupy.zeros(3, "f4"), wrt="beta")
     same(empty, np.zeros(3, "f4"))
 
@@ -229,7 +239,7 @@ def test_sums_over_many_gaps(cupy):
     shape, axes = (2,) * 11, (1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 10)
     x, alpha = numbers(shape, "f4").transpose(axes), numbers((2,) * 10 + (1,), "f4")
     got = act.prelu.backward(cupy.asarray(x), cupy.asarray(x), cupy.asarray(alpha), wrt="alpha")
-    np.testing.assert_allclose(got.get(), act.prelu.backward(x, x, alpha, wrt="alpha"), rtol=3e-7)
+    close(got, act.prelu.backward(x, x, alpha, wrt="alpha"))
 
 
 # --- launches ---------------------------------------------------------------------------------------------------------
@@ -287,7 +297,7 @@ def test_devices(cupy):
             got = call(arrays[device])
             assert got.device.id == device
             same(got, call(x))
-    with pytest.raises(ValueError, match="^swish: the operands are on devices 0 and 1; move one"):
+    with pytest.raises(ValueError, match=r"^swish: the operands are on devices 0 and 1; move one"):
         act.swish(*arrays)
 
 
@@ -296,14 +306,14 @@ def test_the_targets_of_two_devices(stand_in, monkeypatch):
     sys.modules["numba_act.backends.cuda"]._functions.clear()
     for device, target in ((0, 90), (1, 75)):
         with stand_in.Device(device):
-            act.softsign.grad(stand_in.asarray(numbers(5, "f4")))
+            act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
         assert f".target sm_{target}\n" in stand_in.compiled[-1]
     monkeypatch.setattr(stand_in, "capabilities", ["61", "120"])
     sys.modules["numba_act.backends.cuda"]._functions.clear()
     with pytest.raises(RuntimeError, match=r"^softsign: device 0 has compute capability 6.1; 7.5 is the least"):
         act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
     with stand_in.Device(1):
-        act.softsign.grad(stand_in.asarray(numbers(5, "f4")))
+        act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
     assert ".target sm_100\n" in stand_in.compiled[-1]
     sys.modules["numba_act.backends.cuda"]._functions.clear()
 

@@ -339,8 +339,8 @@ def _sum_plan(shape, target, layouts):
     places = [d for d, n in enumerate(own) if n == shape[d]]
     behind = [d for d in range(len(shape)) if d not in places]
     leader = max(steps, key=lambda s: sum(map(bool, s)))
-    in_order = [-d for d in range(len(shape))]                # of the target, which the partial sums are laid out by
-    flat, place_steps = _walk(shape, steps, places, in_order)
+    as_laid_out = range(len(shape), 0, -1)                    # the partial sums: as the target, the last axis fastest
+    flat, place_steps = _walk(shape, steps, places, as_laid_out)
     inner, inner_steps = _walk(shape, steps, behind, leader)
     if max(len(flat), len(inner)) > ptx.MAX_DIMS:
         return None
