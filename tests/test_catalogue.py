@@ -110,8 +110,8 @@ def test_sampled_slopes(dtype):
     assert drawn.min() >= 0.25
     assert drawn.max() <= 0.5
     assert abs(drawn.mean() - 0.375) < 0.002
-        same_bits(y, act.leaky_relu(x, slope))
-        same_bits(slope, act.leaky_relu.grad(x, slope))
+    same_bits(y, act.leaky_relu(x, slope))
+    same_bits(slope, act.leaky_relu.grad(x, slope))
 
 
 def test_a_slope_depends_on_seed_and_index_alone():

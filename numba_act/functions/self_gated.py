@@ -233,4 +233,4 @@ def _(x):
 @mish.reference
 def _(x):
     t = math.tanh(reference.softplus(x))
-    return x * t, t + reference.clipped(x) * reference.logistic(x) * (1 - t) * (1 + t)
+    return x * t, t + reference.clipped(x) * reference.tanh_softplus_slope(x)

@@ -152,7 +152,7 @@ def _(x, b):
 def _(x, b):
     root = abs(x) if abs(x) > 1e60 else math.sqrt(x * x + b)
     return (b / (2 * (root - x)) if x < 0 else (x + root) / 2,
-            b / (2 * (root - x)) / root if x < 0 else (1 + x / root) / 2,
+            b / (2 * (root - x)) / root if x < 0 else 1 - b / (2 * (root + x)) / root,
             1 / (4 * root))
 
 
