@@ -32,7 +32,7 @@ def swish_slope(z):
 
 
 def softplus(z):
-    return (z if z > 0 else 0) + math.log1p(math.exp(-abs(z)))
+    return z + math.log1p(math.exp(-z)) if z > 0 else math.log1p(math.exp(z))
 
 
 def softplus_in_beta(z, beta):
