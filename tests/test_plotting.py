@@ -209,6 +209,17 @@ def test_three_cases_can_be_drawn():
     assert text.count("substack") == 2
 
 
+def test_long_formulas_fit(ax):
+    """Between the axes and the title, and into the column."""
+    @act.activation
+    def long(x, rather_long_a=1.0, rather_long_b=2.0):
+        return rather_long_a * x * x + rather_long_b * x if x > 0 else rather_long_a * rather_long_b * x / (1 + x * x)
+
+    act.visualize_activation(long, ax=ax)
+    act.visualize_activation("tanh", ax=(other := Figure().subplots()))
+    assert ax.texts[0].get_fontsize() < other.texts[0].get_fontsize() == plotting.FORMULA_SIZE
+
+
 def test_gallery(tmp_path):
     figure = act.gallery(tmp_path / "gallery.png")
     assert [ax.get_title(loc="left") for ax in figure.axes if ax.axison] == list(act.activations)
