@@ -166,7 +166,7 @@ def test_gated(ax):
 
 
 @pytest.mark.parametrize("anything, params, parameters, kind, said", [
-    ("gleu", (), {}, ValueError, "did you mean gelu"),
+    ("gleu", (), {}, ValueError, "no activation 'gleu'; did you mean"),
     ("gelu", (1,), {}, TypeError, r"gelu: parameters \(1,\) were given; \(\) are accepted"),
     (["gelu", "relu"], (), {"beta": 1}, TypeError, "^beta is no parameter of gelu, relu$"),
     ("elu", (), {"beta": 1}, TypeError, "beta is no parameter of elu; accepted: alpha"),
