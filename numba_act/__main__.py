@@ -65,6 +65,7 @@ def _parser():
     command.add_argument("--rounds", type=_positive, default=bench.ROUNDS, metavar="N",
                          help="how often each is timed; the least time counts (%(default)s)")
     command.add_argument("--threads", type=_positive, metavar="N", help="default: the processors there are")
+    command.add_argument("--fusion", action="store_true", help="instead: gelu(x + b) + r as one kernel and as three")
     _json(command)
 
     command = _command(commands, _warmup, "compile activations and their gradients now")
@@ -152,6 +153,9 @@ def _gallery(given):
 
 
 def _bench(given):
+    if given.fusion:
+        print(json.dumps({size: bench.fusion(size=size, rounds=given.rounds) for size in given.size}, indent=1))
+        return
     bench.main([activation.name for activation in given.names], given.size, given.dtype, given.rounds, given.threads,
                given.json)
 

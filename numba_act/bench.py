@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from .declare import activations, get
+from .declare import activation, activations, get
 from .runtime import threads as pool
 
 REST = 0.01                                      # seconds, for other libraries' threads to stop spinning
@@ -53,14 +53,42 @@ def measure(activation, dtype="float32", size=1_000_000, rounds=ROUNDS):
     >>> sorted(bench.measure("gelu", size=1000, rounds=1))
     ['backward', 'copy', 'forward']
     """
-    activation, operands = get(activation), _operands(dtype, size)
-    forward, backward = (our_calls(activation, kind, *operands) for kind in KINDS)
+    operands = _operands(dtype, size)
+    forward, backward = (our_calls(get(activation), kind, *operands) for kind in KINDS)
     calls = {"copy": forward["copy"], "forward": forward["ours"], "backward": backward["ours"]}
     times = dict.fromkeys(calls, math.inf)
     for _ in range(rounds):
         for what, call in calls.items():
             times[what] = min(times[what], timed(call, SECONDS) / size * 1e9)
     return times
+
+
+def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
+    """Nanoseconds an element of gelu(x + b) + r takes as one kernel and as a chain of three, b one number a channel, and
+    the bytes of memory traffic of each.
+
+    Examples
+    --------
+    >>> from numba_act import bench
+    >>> bench.fusion(size=100_000, rounds=1)["bytes"]
+    {'fused': 12, 'chain': 28}
+    """
+    gelu, plus = get("gelu"), activation(lambda a, b: a + b)
+    fused = activation(lambda x, b, r: gelu(x + b) + r)
+    x, r = (a.reshape(-1, 1000) for a in _operands(dtype, size))
+    b, out, between = x[0].copy(), np.empty_like(x), np.empty_like(x)
+
+    def chain():
+        plus(x, b, out=between)
+        gelu(between, out=between)
+        plus(between, r, out=out)
+
+    calls = {"fused": lambda: fused(x, b, r, out=out), "chain": chain}
+    times = dict.fromkeys(calls, math.inf)
+    for _ in range(rounds):
+        for what, call in calls.items():
+            times[what] = min(times[what], timed(call, SECONDS) / size * 1e9)
+    return {"ns": times, "bytes": {"fused": 3 * x.itemsize, "chain": 7 * x.itemsize}}
 
 
 def run(names=None, sizes=SIZES, dtypes=DTYPES, rounds=ROUNDS, threads=None):

@@ -1,6 +1,7 @@
 """What an activation is: a scalar function with a name, its derivative, and everything that follows from them."""
 import functools
 import sys
+from numbers import Real
 from types import FunctionType, MappingProxyType
 
 from numpy import ndarray
@@ -398,11 +399,11 @@ def _signature(function):
         raise TypeError(f"{function.__name__}: the arguments must be array operands, which have no default, and then "
                         "parameters, which have one; *, *args and **kwargs are not accepted")
     for name, value in zip(reversed(names), reversed(values), strict=False):
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f"{function.__name__}: the default of {name} must be a number, not {value!r}")
     for name in {*OPTIONS, UPSTREAM, "wrt", "n"} & set(names):
         raise TypeError(f"{function.__name__}: an argument must not be named {name}, which is a keyword of the call")
-    return names, values
+    return names, [value if isinstance(value, int) else float(value) for value in values]
 
 
 def _scalar(*parts):
@@ -424,7 +425,7 @@ def _documented(activation, text):
     operands = ", ".join(activation.operands)
     parameters = "".join(f"{name} : number, or array that broadcasts (default {value})\n"
                          for name, value in activation.defaults.items())
-    return f"""{summary}
+    return f"""{summary or f"The activation {activation.name}, elementwise."}
 
 {formula}Parameters
 ----------

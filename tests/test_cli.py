@@ -207,3 +207,10 @@ def test_importing_brings_no_matplotlib():
     environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path)}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_bench_of_fusion(capsys):
+    assert run("bench", "--fusion", "--size", 10_000, "--rounds", 1) == 0
+    found = json.loads(capsys.readouterr().out)["10000"]
+    assert found["bytes"] == {"fused": 12, "chain": 28}
+    assert set(found["ns"]) == {"fused", "chain"}

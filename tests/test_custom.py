@@ -268,12 +268,13 @@ def test_scalars_inside():
 
 # --- formulas ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("function", "formula"), [
-    (lambda x, width=1.0: math.exp(-x * x / width), r"e^{\frac{-x^{2}}{\mathrm{width}}}"),
+    (lambda x, width=1.0: math.exp(-x * x / width), r"e^{-\frac{x^{2}}{\mathrm{width}}}"),
     (lambda x: x / (1 + math.exp(-x)), r"\frac{x}{1 + e^{-x}}"),
     (lambda x, alpha=0.1: x if x > 0 else alpha * (x - 1),
      r"\begin{cases} x & x > 0 \\ \alpha \, \left(x - 1\right) & \text{otherwise} \end{cases}"),
     (lambda x: max(x, 0) * 2 - abs(x)**3, r"2 \, \max\left(0, x\right) - \left|x\right|^{3}"),
     (lambda x: act.gelu(math.sqrt(x)) - 1e-7, r"\operatorname{gelu}\left(\sqrt{x}\right) - 1 \cdot 10^{-7}"),
+    (lambda x: (1 - x) / (-x + 1) - -x / 2, r"\frac{1 - x}{-x + 1} - \left(-\frac{x}{2}\right)"),
     (lambda x: math.sin(x) * -x, r"-\sin\left(x\right) \, x"),
 ])
 def test_formula(function, formula):
@@ -301,10 +302,11 @@ def test_a_formula_too_long_to_read():
 # --- errors -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("expression", "why"), [
     ("x[0]", "not subscriptable"), ("'a'", "no meaning for a single number"), ("x + 'a'", "no meaning"),
-    ("x.sum()", "no attribute 'sum'"), ("print(x)", r"print\(\) has no place"), ("np.sin(x)", r"sin\(\) has no place"),
-    ("[x]", "no meaning"), ("x % 2", "operator has no place"), ("unknown(x)", "unknown is not defined"),
-    ("x if x > 0 else 'a'", "no meaning"), ("x if x > 0 else (x, x)", "branches give different things"),
-    ("x if x > 0 else None", "branches give different things"), ("f'{x}'", "no meaning"), ("1 / 0 * x", "division by"),
+    ("x.sum()", "no attribute 'sum'"), ("print(x)", r"print\(\) has no place"), ("[x]", "no meaning"),
+    ("np.sin(x)", r"sin\(\) has no place in a scalar function; math.sin\(\) has"), ("x % 2", "operator has no place"),
+    ("unknown(x)", "unknown is not defined"), ("x if x > 0 else 'a'", "no meaning"), ("f(x)", "does not call itself"),
+    ("x if x > 0 else (x, x)", "branches give different things"), ("f'{x}'", "no meaning"),
+    ("x if x > 0 else None", "branches give different things"), ("1 / 0 * x", "division by zero"),
     ("None", "returns a number"), ("(lambda a: a)(x)", "no meaning"), ("g(x, x)", "takes exactly one argument"),
 ])
 def test_errors_name_the_line(expression, why, tmp_path, monkeypatch):
