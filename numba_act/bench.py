@@ -64,8 +64,8 @@ def measure(activation, dtype="float32", size=1_000_000, rounds=ROUNDS):
 
 
 def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
-    """Nanoseconds an element of gelu(x + b) + r takes as one kernel and as a chain of three, b one number a channel, and
-    the bytes of memory traffic of each.
+    """Nanoseconds an element of gelu(x + b) + r takes as one kernel and as a chain of three, b one number a channel,
+    and the bytes of memory traffic of each.
 
     Examples
     --------

@@ -250,6 +250,12 @@ def test_fusion():
     same_bits(gr, gy)
     assert gb.shape == b.shape
     np.testing.assert_allclose(gb, gx.sum((0, 2), keepdims=False)[:, None], rtol=1e-4)
+    b = b[:5, 0]
+    for _ in range(2):                                   # the second call goes another way
+        same_bits(bias_gelu_residual(x, b, r), act.gelu(x + b) + r)
+        same_bits(bias_gelu_residual(b, x, r), act.gelu(x + b) + r)
+        assert [g.shape for g in bias_gelu_residual.backward(gy, x, b, r)] == [x.shape, b.shape, x.shape]
+        assert bias_gelu_residual.backward(b, x, b, r)[1].shape == b.shape
     same_bits(bias_gelu_residual.grad(x, b, r, wrt="b"), act.gelu.grad(x + b))
 
 
