@@ -360,6 +360,14 @@ def test_custom_activation(cupy):
     same(bump.grad(on_gpu, n=2), bump.grad(x, n=2))
 
 
+def test_show_config(cupy, capsys):
+    act.show_config()
+    line, = (line for line in capsys.readouterr().out.splitlines() if line.startswith("gpu:"))
+    assert f"CuPy {cupy.__version__}" in line
+    assert "compute capability" in line
+    assert "driver for CUDA" in line
+
+
 # --- no GPU -----------------------------------------------------------------------------------------------------------
 WITHOUT = """
 import sys
