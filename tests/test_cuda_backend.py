@@ -10,6 +10,7 @@ import pytest
 from tools import DTYPES, every_dtype, generator, same_bits
 
 import numba_act as act
+from numba_act import nn
 from numba_act.backends import ptx
 
 FLOAT32 = DTYPES[2]
@@ -361,6 +362,28 @@ def test_custom_activation(cupy):
     same(bump(on_gpu, 0.5), bump(x, 0.5))
     same(bump.grad(on_gpu, wrt="width"), bump.grad(x, wrt="width"))
     same(bump.grad(on_gpu, n=2), bump.grad(x, n=2))
+
+
+def test_blocks(cupy):
+    """Learned parameters and their gradients move to where x is."""
+    x, blocks = numbers((8, 64), "f4"), [nn.PReLU(num_parameters=64, axis=1) for _ in range(2)]
+    for _ in range(2):
+        on_gpu = cupy.asarray(x)
+        same(blocks[0](on_gpu), blocks[1](x))
+        same(blocks[0].backward(on_gpu), blocks[1].backward(x))
+    on_gpu, right = (f.grads["alpha"] for f in blocks)
+    assert isinstance(on_gpu, cupy.ndarray)
+    np.testing.assert_allclose(on_gpu.get(), right, rtol=1e-6)
+
+
+def test_neighbouring_threads_read_neighbouring_elements(stand_in):
+    """Sums along the last axis go along it, and sums onto it across."""
+    x = stand_in.asarray(numbers((300, 400), "f4"))
+    for target, along in (((400,), False), ((300, 1), True)):
+        alpha = stand_in.asarray(numbers(target, "f4"))
+        act.prelu.backward(x, x, alpha, wrt="alpha")
+        slices = stand_in.launches[-1].arguments[-1]["words"][2]
+        assert (slices > 0) == along
 
 
 def test_show_config(cupy, capsys):
