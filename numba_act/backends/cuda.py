@@ -115,24 +115,29 @@ def _launch(kernel, dtype, form, device, threads, arguments):
 
 # --- calls whose like has been made before ----------------------------------------------------------------------------
 _quick = {}                                  # (kernel, dtype, letters of the inputs, device) -> function, tile
+_results = {}                                # dtype, layouts of the inputs -> shape and axes of the result
+MOST = 4096                                  # layouts to remember
 
 
 def quick(kernel, operands, out, arrays):
-    """The result for contiguous CuPy arrays of one shape and dtype beside numbers, on the current device, once the
-    kernel is loaded; None for anything else.  At least the first so many operands must be arrays."""
+    """The result for CuPy arrays of one dtype beside numbers, on the current device, once the kernel is loaded; None
+    for anything else.  The first so many operands must be arrays of one shape."""
     first, device = operands[0], cupy.cuda.runtime.getDevice()
     dtype, shape, n = first.dtype, first.shape, first.size
     missing = len(kernel.inputs) - len(operands)
     if not 0 <= missing <= len(kernel.parameters) or n == 0 or (out is not None and kernel.n_outputs > 1):
         return None
-    defaults = list(kernel.parameters.values())
-    letters, arguments, addresses = "", [], 0
-    for operand in (*operands, *defaults[len(defaults) - missing:], *(() if out is None else (out,))):
+    letters, arguments, addresses, alike = "", [], 0, True
+    for operand in operands if out is None else (*operands, out):
         if type(operand) is Array:
             data = operand.data
-            if not (operand.dtype == dtype and operand.shape == shape and data.device_id == device
-                    and operand.flags.c_contiguous):
+            if operand.dtype != dtype or data.device_id != device:
                 return None
+            if operand.shape != shape:
+                if len(letters) < arrays:
+                    return None
+                alike = False
+            alike = alike and operand.flags.c_contiguous
             letters += "a"
             addresses |= data.ptr
             arguments.append(operand)
@@ -141,8 +146,15 @@ def quick(kernel, operands, out, arrays):
             arguments.append(_number(operand, dtype))
         else:
             return None
-    found = _quick.get((kernel, dtype, letters[:len(kernel.inputs)], device))
-    if found is None or addresses % ptx.ACCESS or (out is not None and _overlaps(out, arguments)):
+    if missing:
+        defaults = [_number(value, dtype) for value in list(kernel.parameters.values())[-missing:]]
+        arguments[len(operands):len(operands)] = defaults
+        letters = letters[:len(operands)] + "n" * missing
+    found = _quick.get((kernel, dtype, letters[:len(kernel.inputs)], device)) if alike else None
+    if found is None or addresses % ptx.ACCESS:
+        expected = shape if arrays > 1 else None
+        return _quick_views(kernel, arguments, dtype, device, expected) if out is None else None
+    if out is not None and _overlaps(out, arguments[:-1]):
         return None
     function, tile = found
     results = [cupy.empty(shape, dtype) for _ in range(kernel.n_outputs)] if out is None else [out]
@@ -150,6 +162,20 @@ def quick(kernel, operands, out, arrays):
     blocks = tiles - (n - tiles * tile) // -ptx.THREADS
     function((blocks,), (ptx.THREADS,), (*arguments, *results[out is not None:], tiles, 0, n))
     return results[0] if kernel.n_outputs == 1 else tuple(results)
+
+
+def _quick_views(kernel, arguments, dtype, device, expected):
+    """The same for other layouts; `expected` is the shape that the result must have, if any."""
+    shape, axes = _results.get((dtype, _layouts(arguments)), (None, None))
+    if shape is None or (expected is not None and shape != expected):
+        return None
+    results = tuple([_empty(shape, dtype, axes) for _ in range(kernel.n_outputs)])
+    _run(kernel, arguments, results, shape, dtype, device)
+    return results[0] if kernel.n_outputs == 1 else results
+
+
+def _layouts(arrays):
+    return tuple([None if type(a) is np.ndarray else (a.shape, a.strides) for a in arrays])
 
 
 @functools.lru_cache(maxsize=1024)
@@ -170,6 +196,9 @@ def call(kernel, arrays, out=None, order="K"):
         results = tuple([_empty(shape, dtype, axes) if a is None else a for a in safe])
         if size:
             _run(kernel, arrays, results, shape, dtype, device)
+            kernel.quick[Array] = quick
+            if order == "K" and len(_results) < MOST:
+                _results[dtype, _layouts(arrays)] = shape, axes
         return tuple([_copied(target, r) for target, r in zip(given, results, strict=True)])
 
 
@@ -212,7 +241,7 @@ def _ends(array):
 
 
 def _run(kernel, arrays, results, shape, dtype, device):
-    layouts = tuple([None if type(a) is np.ndarray else (a.shape, a.strides) for a in (*arrays, *results)])
+    layouts = _layouts((*arrays, *results))
     plan = _plan(shape, layouts, len(arrays), dtype.itemsize)
     if plan is None:
         return _run_copies(kernel, arrays, results, shape, dtype, device)
@@ -229,7 +258,6 @@ def _run(kernel, arrays, results, shape, dtype, device):
     _launch(kernel, dtype, form, device, threads, (*arrays, *results, tiles, head, count))
     function = _functions[kernel, storage_of(dtype), form, device]
     _quick[kernel, dtype, form.inputs, device] = function, tile
-    kernel.quick[Array] = quick
     return None
 
 
@@ -318,8 +346,7 @@ def reduce(kernel, arrays, targets):
 def _sum(kernel, arrays, outputs, target, shape, dtype, device):
     """Sums to one target shape, by output; `outputs` holds arrays to fill, the target where to sum, None for neither.
     None for too many dimensions."""
-    layouts = tuple([None if type(a) is np.ndarray else (a.shape, a.strides)
-                     for a in (*arrays, *[o for o in outputs if isinstance(o, Array)])])
+    layouts = _layouts((*arrays, *[o for o in outputs if isinstance(o, Array)]))
     plan = _sum_plan(shape, target, layouts)
     if plan is None:
         return None

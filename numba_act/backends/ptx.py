@@ -59,6 +59,7 @@ def item_size(storage):
     return {"float32": 4, "float64": 8}.get(storage, 2)
 
 
+@functools.cache
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand."""
     return 2 if len(in_order(kernel.build(working(storage)))) * kernel.n_outputs <= LIGHT else 1
