@@ -1,4 +1,5 @@
 """Rectifiers: the identity for positive numbers, something small for negative ones."""
+import math
 from fractions import Fraction
 
 from ..declare import declared
@@ -17,6 +18,7 @@ from ..scalar.pairs import (
     two_sum,
 )
 from ..tree.node import copysign, fma, split, where
+from . import reference
 
 SELU_SCALE = Fraction("1.0507009873554804934193349852946")
 SELU_SLOPE = SELU_SCALE * Fraction("1.6732632423543772848170429916717")     # the scale times alpha
@@ -58,6 +60,11 @@ def _(x):
     return 0 if x <= 0 else 1 if x > 0 else x
 
 
+@relu.reference
+def _(x):
+    return x if x > 0 else 0, 1 if x > 0 else 0
+
+
 @declared(aliases=("softrelu", "soft_relu", "smooth_relu"), nonzero=("beta",),
           formula=r"\frac{1}{\beta} \log(1 + e^{\beta x})")
 def softplus(x, beta=1.0):
@@ -88,6 +95,12 @@ def _(x, beta):
     return logistic(z, z_low), -in_beta * e_shrink
 
 
+@softplus.reference
+def _(x, beta):
+    z = beta * x
+    return reference.softplus(z) / beta, reference.logistic(z), reference.softplus_in_beta(z, beta)
+
+
 @declared(aliases=("leakyrelu",), formula=r"\begin{cases} x & x > 0 \\ \alpha x & x \le 0 \end{cases}")
 def leaky_relu(x, alpha=0.01):
     """A rectifier that leaks; its derivative at 0 is alpha.
@@ -103,6 +116,11 @@ def leaky_relu(x, alpha=0.01):
 @leaky_relu.derivative
 def _(x, alpha):
     return leak_slopes(x, alpha)
+
+
+@leaky_relu.reference
+def _(x, alpha):
+    return x if x > 0 else alpha * x, 1 if x > 0 else alpha, 0 if x > 0 else x
 
 
 @declared(formula=r"\begin{cases} x & x > 0 \\ \alpha x & x \le 0 \end{cases}")
@@ -121,6 +139,11 @@ def prelu(x, alpha=0.25):
 @prelu.derivative
 def _(x, alpha):
     return leak_slopes(x, alpha)
+
+
+@prelu.reference
+def _(x, alpha):
+    return x if x > 0 else alpha * x, 1 if x > 0 else alpha, 0 if x > 0 else x
 
 
 @declared(formula=r"\begin{cases} x & x > 0 \\ \alpha (e^x - 1) & x \le 0 \end{cases}")
@@ -142,6 +165,13 @@ def _(x, alpha):
     return in_x, in_alpha
 
 
+@elu.reference
+def _(x, alpha):
+    return (x if x > 0 else alpha * math.expm1(x),
+            1 if x > 0 else alpha * math.exp(x),
+            0 if x > 0 else math.expm1(x))
+
+
 @declared(formula=r"\lambda \begin{cases} x & x > 0 \\ \alpha (e^x - 1) & x \le 0 \end{cases}")
 def selu(x):
     r"""The scaled exponential linear unit, whose scale and slope keep mean 0 and variance 1 through the layers.
@@ -161,3 +191,9 @@ def selu(x):
 @selu.derivative
 def _(x):
     return SELU_SCALE if x > 0 else times_exp(split(SELU_SLOPE, x), negative_part(x))
+
+
+@selu.reference
+def _(x):
+    scale, slope = reference.SELU_SCALE, reference.SELU_SCALE * reference.SELU_ALPHA
+    return scale * x if x > 0 else slope * math.expm1(x), scale if x > 0 else slope * math.exp(x)

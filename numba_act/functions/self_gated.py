@@ -1,4 +1,5 @@
 """Self-gated functions: x times something that goes from 0 to 1."""
+import math
 from fractions import Fraction
 
 from ..declare import declared
@@ -20,6 +21,7 @@ from ..scalar.pairs import (
     two_sum,
 )
 from ..tree.node import PerType, copysign, fma, split, where
+from . import reference
 
 TINY = PerType(float32=2.0**-40, float64=2.0**-60)            # below it gelu(x) is x / 2
 FLAT = 1000                                                  # past it the gate is 0 or 1
@@ -77,6 +79,13 @@ def _(x, beta):
     return product_slope((z, z_low), (z, z_low)), rounded_product(right, multiply(right, e)) * shrink
 
 
+@swish.reference
+def _(x, beta):
+    z = beta * x
+    right, left = reference.logistic(z), reference.logistic(-z)
+    return x * right, reference.swish_slope(z), (x * right) * (x * left)
+
+
 @declared(formula=r"x \, \sigma(x)")
 def silu(x):
     """x times its logistic function: swish with beta = 1.
@@ -93,6 +102,11 @@ def silu(x):
 def _(x):
     z = clipped(x, FLAT), None
     return product_slope(z, z)
+
+
+@silu.reference
+def _(x):
+    return x * reference.logistic(x), reference.swish_slope(x)
 
 
 @declared(aliases=("gelu_erf",), formula=r"x \, \Phi(x)")
@@ -124,6 +138,13 @@ def _(x):
     return (y + (rest + where(x > 0, -left[1], left[1]))) * where(x > 0, 1, shrink)
 
 
+@gelu.reference
+def _(x):
+    inner = reference.clipped(x)
+    return (x if x > reference.FAR else inner * reference.normal(inner),
+            reference.normal(inner) + inner * reference.normal_density(inner))
+
+
 @declared(aliases=("gelu_new",), formula=r"\frac{x}{2} \left(1 + \tanh \sqrt{\tfrac{2}{\pi}} (x + 0.044715 x^3)\right)")
 def gelu_tanh(x):
     r"""The approximation of gelu by a hyperbolic tangent, which some models were trained with.
@@ -139,6 +160,14 @@ def gelu_tanh(x):
 @gelu_tanh.derivative
 def _(x):
     return product_slope(*gelu_argument(x))
+
+
+@gelu_tanh.reference
+def _(x):
+    inner, twice = reference.clipped(x), 2 * reference.ROOT_2_OVER_PI
+    z = twice * (inner + 0.044715 * inner * inner * inner)
+    slope = twice * (1 + 3 * 0.044715 * inner * inner)
+    return x * reference.logistic(z), reference.logistic(z) * (1 + inner * slope * reference.logistic(-z))
 
 
 @declared(formula=r"x \tanh \log(1 + e^x)")
@@ -164,3 +193,9 @@ def _(x):
     q = reciprocal(d)
     slope = multiply(add_any(first, second), multiply(q, q))
     return rounded_product(slope, where(right, one, e)) * shrink
+
+
+@mish.reference
+def _(x):
+    t = math.tanh(reference.softplus(x))
+    return x * t, t + reference.clipped(x) * reference.logistic(x) * (1 - t) * (1 + t)

@@ -1,9 +1,12 @@
 """Sigmoids: functions that saturate on both sides."""
+import math
+
 from ..declare import declared
 from ..scalar.logistic import logistic, logistic_slope
 from ..scalar.logistic import tanh as hyperbolic_tangent
 from ..scalar.pairs import number, reciprocal, rounded_quotient, two_sum
 from ..tree.node import PerType, copysign, fma, where
+from . import reference
 
 WIDE = PerType(float32=2.0**100, float64=2.0**600)          # 1 / WIDE^2 is 0
 
@@ -29,6 +32,11 @@ def _(x):
     return logistic_slope(x, 1)
 
 
+@sigmoid.reference
+def _(x):
+    return reference.logistic(x), reference.logistic_slope(x)
+
+
 @declared(formula=r"\tanh x")
 def tanh(x):
     """The hyperbolic tangent, from -1 to 1; the sign of zero is kept.
@@ -44,6 +52,11 @@ def tanh(x):
 @tanh.derivative
 def _(x):
     return logistic_slope(2 * x, 4)
+
+
+@tanh.reference
+def _(x):
+    return math.tanh(x), 4 * reference.logistic_slope(2 * x)
 
 
 @declared(aliases=("soft_sign",), formula=r"\frac{x}{1 + |x|}")
@@ -64,3 +77,9 @@ def _(x):
     a = below(abs(x))
     q, q_low = reciprocal(two_sum(number(1, x), a))
     return fma(q, q, 2 * q * q_low)
+
+
+@softsign.reference
+def _(x):
+    q = 1 / (1 + abs(x))
+    return x / (1 + abs(x)), q * q
