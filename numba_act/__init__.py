@@ -7,11 +7,12 @@ import importlib
 
 from . import functions  # noqa: F401, it declares the activations
 from .declare import Activation, activation, activations, get, names
+from .functions.gated import split_gate
 
 __version__ = "0.1.0"
 globals().update(names())
 _elsewhere = {"visualize_activation": "plotting", "gallery": "plotting", "warmup": "machine", "show_config": "machine"}
-__all__ = ["Activation", "activation", "activations", "get", *_elsewhere, *names()]
+__all__ = ["Activation", "activation", "activations", "get", "split_gate", *_elsewhere, *names()]
 
 
 def __getattr__(name):

@@ -1,18 +1,21 @@
 """The command line: `python -m numba_act` or `numba-act`."""
 import argparse
+import json
 import sys
 
-from . import demo, machine, plotting
+from . import bench, demo, machine, plotting
 from .backends import STORED
 from .declare import activations, get
 from .runtime import threads
 
 OPTIONAL = "matplotlib", "sklearn", "ml_dtypes"  # packages that a command may lack
+INTERRUPTED = 130                                # as a shell reports it
 
 
 def main(arguments=None):
     """Run a command and return its exit code."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
     try:
         given.run(given)
     except ModuleNotFoundError as error:
@@ -23,6 +26,8 @@ def main(arguments=None):
     except (OSError, ValueError) as error:
         print(f"numba-act: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 
@@ -41,31 +46,57 @@ def _parser():
                          help="passes over the data (%(default)s)")
     _output(command, "gallery.png")
 
-    _command(commands, _list, "show every activation: name, aliases, parameters, formula")
+    _json(_command(commands, _list, "show every activation: name, aliases, parameters, formula"))
 
     command = _command(commands, _plot, "draw some activations and their gradients")
-    command.add_argument("names", nargs="+", type=_activation, metavar="NAME", help="an activation")
+    _names(command, "+", "an activation")
     _output(command, "plot.png")
+    group = command.add_argument_group("parameters", "one number, or several for a curve each")
+    for name, owners in _parameters().items():
+        group.add_argument(f"--{name}", nargs="+", type=float, metavar="NUMBER", help=f"of {', '.join(owners)}")
 
     _output(_command(commands, _gallery, "draw all activations and their gradients"), "gallery.png")
 
-    command = _command(commands, _warmup, "compile activations and their gradients now")
-    command.add_argument("names", nargs="*", type=_activation, metavar="NAME", help="an activation (default: all)")
-    command.add_argument("--dtype", nargs="+", choices=STORED, default=machine.DTYPES, metavar="DTYPE",
-                         help=f"of {', '.join(STORED)} (default: {' and '.join(machine.DTYPES)})")
+    command = _command(commands, _bench, "time activations beside PyTorch, JAX and ONNX Runtime, where installed")
+    _names(command, "*")
+    command.add_argument("--size", nargs="+", type=_positive, default=bench.SIZES, metavar="N",
+                         help="numbers in an array (10 to 16 million)")
+    _dtypes(command, bench.DTYPES, bench.DTYPES)
+    command.add_argument("--rounds", type=_positive, default=bench.ROUNDS, metavar="N",
+                         help="how often each is timed; the least time counts (%(default)s)")
+    command.add_argument("--threads", type=_positive, metavar="N", help="default: the processors there are")
+    command.add_argument("--fusion", action="store_true", help="instead: gelu(x + b) + r as one kernel and as three")
+    _json(command)
 
-    _command(commands, _info, "show versions, processor, cache and threads")
+    command = _command(commands, _warmup, "compile activations and their gradients now")
+    _names(command, "*")
+    _dtypes(command, STORED, machine.DTYPES)
+
+    _json(_command(commands, _info, "show versions, processor, cache and threads"))
     return parser
 
 
 def _command(commands, run, words):
     command = commands.add_parser(run.__name__[1:], help=words, description=words[0].upper() + words[1:] + ".")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, refuse=command.error)
     return command
+
+
+def _names(command, count, words="an activation (default: all)"):
+    command.add_argument("names", nargs=count, type=_activation, metavar="NAME", help=words)
+
+
+def _dtypes(command, choices, default):
+    command.add_argument("--dtype", nargs="+", choices=choices, default=default, metavar="DTYPE",
+                         help=f"of {', '.join(choices)} (default: {' and '.join(default)})")
 
 
 def _output(command, default):
     command.add_argument("-o", "--output", default=default, metavar="FILE", help="the image (%(default)s)")
+
+
+def _json(command):
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _activation(name):
@@ -81,11 +112,24 @@ def _positive(text):
     return int(text)
 
 
+def _parameters():
+    """Every parameter's name, with the activations that have it."""
+    owners = {}
+    for activation in activations.values():
+        for name in activation.params:
+            owners.setdefault(name, []).append(activation.name)
+    return owners
+
+
 def _demo(given):
     demo.run(given.epochs, given.output)
 
 
 def _list(given):
+    if given.json:
+        print(json.dumps([{"name": a.name, "aliases": a.aliases, "operands": a.operands, "parameters": dict(a.defaults),
+                           "formula": a.formula} for a in activations.values()], indent=1))
+        return
     rows = [(a.name, ", ".join(a.aliases), ", ".join(f"{name}={value:.4g}" for name, value in a.defaults.items()),
              a.formula or "") for a in activations.values()]
     table = [("name", "aliases", "parameters", "formula"), *rows]
@@ -95,7 +139,11 @@ def _list(given):
 
 
 def _plot(given):
-    plotting.side_by_side(given.names, given.output)
+    chosen = {name: getattr(given, name) for name in _parameters() if getattr(given, name) is not None}
+    for name in chosen:
+        if not any(name in activation.params for activation in given.names):
+            given.refuse(f"--{name} is a parameter of none of {', '.join(a.name for a in given.names)}")
+    plotting.picture(given.names, given.output, **chosen)
     print(given.output)
 
 
@@ -104,13 +152,24 @@ def _gallery(given):
     print(given.output)
 
 
+def _bench(given):
+    if given.fusion:
+        print(json.dumps({size: bench.fusion(size=size, rounds=given.rounds) for size in given.size}, indent=1))
+        return
+    bench.main([activation.name for activation in given.names], given.size, given.dtype, given.rounds, given.threads,
+               given.json)
+
+
 def _warmup(given):
     machine.warmup(given.names or None, given.dtype)
 
 
 def _info(given):
     threads.start()
-    machine.show_config()
+    if given.json:
+        print(json.dumps(machine.configuration(), indent=1))
+    else:
+        machine.show_config()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """What an activation is: a scalar function with a name, its derivative, and everything that follows from them."""
 import functools
 import sys
+from numbers import Real
 from types import FunctionType, MappingProxyType
 
 from numpy import ndarray
 
 from .backends import Kernel, dispatch
 from .scalar import VOCABULARY
+from .scalar.doubled import doubled
 from .tree.call import Function, NotDifferentiableError, define, expand, substitute
 from .tree.differentiate import derivative
 from .tree.latex import latex
@@ -15,6 +17,7 @@ from .tree.program import Program
 
 OPTIONS = "out", "where", "dtype", "casting", "order"
 UPSTREAM = "gy"                                  # backward's first operand
+VARARGS, VARKEYWORDS = 4, 8                      # flags of a code object
 MAX_ORDER = 4                                    # of a derivative: trees grow threefold with each
 
 _registry = {}                                   # name -> Activation, in the order declared
@@ -110,10 +113,7 @@ class Activation:
     """
 
     def __init__(self, function, aliases=(), formula=None, nonzero=()):
-        if not isinstance(function, FunctionType):
-            raise TypeError(f"activation: a plain Python function is needed, not {type(function).__name__}")
-        code, values = function.__code__, function.__defaults__ or ()
-        names = code.co_varnames[:code.co_argcount]
+        names, values = _signature(function)
         self.name = self.__name__ = function.__name__
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self._inputs, self.operands = names, names[:len(names) - len(values)]
@@ -238,19 +238,22 @@ class Activation:
     def scalar(self):
         """The function of numbers, for plain Python and for Numba's @njit, @vectorize, @guvectorize and @cfunc, where
         it is inlined."""
-        from .backends.jit import Scalar
-        return Scalar(self._forward, self, self._call(()))
+        return _scalar(self._forward, self, self.on_nodes)
 
     @functools.cached_property
     def scalar_grad(self):
         """The derivative in the first operand, as `scalar` is the function."""
-        from .backends.jit import Scalar
-        return Scalar(self._kernel("grad", self._inputs[:1]), self.grad, self._call(self._inputs[:1]))
+        first = self._inputs[:1]
+        return _scalar(self._kernel("grad", first), self.grad, functools.partial(self.on_nodes, wrt=first))
 
     def plot(self, *params, **options):
         """Draw the function and its gradient: `visualize_activation` of this activation."""
         from .plotting import visualize_activation
         return visualize_activation(self, *params, **options)
+
+    def _repr_html_(self):
+        from .plotting import card
+        return card(self)
 
     # trees -----------------------------------------------------------------------------------------------------
     def tree(self, dtype="float64"):
@@ -270,12 +273,12 @@ class Activation:
             tree, = define(self._value(dtype))
         return self._differentiated(tree, wrt)
 
-    def on_nodes(self, *args, **params):
-        """A call of the activation in another's tree."""
-        return self._call(())(*self._bind(args, params))
+    def on_nodes(self, *args, wrt=(), **params):
+        """A call of the activation, or of a derivative, in another's tree."""
+        return self._call(wrt)(*self._bind(args, params))
 
     def _program(self, function, count, traced=True):
-        traced = traced and function.__module__.partition(".")[0] == __package__
+        traced = traced and str(function.__module__).partition(".")[0] == __package__
         return Program(function, self._inputs, count, VOCABULARY, traced)
 
     def _call(self, wrt):
@@ -292,7 +295,9 @@ class Activation:
         if len(wrt) > 1 and dtype == "float32":  # in float64 inside: what cancels between the terms does not show
             arguments = {name: widened(argument(name, dtype)) for name in self._inputs}
             return narrowed(substitute((self._expression(wrt, "float64"),), arguments)[0])
-        if self._reference:
+        if len(wrt) > 1 and self._reference:
+            slope = doubled(self.definition(*wrt, dtype=dtype))
+        elif self._reference:
             slope = self.definition(*wrt, dtype=dtype)
         elif self._derivative:
             slope = self._differentiated(self._expression(wrt[:1], dtype), wrt[1:])
@@ -384,6 +389,35 @@ class Activation:
         return names
 
 
+def _signature(function):
+    """The names of a scalar function's arguments, and the defaults of the last of them."""
+    if not isinstance(function, FunctionType):
+        raise TypeError(f"activation: a plain Python function is needed, not {type(function).__name__}")
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[:code.co_argcount]
+    if code.co_kwonlyargcount or code.co_flags & (VARARGS | VARKEYWORDS) or len(names) == len(values):
+        raise TypeError(f"{function.__name__}: the arguments must be array operands, which have no default, and then "
+                        "parameters, which have one; *, *args and **kwargs are not accepted")
+    for name, value in zip(reversed(names), reversed(values), strict=False):
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{function.__name__}: the default of {name} must be a number, not {value!r}")
+    for name in {*OPTIONS, UPSTREAM, "wrt", "n"} & set(names):
+        raise TypeError(f"{function.__name__}: an argument must not be named {name}, which is a keyword of the call")
+    return names, [value if isinstance(value, int) else float(value) for value in values]
+
+
+def _scalar(*parts):
+    register_with_numba()
+    from .backends.jit import Scalar
+    return Scalar(*parts)
+
+
+def register_with_numba():
+    """What Numba calls as it starts, by the package's entry point."""
+    from .backends import jit
+    jit.register(Activation)
+
+
 def _documented(activation, text):
     """An activation's docstring: the function's own, its formula, and what holds for all of them."""
     summary, _, rest = text.replace("\n    ", "\n").strip().partition("\n")
@@ -391,7 +425,7 @@ def _documented(activation, text):
     operands = ", ".join(activation.operands)
     parameters = "".join(f"{name} : number, or array that broadcasts (default {value})\n"
                          for name, value in activation.defaults.items())
-    return f"""{summary}
+    return f"""{summary or f"The activation {activation.name}, elementwise."}
 
 {formula}Parameters
 ----------

@@ -1,5 +1,11 @@
-"""Pictures of activations: the function and its gradient, one alone or all of them side by side."""
+"""Pictures of activations: functions and gradients in one axes, side by side, or as a card in a notebook."""
+import copy
+import html
+import io
+import itertools
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,70 +14,158 @@ from .declare import Activation, activations, get
 # Blue and orange differ for every kind of colour vision; the dashes and the lightness also in grey.
 VALUE = {"color": "#0b4f8a", "linewidth": 2.0, "label": "function"}
 SLOPE = {"color": "#e07b00", "linewidth": 1.6, "linestyle": (0, (4, 1.6)), "label": "gradient"}
+SHADES = "viridis", 0, 0.8                       # of several curves, dark to light; beyond, yellow is lost on white
+NEUTRAL = {"color": "0.35"}                      # of what is said beside the curves
 GUIDE = {"color": "0.85", "linewidth": 0.8, "zorder": 0}
 WINDOW = {"xlim": (-4, 4), "ylim": (-2, 4)}      # of the small pictures: one scale for all
 LEAST_JUMP = 1e-3                                # as a share of what a curve spans
 HALVINGS = 40
 FORMULA_BAND = 38                                # points between the axes and the title
+FORMULA_SIZE = 12                                # points, where that fits
+FORMULA_WIDTH = 0.88                             # as a share of a column
 MATHTEXT = (                                     # from LaTeX to what matplotlib knows and spaces as LaTeX does
     (r"\\frac\b", r"\\dfrac"), (r"\\tfrac\b", r"\\frac"), (r"\\le\b", r"\\leq"), (r"\\ge\b", r"\\geq"),
     (r"(\bx|\}) (?=\\(?:tanh|log)\b)", r"\1 \\, "),
 )
 
 
-def visualize_activation(anything, *params, lo=-10, hi=10, points=501, ax=None):
-    """Draw a function and, where it has one, its gradient.
+class Graph(NamedTuple):
+    """What is drawn of a function, with certain parameters."""
+    name: str
+    formula: str
+    operand: str                                 # what runs along the axis
+    fixed: str                                   # its parameters
+    varied: str                                  # those of them in which it differs from its neighbours
+    value: Callable
+    slope: Callable | None
+
+
+def visualize_activation(anything, *params, lo=-10, hi=10, points=501, ax=None, **parameters):
+    """Draw a function and, where it has one, its gradient; or several of them.
 
     Parameters
     ----------
-    anything : the name of an activation, an Activation, a block, or any function of an array
-    params : what follows x in a call, defaults otherwise
+    anything : the name of an activation, an Activation, a block, any function of an array, or a list of these;
+        what is gated is drawn over the gate, at value = 1
+    params, parameters : the activation's, by position or keyword; a list of numbers gives a curve for each, and a
+        keyword counts for those of the functions that have it
     lo, hi, points : the range of x and how often it is sampled
     ax : matplotlib axes; new ones by default
 
     Returns
     -------
     The axes
+
+    Raises
+    ------
+    ValueError : an unknown name
+    TypeError : a parameter that none of the functions has
+    ModuleNotFoundError : matplotlib is not installed
+
+    Examples
+    --------
+    >>> import numba_act as act
+    >>> from matplotlib.figure import Figure
+    >>> ax = act.visualize_activation("leaky_relu", alpha=[0.01, 0.05, 0.2], ax=Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['alpha=0.01', 'alpha=0.05', 'alpha=0.2', 'gradient']
     """
-    function = get(anything) if isinstance(anything, str) else anything
+    functions = anything if isinstance(anything, list | tuple) else [anything]
+    graphs = list(itertools.chain(*_families(functions, params, parameters)))
     if ax is None:
         _, ax = _pyplot().subplots(figsize=(6, 4), layout="constrained")
-    _draw(ax, function, params, lo, hi, points)
-    ax.set(xlim=(lo, hi), xlabel=_operand(function))
+    _draw(ax, graphs, lo, hi, points)
+    ax.set(xlim=(lo, hi), xlabel=" or ".join(dict.fromkeys(graph.operand for graph in graphs)))
     ax.locator_params(axis="x", steps=[1, 2, 5, 10])
-    ax.legend(frameon=False)
+    gradient = [] if len(graphs) == 1 else [_line(SLOPE | NEUTRAL)]
+    ax.legend(handles=[*ax.get_legend_handles_labels()[0], *gradient], frameon=False)
     return ax
 
 
 def gallery(path=None):
-    """Draw every activation of one array small, on one scale; into an image file where a path is given.
+    """Draw every activation small, on one scale; into an image file where a path is given.
+
+    Those that are gated are drawn over the gate, at value = 1.
 
     Returns
     -------
     The figure
+
+    Examples
+    --------
+    >>> import io
+    >>> import numba_act as act
+    >>> file = io.BytesIO()
+    >>> figure = act.gallery(file)
+    >>> file.getvalue()[1:4]
+    b'PNG'
     """
-    return side_by_side([a for a in activations.values() if len(a.operands) == 1], path)
+    return side_by_side(list(activations.values()), path)
 
 
-def side_by_side(functions, path=None, columns=5):
-    """Draw some activations small, on one scale; into an image file where a path is given."""
-    columns = min(columns, len(functions))
-    rows = -(-len(functions) // columns)
+def picture(functions, path, **parameters):
+    """Draw one function large, or several small, into an image file; `parameters` as in `visualize_activation`."""
+    if len(functions) > 1:
+        side_by_side(functions, path, **parameters)
+        return
+    figure = _pyplot().Figure(figsize=(6, 4), layout="constrained")
+    visualize_activation(*functions, ax=figure.subplots(), **parameters)
+    figure.savefig(path, dpi=150)
+
+
+def side_by_side(functions, path=None, columns=5, **parameters):
+    """Draw some functions small, on one scale, with `parameters` as in `visualize_activation`; into an image file where
+    a path is given."""
+    families = _families(functions, (), parameters)
+    columns = min(columns, len(families))
+    rows = -(-len(families) // columns)
     size = {"figsize": (0.4 + 2.7 * columns, 0.5 + 3 * rows), "layout": "constrained"}
     pyplot = _pyplot()
     figure = pyplot.figure(**size) if path is None else pyplot.Figure(**size)
     cells = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for ax, function in zip(cells, functions, strict=False):
-        _draw(ax, function, (), *WINDOW["xlim"], points=401)
-    for k in range(len(functions), len(cells)):
+    for ax, graphs in zip(cells, families, strict=False):
+        _draw(ax, graphs, *WINDOW["xlim"], points=401)
+        if len(graphs) > 1:
+            ax.legend(fontsize="small", frameon=False, loc="upper left", handlelength=1.2)
+    for k in range(len(families), len(cells)):
         cells[k].set_axis_off()
         cells[k - columns].tick_params(labelbottom=True)
     cells[0].set(**WINDOW, xticks=range(-4, 5, 2), yticks=range(-2, 5, 2))
     figure.get_layout_engine().set(h_pad=0.12)
-    figure.legend(*cells[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
+    colour = NEUTRAL if any(len(graphs) > 1 for graphs in families) else {}
+    figure.legend(handles=[_line(VALUE | colour), _line(SLOPE | colour)], loc="outside upper right", ncols=2,
+                  frameon=False)
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
+
+
+def card(activation):
+    """What a notebook shows of an activation, in HTML: what it is called and does, and its picture as SVG.
+
+    >>> import numba_act as act
+    >>> from numba_act.plotting import card
+    >>> card(act.gelu).startswith("<p><code>gelu(x)</code>")
+    True
+    """
+    call = ", ".join([*activation.operands, *(f"{name}={value:.4g}" for name, value in activation.defaults.items())])
+    aliases = f" also {', '.join(f'<code>{alias}</code>' for alias in activation.aliases)}" * bool(activation.aliases)
+    summary = html.escape((activation.__doc__ or "").strip().partition("\n")[0])
+    return f"<p><code>{activation.name}({call})</code>{aliases}<br>{summary}</p>\n{_svg(activation)}"
+
+
+def _svg(activation):
+    """The picture, and without matplotlib the formula."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        return f"$${activation.formula}$$" if activation.formula else ""
+    figure, file = Figure(figsize=(6, 4), layout="constrained"), io.StringIO()
+    visualize_activation(activation, ax=figure.subplots())
+    with rc_context({"svg.hashsalt": activation.name}):       # the same names inside, whenever it is drawn
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()[file.getvalue().index("<svg"):]
 
 
 def _pyplot():
@@ -82,32 +176,127 @@ def _pyplot():
     return pyplot
 
 
-def _draw(ax, function, params, lo, hi, points):
+def _line(style):
+    from matplotlib.lines import Line2D
+    return Line2D([], [], **style)
+
+
+# what is drawn -----------------------------------------------------------------------------------------------------
+def _families(functions, params, parameters):
+    """For each function its graphs, one for every choice of parameters."""
+    functions = [get(function) if isinstance(function, str) else function for function in functions]
+    known = {name for function in functions for name in getattr(function, "params", ())}
+    for name in parameters.keys() - known:
+        raise TypeError(f"{name} is no parameter of {', '.join(map(_name, functions))}"
+                        + (f"; accepted: {', '.join(sorted(known))}" if known else ""))
+    return [_family(function, params, parameters) if isinstance(function, Activation) else [_other(function, params)]
+            for function in functions]
+
+
+def _family(activation, params, parameters):
+    if len(params) > len(activation.params):
+        raise TypeError(f"{activation.name}: parameters {params} were given; {activation.params} are accepted")
+    given = {name: value for name, value in parameters.items() if name in activation.params}
+    values = {**activation.defaults, **dict(zip(activation.params, params, strict=False)), **given}
+    varied = [name for name, value in values.items() if np.ndim(value)]
+    return [_graph(activation, dict(zip(values, choice, strict=True)), varied)
+            for choice in itertools.product(*map(np.atleast_1d, values.values()))]
+
+
+def _graph(activation, values, varied):
+    """The function over its last operand, where the others are 1."""
+    *others, operand = activation.operands
+    ones = [1] * len(others)
+
+    def value(x):
+        return activation(*ones, x, **values)
+
+    def slope(x):
+        return activation.grad(*ones, x, **values, wrt=operand)
+
+    fixed = {**dict.fromkeys(others, 1), **{name: value for name, value in values.items() if name not in varied}}
+    return Graph(activation.name, activation.formula or "", operand, _written(fixed),
+                 _written({name: values[name] for name in varied}), value, slope if _works(slope) else None)
+
+
+def _other(function, params):
+    """A block, which is copied because it remembers what it is called with, or any function."""
+    slope = None
+    if hasattr(function, "backward"):
+        function = copy.deepcopy(function)
+
+        def slope(x):
+            function(x)
+            return function.backward(np.ones_like(x))
+
+    formula = getattr(getattr(function, "activation", None), "formula", None) or ""
+    return Graph(_name(function), formula, "x", "", "", lambda x: function(x, *params), slope)
+
+
+def _works(slope):
+    """Whether a derivative is known."""
+    try:
+        slope(0.0)
+    except NotImplementedError:
+        return False
+    return True
+
+
+def _name(function):
+    shown = repr(function)
+    return (getattr(function, "name", None) or getattr(function, "__name__", None)
+            or (type(function).__name__ if shown.startswith("<") else shown))
+
+
+def _written(values):
+    return ", ".join(f"{name}={value:.4g}" for name, value in values.items())
+
+
+def _draw(ax, graphs, lo, hi, points):
     x = np.linspace(lo, hi, points)
     ax.axhline(0, **GUIDE)
     ax.axvline(0, **GUIDE)
-    ax.plot(*curve(lambda x: function(x, *params), x), **VALUE)
-    slope = _slope(function, params)
-    if slope is not None:
-        ax.plot(*curve(slope, x), **SLOPE)
-    formula = mathtext(getattr(function, "formula", None) or "")
-    ax.annotate(formula, (0, 1), (0, FORMULA_BAND / 2), "axes fraction", "offset points", va="center",
-                fontsize="large", math_fontfamily="cm")
-    ax.set_title(_title(function, params), loc="left", fontsize="medium", fontweight="bold", pad=FORMULA_BAND)
+    alone = len({graph.name for graph in graphs}) == 1
+    for graph, style in zip(graphs, _styles(graphs, alone), strict=True):
+        ax.plot(*curve(graph.value, x), **VALUE | style)
+        if graph.slope is not None:
+            ax.plot(*curve(graph.slope, x), **SLOPE | style | ({"label": "_"} if style else {}))
     ax.spines[["top", "right"]].set_visible(False)
+    if alone:
+        _entitle(ax, graphs[0])
 
 
-def _slope(function, params):
-    """The derivative in x of whatever offers one, as a function; None where nothing does."""
-    if isinstance(function, Activation):
-        try:
-            function.grad(0.0, *params)
-        except NotImplementedError:
-            return None
-        return lambda x: function.grad(x, *params)
-    if hasattr(function, "backward"):            # a block, which remembers what it was called with
-        return lambda x: (function(x), function.backward(np.ones_like(x)))[1]
-    return None
+def _styles(graphs, alone):
+    """What tells the graphs apart; nothing for one."""
+    if len(graphs) == 1:
+        return [{}]
+    from matplotlib import colormaps
+    name, first, last = SHADES
+    labels = (", ".join(filter(None, ["" if alone else graph.name, graph.varied])) for graph in graphs)
+    return [{"color": colour, "label": label}
+            for colour, label in zip(colormaps[name](np.linspace(first, last, len(graphs))), labels, strict=True)]
+
+
+def _entitle(ax, graph):
+    """Name, parameters and formula above the axes."""
+    ax.set_title(graph.name, loc="left", fontsize="medium", fontweight="bold", pad=FORMULA_BAND)
+    ax.set_title(graph.fixed, loc="right", fontsize="small", pad=FORMULA_BAND, **NEUTRAL)
+    formula = mathtext(graph.formula)
+    ax.annotate(formula, (0, 1), (0, FORMULA_BAND / 2), "axes fraction", "offset points", va="center",
+                fontsize=_fitting(formula, ax), math_fontfamily="cm")
+
+
+def _fitting(formula, ax):
+    """The size at which the formula fits between the axes and the title."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.mathtext import MathTextParser
+    if not formula:
+        return FORMULA_SIZE
+    font = FontProperties(size=FORMULA_SIZE, math_fontfamily="cm")
+    width, height, *_ = MathTextParser("path").parse(formula, dpi=72, prop=font)
+    grid = ax.get_gridspec()
+    space = FORMULA_WIDTH * ax.figure.get_figwidth() * 72 / (grid.ncols if grid else 1)
+    return FORMULA_SIZE * min(1, space / width, FORMULA_BAND / height)
 
 
 def curve(function, x):
@@ -126,20 +315,6 @@ def curve(function, x):
     inserted = np.repeat(jumps + 1, 3)
     return (np.insert(x, inserted, np.stack([left[jumps], gap, right[jumps]], axis=1).ravel()),
             np.insert(y, inserted, np.stack([below[jumps], gap, above[jumps]], axis=1).ravel()))
-
-
-def _operand(function):
-    return function.operands[0] if isinstance(function, Activation) else "x"
-
-
-def _title(function, params):
-    """The call that is drawn."""
-    name = getattr(function, "name", None) or getattr(function, "__name__", None) or type(function).__name__
-    if not isinstance(function, Activation):
-        return name
-    inputs = [*function.operands, *function.params][1:]
-    values = {**function.defaults, **dict(zip(inputs, params, strict=False))}
-    return f"{name}({', '.join([_operand(function), *(f'{key}={value:.4g}' for key, value in values.items())])})"
 
 
 def mathtext(formula):

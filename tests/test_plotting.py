@@ -1,5 +1,7 @@
 """The pictures: what is drawn, and that jumps are drawn as jumps."""
 import re
+import sys
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import numba_act as act
-from numba_act import plotting
+from numba_act import nn, plotting
 
 matplotlib.use("agg")
 
@@ -23,14 +25,22 @@ def drawn(ax, label):
     return line.get_data()
 
 
+def titles(ax):
+    return ax.get_title(loc="left"), ax.get_title(loc="right")
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
 def test_function_and_gradient(ax):
     assert act.visualize_activation("softrelu", ax=ax) is ax
     x, y = drawn(ax, "function")
     assert (x[0], x[-1], len(x)) == (-10, 10, 501)
     np.testing.assert_array_equal(y, act.softplus(x))
     np.testing.assert_array_equal(drawn(ax, "gradient")[1], act.softplus.grad(x))
-    assert ax.get_title(loc="left") == "softplus(x, beta=1)"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["function", "gradient"]
+    assert titles(ax) == ("softplus", "beta=1")
+    assert legend(ax) == ["function", "gradient"]
 
 
 def test_parameters_and_range(ax):
@@ -38,7 +48,7 @@ def test_parameters_and_range(ax):
     x, y = drawn(ax, "function")
     np.testing.assert_array_equal(y, act.leaky_relu(x, 0.2))
     assert (x[0], x[-1]) == (-3, 2)
-    assert ax.get_title(loc="left") == "leaky_relu(x, alpha=0.2)"
+    assert titles(ax) == ("leaky_relu", "alpha=0.2")
 
 
 def test_new_axes():
@@ -85,12 +95,100 @@ def test_block(ax):
     assert ax.get_title(loc="left") == "Block"
 
 
+def test_a_block_stays_as_it_is(ax):
+    block = nn.PReLU()
+    x = np.float64([-1, 2])
+    block(x)
+    act.visualize_activation(block, ax=ax)
+    assert titles(ax) == ("PReLU(num_parameters=1, axis=1)", "")
+    assert "cases" not in ax.texts[0].get_text() > ""
+    np.testing.assert_array_equal(block.backward(x), [-0.25, 2])
+    assert block.grads["alpha"] == 1
+
+
 def test_without_derivative(ax, monkeypatch):
     def unknown(*args, **kwargs):
         raise NotImplementedError
     monkeypatch.setattr(act.gelu, "grad", unknown)
     act.visualize_activation(act.gelu, ax=ax)
-    assert [line.get_label() for line in ax.lines if not line.get_label().startswith("_")] == ["function"]
+    assert legend(ax) == ["function"]
+
+
+def test_a_family(ax):
+    """A curve for each number, in shades whose lightness rises, and the gradient in the same colour."""
+    act.visualize_activation("swish", beta=[0.5, 1, 2], lo=-3, hi=3, ax=ax)
+    assert titles(ax) == ("swish", "")
+    assert legend(ax) == ["beta=0.5", "beta=1", "beta=2", "gradient"]
+    x, y = drawn(ax, "beta=2")
+    np.testing.assert_array_equal(y, act.swish(x, 2))
+    curves = ax.lines[2:]
+    assert [line.get_linestyle() for line in curves] == ["-", "--"] * 3
+    lightness = [np.dot(matplotlib.colors.to_rgb(line.get_color()), [0.2126, 0.7152, 0.0722]) for line in curves]
+    assert lightness[::2] == lightness[1::2] == sorted(lightness[::2])
+    assert np.diff(lightness[::2]).min() > 0.1
+
+
+def test_a_family_by_position(ax):
+    act.visualize_activation("softplus", [1, 2], ax=ax)
+    assert legend(ax)[:-1] == ["beta=1", "beta=2"]
+
+
+def test_several_in_one_axes(ax):
+    act.visualize_activation(["relu", act.elu, np.tanh], alpha=[0.5, 1], ax=ax)
+    assert titles(ax) == ("", "")
+    assert legend(ax) == ["relu", "elu, alpha=0.5", "elu, alpha=1", "tanh", "gradient"]
+
+
+def test_two_swept_parameters(ax):
+    @act.activation
+    def bent(x, left=1.0, right=1.0):
+        return left * x if x < 0 else right * x
+
+    act.visualize_activation(bent, left=[0, 1], right=[2, 3], ax=ax)
+    assert legend(ax)[:4] == [f"left={k}, right={n}" for k in (0, 1) for n in (2, 3)]
+
+
+def test_gated(ax):
+    """Over the gate, at value = 1."""
+    @act.activation
+    def gated(value, gate):
+        return value * gate * gate
+
+    @gated.derivative
+    def _(value, gate):
+        return gate * gate, 2 * value * gate
+
+    act.visualize_activation(gated, ax=ax)
+    x, y = drawn(ax, "function")
+    np.testing.assert_array_equal(y, x * x)
+    np.testing.assert_array_equal(drawn(ax, "gradient")[1], 2 * x)
+    assert (*titles(ax), ax.get_xlabel()) == ("gated", "value=1", "gate")
+
+
+@pytest.mark.parametrize("anything, params, parameters, kind, said", [
+    ("gleu", (), {}, ValueError, "did you mean gelu"),
+    ("gelu", (1,), {}, TypeError, r"gelu: parameters \(1,\) were given; \(\) are accepted"),
+    (["gelu", "relu"], (), {"beta": 1}, TypeError, "^beta is no parameter of gelu, relu$"),
+    ("elu", (), {"beta": 1}, TypeError, "beta is no parameter of elu; accepted: alpha"),
+])
+def test_refusals(anything, params, parameters, kind, said, ax):
+    with pytest.raises(kind, match=said):
+        act.visualize_activation(anything, *params, **parameters, ax=ax)
+
+
+def test_card():
+    """The same text whenever it is made; beside the words, a picture that needs nothing else."""
+    shown = plotting.card(act.softplus)
+    assert shown == plotting.card(act.softplus)
+    assert shown.startswith("<p><code>softplus(x, beta=1)</code> also <code>softrelu</code>, ")
+    picture = ElementTree.fromstring(shown.partition("\n")[2])
+    assert picture.tag.endswith("svg")
+    assert len(shown) < 100_000
+
+
+def test_card_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert plotting.card(act.relu).endswith(r"$$\max(0, x)$$")
 
 
 @pytest.mark.parametrize("name", act.activations)
@@ -113,6 +211,5 @@ def test_three_cases_can_be_drawn():
 
 def test_gallery(tmp_path):
     figure = act.gallery(tmp_path / "gallery.png")
-    shown = [ax.get_title(loc="left").partition("(")[0] for ax in figure.axes if ax.axison]
-    assert shown == [a.name for a in act.activations.values() if len(a.operands) == 1]
+    assert [ax.get_title(loc="left") for ax in figure.axes if ax.axison] == list(act.activations)
     assert (tmp_path / "gallery.png").read_bytes().startswith(b"\x89PNG")

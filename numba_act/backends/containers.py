@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from ..runtime import threads
 from . import result_dtype
 
 USUAL = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
@@ -31,10 +32,21 @@ def _handler(kind):
 
 
 def _only_dtype(kernel, options, container):
-    given = [name for name in ("out", "where", "order") if options[name] is not USUAL[name]]
+    given = [name for name in USUAL if name != "dtype" and _given(name, options)]
     if given:
         raise TypeError(f"{kernel.owner}: {given[0]}= is not accepted for {container}")
     return {} if options["dtype"] is None else {"dtype": options["dtype"]}
+
+
+def _given(name, options):
+    value = options[name]
+    return value != USUAL[name] if isinstance(value, str) else value is not USUAL[name]
+
+
+def alone(call, *operands, **options):
+    """A block's result in the thread that asks for it: Dask has as many threads as it may use."""
+    with threads.alone():
+        return call(*operands, **options)
 
 
 def through_dask(kernel, operands, calls, options):
@@ -42,7 +54,7 @@ def through_dask(kernel, operands, calls, options):
     from dask.array.core import elemwise
     again = _only_dtype(kernel, options, "Dask arrays")
     dtype = result_dtype(operands, again.get("dtype"))
-    return _each(calls, again, lambda call: elemwise(call, *operands, dtype=dtype))
+    return _each(calls, again, lambda call: elemwise(functools.partial(alone, call), *operands, dtype=dtype))
 
 
 def through_xarray(kernel, operands, calls, options):
@@ -62,7 +74,7 @@ def through_ufunc(kernel, operands, calls, options):
     from . import cpu
     operands = [o.astype(np.float64) if getattr(getattr(o, "dtype", None), "kind", "f") in "biu" and
                 hasattr(o, "astype") else o for o in operands]
-    given = {name: value for name, value in options.items() if value is not USUAL[name]}
+    given = {name: value for name, value in options.items() if _given(name, options)}
     dtype = result_dtype([part for o in operands for part in _columns(o)])
     operands = [dtype.type(o) if isinstance(o, int | float) else o for o in operands]      # a frame would widen it
     with np.errstate(all="ignore"):

@@ -390,12 +390,12 @@ def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
         return None
     uniform = bool(record[driver.UNIFORM]) and not any(
         any(steps[k]) for k, name in enumerate(kernel.inputs) if name in kernel.parameters)
-    linear = [item * math.prod(flat[d + 1:]) for d in range(len(flat))]
+    gapless = [item * math.prod(flat[d + 1:]) for d in range(len(flat))]
     unused = [0] * (driver.MAX_DIMS - len(flat))
     job = [record.ctypes.data, math.prod(flat), len(flat), tasks, grain, uniform, *flat, *unused]
     for k, s in enumerate(steps):
         period = _period(flat, s)
-        mode = driver.LINEAR if s == linear or flat == [1] else driver.STAGED
+        mode = driver.LINEAR if s == gapless or flat == [1] else driver.STAGED
         if k in rows:
             mode = driver.REDUCED
         elif k < n_in and uniform and kernel.inputs[k] in kernel.parameters:

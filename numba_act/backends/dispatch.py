@@ -12,7 +12,7 @@ NOT_YET = None, 0, ()                            # as long as a dtype has no loo
 
 def quick(kernel, operands, out, arrays=1):
     """The result for plain arrays of one shape and dtype beside numbers, once the kernel is compiled; None for
-    anything else, which takes 5 us more to sort out.  At least the first so many operands must be arrays."""
+    anything else, which takes 5 us more to sort out.  The first so many operands must be arrays of one shape."""
     if not operands or type(operands[0]) is not ndarray:
         return None
     first = operands[0]
@@ -22,9 +22,10 @@ def quick(kernel, operands, out, arrays=1):
         return None
     ready = [first]
     for other in operands[1:]:
-        if type(other) is ndarray and _alike(other, first):
+        free = len(ready) >= arrays
+        if type(other) is ndarray and (_alike(other, first) or (free and first.size < limit and _ends(other, first))):
             ready.append(other)
-        elif type(other) is float and other and len(ready) >= arrays:
+        elif type(other) is float and other and free:
             ready.append(_number(other, first.dtype))
         else:
             return None
@@ -48,6 +49,11 @@ def quick(kernel, operands, out, arrays=1):
 
 def _alike(a, b):
     return a.dtype == b.dtype and a.shape == b.shape
+
+
+def _ends(a, b):
+    """Whether a's axes are b's last, one number a channel; where b is small NumPy itself is good enough at that."""
+    return a.dtype == b.dtype and a.ndim < b.ndim and a.shape == b.shape[b.ndim - a.ndim:]
 
 
 def _converted(value, dtype):

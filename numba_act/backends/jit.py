@@ -8,11 +8,10 @@ class Scalar:
     In compiled code the first argument's type decides: float32 computes in float32, everything else in float64.
     """
 
-    def __init__(self, kernel, function, call):
-        self.kernel, self.function, self.on_nodes = kernel, function, call
+    def __init__(self, kernel, function, on_nodes):
+        self.kernel, self.function, self.on_nodes = kernel, function, on_nodes
         self.__name__ = kernel.name
         self.type = None                         # Numba's, once it has asked
-        _register()
 
     def __call__(self, *args):
         result = self.function(*args)
@@ -23,11 +22,13 @@ class Scalar:
 
 
 @functools.cache
-def _register():
-    """Teach Numba, which is imported here, what a Scalar is."""
+def register(owner):
+    """Teach Numba, which is imported here, what a Scalar is, and the class whose objects own them, so that
+    act.gelu.scalar(x) can stand in compiled code."""
     from numba.core import types
-    from numba.core.typing.templates import make_intrinsic_template
-    from numba.extending import intrinsic, typeof_impl
+    from numba.core.imputils import lower_constant
+    from numba.core.typing.templates import AttributeTemplate, make_intrinsic_template
+    from numba.extending import infer_getattr, intrinsic, lower_getattr, models, register_model, typeof_impl
 
     @typeof_impl.register(Scalar)
     def typeof_scalar(scalar, context):
@@ -35,6 +36,33 @@ def _register():
             definition = _definition(scalar.kernel)
             scalar.type = types.Function(make_intrinsic_template(intrinsic(definition), definition, scalar.__name__))
         return scalar.type
+
+    class OwnerType(types.Dummy):
+        def __init__(self, owner):
+            self.owner = owner
+            super().__init__(repr(owner))
+
+    @typeof_impl.register(owner)
+    def typeof_owner(owner, context):
+        return OwnerType(owner)
+
+    @infer_getattr
+    class OwnerAttributes(AttributeTemplate):
+        key = OwnerType
+
+        def resolve_scalar(self, type_):
+            return typeof_scalar(type_.owner.scalar, None)
+
+        def resolve_scalar_grad(self, type_):
+            return typeof_scalar(type_.owner.scalar_grad, None)
+
+    def nothing(context, builder, *_):
+        return context.get_dummy_value()
+
+    register_model(OwnerType)(models.OpaqueModel)
+    lower_constant(OwnerType)(nothing)
+    for attribute in ("scalar", "scalar_grad"):
+        lower_getattr(OwnerType, attribute)(nothing)
 
 
 def _definition(kernel):

@@ -41,10 +41,27 @@ def softplus_in_beta(z, beta):
     return -(math.log1p(e) + abs(z) * e / (1 + e)) / (beta * beta)
 
 
+def tanh_softplus_slope(x):
+    """The derivative of tanh(log(1 + e^x)) = 1 - 2 / (e^2x + 2 e^x + 2)."""
+    e = math.exp(-abs(x))
+    if x > 0:
+        d = 1 + 2 * e + 2 * e * e
+        return 4 * e * e * (1 + e) / (d * d)
+    d = 2 + 2 * e + e * e
+    return 4 * e * (1 + e) / (d * d)
+
+
 def normal(x):
     """The distribution function of the normal distribution."""
     return math.erfc(-ROOT_HALF * x) / 2
 
 
-def normal_density(x):
-    return ROOT_2_OVER_PI * math.exp(-x * x / 2) / 2
+def gelu(x):
+    inner = clipped(x)
+    return x if x > FAR else inner * normal(inner)
+
+
+def gelu_slope(x):
+    inner = clipped(x)
+    half = math.exp(-inner * inner / 4)          # the density's root, so that a second derivative does not underflow
+    return normal(inner) + ROOT_2_OVER_PI / 2 * (inner * half) * half

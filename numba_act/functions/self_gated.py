@@ -40,6 +40,20 @@ def gated(x, right, gate, shrink, limit=FLAT):
     return fma(where(right, x, inner), gate[0], inner * gate[1]) * shrink
 
 
+def silu_slope(x):
+    z = clipped(x, FLAT), None
+    return product_slope(z, z)
+
+
+def gelu_slope(x):
+    a = magnitude(x)
+    e, shrink = normal_decay(a)
+    density = multiply(split(-DENSITY, x), (a, None))
+    left = multiply(add_any(mills(a), density), e)
+    y, rest = two_sum(where(x > 0, number(1, x), 0), where(x > 0, -left[0], left[0]))
+    return (y + (rest + where(x > 0, -left[1], left[1]))) * where(x > 0, 1, shrink)
+
+
 def gelu_argument(x):
     """The pairs z = 2 sqrt(2/pi) (x + 0.044715 x^3) and x z'(x)."""
     a = clipped(x, CUBIC)
@@ -100,8 +114,7 @@ def silu(x):
 
 @silu.derivative
 def _(x):
-    z = clipped(x, FLAT), None
-    return product_slope(z, z)
+    return silu_slope(x)
 
 
 @silu.reference
@@ -130,19 +143,12 @@ def gelu(x):
 
 @gelu.derivative
 def _(x):
-    a = magnitude(x)
-    e, shrink = normal_decay(a)
-    density = multiply(split(-DENSITY, x), (a, None))
-    left = multiply(add_any(mills(a), density), e)
-    y, rest = two_sum(where(x > 0, number(1, x), 0), where(x > 0, -left[0], left[0]))
-    return (y + (rest + where(x > 0, -left[1], left[1]))) * where(x > 0, 1, shrink)
+    return gelu_slope(x)
 
 
 @gelu.reference
 def _(x):
-    inner = reference.clipped(x)
-    return (x if x > reference.FAR else inner * reference.normal(inner),
-            reference.normal(inner) + inner * reference.normal_density(inner))
+    return reference.gelu(x), reference.gelu_slope(x)
 
 
 @declared(aliases=("gelu_new",), formula=r"\frac{x}{2} \left(1 + \tanh \sqrt{\tfrac{2}{\pi}} (x + 0.044715 x^3)\right)")
@@ -198,4 +204,4 @@ def _(x):
 @mish.reference
 def _(x):
     t = math.tanh(reference.softplus(x))
-    return x * t, t + reference.clipped(x) * reference.logistic(x) * (1 - t) * (1 + t)
+    return x * t, t + reference.clipped(x) * reference.tanh_softplus_slope(x)

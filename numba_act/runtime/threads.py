@@ -59,6 +59,22 @@ def _launch():
     _state["layer"] = layer
 
 
+@contextlib.contextmanager
+def alone():
+    """No helpers for the calling thread: whoever called has shared out the processors already."""
+    start()
+    if _state["layer"] is None:
+        yield
+        return
+    import numba
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
 def _load_tbb():
     """Load TBB from its wheel: Numba does not look there in a virtual environment."""
     import importlib.metadata  # 20 ms

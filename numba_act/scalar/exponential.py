@@ -103,10 +103,17 @@ def expm1(z):
     return where(z < SATURATED, -1, copysign((high + (low + m_low)) * where(grow > 1, grow, 1), z))
 
 
-def _any(z):
+def exponential_of_pair(z, low):
+    """e^(z + low) as a pair."""
+    *parts, grow = _any(z, low)
+    high, low = exponential_pair(*parts)
+    return high * grow, low * grow
+
+
+def _any(z, low=None):
     """As `decay`, not multiplied out, for z of either sign."""
     z = where(z < LEAST, LEAST, where(z > GREATEST, GREATEST, z))
     shift, rounder = SHIFT[z.dtype], ROUND[z.dtype]
-    low, high = z < FAR, z > -FAR[z.dtype]
-    rounder = where(low, number(rounder + shift, z), where(high, number(rounder - shift, z), rounder))
-    return *reduced(z, None, rounder), where(low, number(2.0**-shift, z), where(high, number(2.0**shift, z), 1))
+    small, large = z < FAR, z > -FAR[z.dtype]
+    rounder = where(small, number(rounder + shift, z), where(large, number(rounder - shift, z), rounder))
+    return *reduced(z, low, rounder), where(small, number(2.0**-shift, z), where(large, number(2.0**shift, z), 1))

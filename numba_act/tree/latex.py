@@ -47,6 +47,9 @@ def _of(node):
         case "mul", _:
             return _product(node)
         case "div", (a, b):
+            text = _text(a)
+            if a.op in ("neg", "mul") and text.startswith("-"):
+                return rf"-\frac{{{text[1:]}}}{{{_text(b)}}}", SUM
             return rf"\frac{{{_text(a)}}}{{{_text(b)}}}", ATOM
         case "fma", (a, b, c):
             return f"{_text(a * b, SUM)} + {_text(c, SUM)}", SUM

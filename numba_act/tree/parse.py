@@ -79,10 +79,9 @@ def _lambda(nodes, code):
 
 
 class _Reader:
-    def __init__(self, function, vocabulary, traced, places):
-        if not isinstance(function, FunctionType):
-            raise UnsupportedError(f"{function!r} is not a plain Python function")
+    def __init__(self, function, vocabulary, traced, places, callers=()):
         self.function, self.vocabulary, self.traced, self.places = function, vocabulary, traced, places
+        self.callers = (*callers, function)
         self.syntax, self.file = syntax_of(function), function.__code__.co_filename
         self.dtype = "float64"
 
@@ -182,6 +181,8 @@ class _Reader:
             return self.evaluated(syntax, names)
         except UnsupportedError:
             raise
+        except ZeroDivisionError:
+            raise self.refused(syntax, "division by zero") from None
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
             why = str(error).replace("'Node' object", "a number")
             raise self.refused(syntax, f"this has no meaning for a single number ({why})") from None
@@ -264,7 +265,7 @@ class _Reader:
         if isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent) <= 64:
             power = _by_squaring(base, abs(int(exponent))) if exponent else Fraction(1)
             return power if exponent >= 0 else 1 / power
-        if exponent == Fraction(1, 2):
+        if isinstance(exponent, Fraction) and exponent == Fraction(1, 2):
             return self.call(math.sqrt, [base], {}, syntax)
         return self.call(math.pow, [base, exponent], {}, syntax)
 
@@ -276,7 +277,7 @@ class _Reader:
             elif type(op) not in COMPARE:
                 raise self.refused(syntax, "only numbers can be compared")
             elif isinstance(left, Node) or isinstance(right, Node):
-                results.append(build(COMPARE[type(op)], left, right))
+                results.append(build(COMPARE[type(op)], number(left), number(right)))
             else:
                 results.append(getattr(operator, COMPARE[type(op)])(left, right))
         return self.logic(ast.And(), results)
@@ -303,12 +304,17 @@ class _Reader:
                 self.places.setdefault(result, self.place(syntax))
             return result
         if not isinstance(function, FunctionType):
-            raise self.refused(syntax, f"{getattr(function, '__name__', function)}() has no place in a scalar function")
-        if self.traced and function.__module__.partition(".")[0] == PACKAGE:
+            name = getattr(function, "__name__", function)
+            hint = f"; math.{name}() has" if hasattr(math, str(name)) else ""
+            raise self.refused(syntax, f"{name}() has no place in a scalar function{hint}")
+        if function in self.callers:
+            raise self.refused(syntax, "a scalar function does not call itself")
+        if self.traced and str(function.__module__).partition(".")[0] == PACKAGE:
             return function(*args, **keywords)
         args = inspect.signature(function).bind(*args, **keywords)
         args.apply_defaults()
-        return _Reader(function, self.vocabulary, self.traced, self.places).run(list(args.arguments.values()))
+        inner = _Reader(function, self.vocabulary, self.traced, self.places, self.callers)
+        return inner.run(list(args.arguments.values()))
 
 
 def _exact(value):

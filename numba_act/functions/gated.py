@@ -1,0 +1,168 @@
+"""Gated functions of two arrays: a value times an activation of the gate.
+
+The factors are rounded to the arrays' dtype and multiplied once, as if they had been computed one after the other: the
+derivative in the gate is the value times the activation's rounded derivative, and `backward` gives gy times that.
+Where such a product is infinite or NaN, so are they.
+"""
+import numpy as np
+
+from ..declare import declared
+from ..scalar.logistic import logistic_slope
+from ..tree.node import stored
+from . import reference
+from .rectifiers import relu
+from .self_gated import gelu, gelu_slope, silu, silu_slope
+from .sigmoids import sigmoid
+
+
+def split_gate(x, axis=-1, gate="second"):
+    """The two halves of an array along an axis, as views: (value, gate).
+
+    Frameworks disagree on which half is the gate.  It is the second in PyTorch's and JAX's glu, the first in the
+    SwiGLU of ONNX and Transformer Engine.
+
+    Parameters
+    ----------
+    x : array whose length along the axis is even
+    axis : which axis
+    gate : "first" or "second", the half that is the gate
+
+    Returns
+    -------
+    value, gate : views of x, each half as long
+
+    Raises
+    ------
+    ValueError : another `gate`, an axis that x does not have or whose length is odd
+
+    Examples
+    --------
+    >>> import numpy as np, numba_act as act
+    >>> value, gate = act.split_gate(np.float32([[1, 2, 3, -4]]))
+    >>> act.reglu(value, gate)
+    array([[3., 0.]], dtype=float32)
+    """
+    x = x if hasattr(x, "shape") else np.asarray(x)
+    if gate not in ("first", "second"):
+        raise ValueError(f"split_gate: gate={gate!r} is neither 'first' nor 'second'")
+    if axis not in range(-x.ndim, x.ndim):
+        raise ValueError(f"split_gate: axis={axis!r} is no axis of an array of {x.ndim} dimensions")
+    if x.shape[axis] % 2:
+        raise ValueError(f"split_gate: x has the odd length {x.shape[axis]} along axis {axis}; it must be even")
+    before, half = (slice(None),) * (axis % x.ndim), x.shape[axis] // 2
+    first, second = x[(*before, slice(None, half))], x[(*before, slice(half, None))]
+    return (first, second) if gate == "second" else (second, first)
+
+
+@declared(formula=r"\mathrm{value} \, \sigma(\mathrm{gate})")
+def glu(value, gate):
+    """The value times the logistic function of the gate.
+
+    Source: Y. N. Dauphin et al., Language modeling with gated convolutional networks, 2017.
+
+    >>> act.glu(np.float32([1, 2]), np.float32([0, 100]))
+    array([0.5, 2. ], dtype=float32)
+    """
+    return value * stored(sigmoid(gate))
+
+
+@glu.derivative
+def _(value, gate):
+    return sigmoid(gate) if value == value else value, value * stored(logistic_slope(gate, 1))
+
+
+@glu.reference
+def _(value, gate):
+    factor = reference.logistic(gate)
+    return value * factor, factor, value * reference.logistic_slope(gate)
+
+
+@declared(formula=r"\mathrm{value} \, \max(0, \mathrm{gate})")
+def reglu(value, gate):
+    """The value times the rectifier of the gate; the derivative at gate 0 is 0.
+
+    Source: N. Shazeer, GLU variants improve transformer, 2020.
+
+    >>> act.reglu(np.float32([1, 2]), np.float32([-1, 3]))
+    array([0., 6.], dtype=float32)
+    """
+    return value * relu(gate)
+
+
+@reglu.derivative
+def _(value, gate):
+    slope = 0 if gate <= 0 else 1 if gate > 0 else gate
+    return relu(gate) if value == value else value, value * slope
+
+
+@reglu.reference
+def _(value, gate):
+    return value * gate if gate > 0 else 0, gate if gate > 0 else 0, value if gate > 0 else 0
+
+
+@declared(formula=r"\mathrm{value} \, \mathrm{gate} \, \Phi(\mathrm{gate})")
+def geglu(value, gate):
+    """The value times gelu of the gate.
+
+    Source: N. Shazeer, GLU variants improve transformer, 2020.
+
+    >>> act.geglu(np.float32([1, 2]), np.float32([-1, 3]))
+    array([-0.15865526,  5.9919004 ], dtype=float32)
+    """
+    return value * stored(gelu(gate))
+
+
+@geglu.derivative
+def _(value, gate):
+    return gelu(gate) if value == value else value, value * stored(gelu_slope(gate))
+
+
+@geglu.reference
+def _(value, gate):
+    factor = reference.gelu(gate)
+    return value * factor, factor, value * reference.gelu_slope(gate)
+
+
+@declared(formula=r"\mathrm{value} \, \mathrm{gate} \, \sigma(\mathrm{gate})")
+def swiglu(value, gate):
+    """The value times silu of the gate.
+
+    Source: N. Shazeer, GLU variants improve transformer, 2020.
+
+    >>> act.swiglu(np.float32([1, 2]), np.float32([-1, 3]))
+    array([-0.26894143,  5.7154446 ], dtype=float32)
+    """
+    return value * stored(silu(gate))
+
+
+@swiglu.derivative
+def _(value, gate):
+    return silu(gate) if value == value else value, value * stored(silu_slope(gate))
+
+
+@swiglu.reference
+def _(value, gate):
+    factor = gate * reference.logistic(gate)
+    return value * factor, factor, value * reference.swish_slope(gate)
+
+
+@declared(formula=r"\mathrm{value} \, \mathrm{gate}")
+def bilinear(value, gate):
+    """The value times the gate.
+
+    Source: N. Shazeer, GLU variants improve transformer, 2020.
+
+    >>> act.bilinear(np.float32([1, 2]), np.float32([-1, 3]))
+    array([-1.,  6.], dtype=float32)
+    """
+    return value * gate
+
+
+@bilinear.derivative
+def _(value, gate):
+    return gate if value == value else value, value if gate == gate else gate
+
+
+@bilinear.reference
+def _(value, gate):
+    return value * gate, gate, value

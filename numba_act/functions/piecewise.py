@@ -1,0 +1,316 @@
+"""Functions made of straight lines and parabolas.
+
+A NaN parameter gives NaN wherever the result depends on it, and where a comparison with it decides.
+"""
+from fractions import Fraction
+
+from ..declare import declared
+from ..scalar.pairs import fast_two_sum, number, rounded_product, two_product, two_sum
+from ..tree.node import PerType, copysign, fma, split, where
+
+SIXTH = Fraction(1, 6)
+UP = PerType(float32=2.0**30, float64=2.0**200)              # times it no product is lost to underflow
+HUGE = PerType(float32=2.0**96, float64=2.0**820)            # times UP it does not overflow
+
+
+def line(alpha, x, beta):
+    """alpha x + beta; beta where alpha is 0 and x infinite."""
+    return fma(alpha, where((alpha == 0) & (abs(x) == float("inf")), 0, x), beta)
+
+
+def on_slope(alpha, x, beta):
+    """Whether alpha x + beta lies between 0 and 1, decided before any rounding."""
+    up = UP[x.dtype]
+    a, z, up = alpha * up, where(abs(x) > HUGE, copysign(HUGE, x), x) * up, up * up
+    below, below_low = two_sum(beta, number(-1, x))
+    return (fma(a, z, beta * up) > 0) & (fma(a, z, below * up) + below_low * up < 0)
+
+
+@declared(formula=r"\min(\max(0, x), 6)")
+def relu6(x):
+    """The rectifier, at most 6; its derivative at 0 and at 6 is 0.
+
+    Source: A. Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010.
+
+    >>> act.relu6(np.float32([-1, 2, 8]))
+    array([0., 2., 6.], dtype=float32)
+    """
+    return 0 if x <= 0 else 6 if x >= 6 else x
+
+
+@relu6.derivative
+def _(x):
+    return 1 if 0 < x < 6 else 0 if x <= 0 else 0 if x >= 6 else x
+
+
+@relu6.reference
+def _(x):
+    return 0 if x <= 0 else 6 if x >= 6 else x, 1 if 0 < x < 6 else 0
+
+
+@declared(aliases=("squared_relu",), formula=r"\max(0, x)^2")
+def relu2(x):
+    """The square of the rectifier.
+
+    Source: D. R. So et al., Primer: searching for efficient transformers for language modeling, 2021.
+
+    >>> act.relu2(np.float32([-1, 2, 3]))
+    array([0., 4., 9.], dtype=float32)
+    """
+    right = 0 if x <= 0 else x
+    return right * right
+
+
+@relu2.derivative
+def _(x):
+    return 0 if x <= 0 else 2 * x
+
+
+@relu2.reference
+def _(x):
+    return x * x if x > 0 else 0, 2 * x if x > 0 else 0
+
+
+@declared(aliases=("thresholded_relu", "trelu"),
+          formula=r"\begin{cases} x & x > \theta \\ \mathrm{value} & x \le \theta \end{cases}")
+def threshold(x, theta=1.0, value=0.0):
+    """x above the threshold theta, a fixed value up to it; the derivative at theta is 0.
+
+    Source: K. Konda et al., Zero-bias autoencoders and the benefits of co-adapting features, 2014.
+
+    >>> act.threshold(np.float32([-1, 1, 2]), 1, 0.5)
+    array([0.5, 0.5, 2. ], dtype=float32)
+    """
+    return value if x <= theta else x if x > theta else x + theta
+
+
+@threshold.derivative
+def _(x, theta, value):
+    nan = x + theta
+    return (0 if x <= theta else 1 if x > theta else nan,
+            0 if x <= theta else 0 if x > theta else nan,
+            1 if x <= theta else 0 if x > theta else nan)
+
+
+@threshold.reference
+def _(x, theta, value):
+    return x if x > theta else value, 1 if x > theta else 0, 0, 0 if x > theta else 1
+
+
+@declared(aliases=("hardsigmoid",), formula=r"\min(\max(0, \alpha x + \beta), 1)")
+def hard_sigmoid(x, alpha=1 / 6, beta=0.5):
+    """A sigmoid of three straight lines; its derivative where they meet is 0.
+
+    Source: M. Courbariaux et al., BinaryConnect: training deep neural networks with binary weights, 2015.
+
+    >>> act.hard_sigmoid(np.float32([-4, 0, 4]))
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    z = line(alpha, x, beta)
+    return 0 if z <= 0 else 1 if z >= 1 else z
+
+
+@hard_sigmoid.derivative
+def _(x, alpha, beta):
+    z, inside = line(alpha, x, beta), on_slope(alpha, x, beta)
+    outside = 0 if z == z else z
+    return alpha if inside else outside, x if inside else outside, 1 if inside else outside
+
+
+@hard_sigmoid.reference
+def _(x, alpha, beta):
+    z = alpha * x + beta
+    inside = z > 0 and alpha * x + (beta - 1) < 0
+    return 0 if z <= 0 else 1 if z >= 1 else z, alpha if inside else 0, x if inside else 0, 1 if inside else 0
+
+
+@declared(aliases=("hardswish", "hard_silu"), formula=r"\frac{x}{6} \min(\max(0, x + 3), 6)")
+def hard_swish(x):
+    """x times a hard sigmoid; its derivative is 0 at -3 and 1 at 3.
+
+    Source: A. Howard et al., Searching for MobileNetV3, 2019.
+
+    >>> act.hard_swish(np.float32([-4, -1, 4]))
+    array([ 0.        , -0.33333334,  4.        ], dtype=float32)
+    """
+    gate, gate_low = fast_two_sum(number(3, x), x)
+    y, y_low = two_product(x, gate)
+    y = rounded_product((y, fma(x, gate_low, y_low)), split(SIXTH, x))
+    return 0 if x <= -3 else x if x >= 3 else y
+
+
+@hard_swish.derivative
+def _(x):
+    slope = rounded_product(fast_two_sum(number(3, x), 2 * x), split(SIXTH, x))
+    return 0 if x <= -3 else 1 if x >= 3 else slope
+
+
+@hard_swish.reference
+def _(x):
+    return 0 if x <= -3 else x if x >= 3 else x * (x + 3) / 6, 0 if x <= -3 else 1 if x >= 3 else (2 * x + 3) / 6
+
+
+@declared(aliases=("hardtanh",), formula=r"\min(\max(x, \mathrm{lo}), \mathrm{hi})")
+def hard_tanh(x, lo=-1.0, hi=1.0):
+    """x from lo to hi, lo before and hi behind; its derivative at lo and hi is 0.
+
+    Source: R. Collobert, Large scale machine learning, 2004.
+
+    >>> act.hard_tanh(np.float32([-3, 0.5, 3]))
+    array([-1. ,  0.5,  1. ], dtype=float32)
+    """
+    return lo if x <= lo else hi if x >= hi else x if lo < x < hi else x + lo + hi
+
+
+@hard_tanh.derivative
+def _(x, lo, hi):
+    return (0 if x <= lo else 0 if x >= hi else 1 if lo < x < hi else x + lo + hi,
+            1 if x <= lo else 0 if x > lo else x + lo,
+            1 if x >= hi else 0 if x < hi else x + hi)
+
+
+@hard_tanh.reference
+def _(x, lo, hi):
+    return lo if x <= lo else hi if x >= hi else x, 1 if lo < x < hi else 0, 1 if x <= lo else 0, 1 if x >= hi else 0
+
+
+@declared(formula=r"\frac{x}{2} \min(\max(0, x + 2), 2)")
+def hard_mish(x):
+    """The likeness of mish in a parabola; its derivative is 0 at -2 and 1 at 0.
+
+    Source: D. Misra, H-Mish, 2020.
+
+    >>> act.hard_mish(np.float32([-3, -1, 2]))
+    array([ 0. , -0.5,  2. ], dtype=float32)
+    """
+    gate, gate_low = fast_two_sum(number(2, x), x)
+    return 0 if x <= -2 else x if x >= 0 else 0.5 * fma(x, gate, x * gate_low)
+
+
+@hard_mish.derivative
+def _(x):
+    return 0 if x <= -2 else 1 if x >= 0 else x + 1
+
+
+@hard_mish.reference
+def _(x):
+    return 0 if x <= -2 else x if x >= 0 else x * (x + 2) / 2, 0 if x <= -2 else 1 if x >= 0 else x + 1
+
+
+@declared(aliases=("soft_shrink",), formula=r"\mathrm{sign}(x) \max(|x| - \lambda, 0)")
+def softshrink(x, lambd=0.5):
+    """x, nearer to 0 by lambd, and 0 with the sign of x up to there; the derivative at -lambd and lambd is 0.
+
+    Source: D. L. Donoho, De-noising by soft-thresholding, 1995.
+
+    >>> act.softshrink(np.float32([-2, 0.25, 2]))
+    array([-1.5,  0. ,  1.5], dtype=float32)
+    """
+    return copysign(where(abs(x) <= lambd, 0, abs(x) - lambd), x)
+
+
+@softshrink.derivative
+def _(x, lambd):
+    a, nan = abs(x), abs(x) - lambd
+    return (0 if a <= lambd else 1 if a > lambd else nan,
+            0 if a <= lambd else copysign(number(-1, x), -x) if a > lambd else nan)
+
+
+@softshrink.reference
+def _(x, lambd):
+    return (x - lambd if x > lambd else x + lambd if x < -lambd else 0,
+            1 if abs(x) > lambd else 0,
+            -1 if x > lambd else 1 if x < -lambd else 0)
+
+
+@declared(aliases=("hardshrink",), formula=r"\begin{cases} x & |x| > \lambda \\ 0 & |x| \le \lambda \end{cases}")
+def hard_shrink(x, lambd=0.5):
+    """x, or 0 where it is no larger than lambd; the derivative at -lambd and lambd is 0.
+
+    Source: D. L. Donoho and I. M. Johnstone, Ideal spatial adaptation by wavelet shrinkage, 1994.
+
+    >>> act.hard_shrink(np.float32([-2, 0.25, 2]))
+    array([-2.,  0.,  2.], dtype=float32)
+    """
+    return 0 if abs(x) <= lambd else x if abs(x) > lambd else x + lambd
+
+
+@hard_shrink.derivative
+def _(x, lambd):
+    a, nan = abs(x), x + lambd
+    return 0 if a <= lambd else 1 if a > lambd else nan, 0 if a <= lambd else 0 if a > lambd else nan
+
+
+@hard_shrink.reference
+def _(x, lambd):
+    return x if abs(x) > lambd else 0, 1 if abs(x) > lambd else 0, 0
+
+
+@declared(formula=r"\begin{cases} 0 & x \le -1 \\ (x + 1)^2 / 4 & -1 < x < 1 \\ x & x \ge 1 \end{cases}")
+def sparse_plus(x):
+    """A rectifier with a parabola between -1 and 1, the integral of sparse_sigmoid.
+
+    Source: M. Blondel et al., Learning with Fenchel-Young losses, 2020.
+
+    >>> act.sparse_plus(np.float32([-2, 0, 2]))
+    array([0.  , 0.25, 2.  ], dtype=float32)
+    """
+    root, root_low = fast_two_sum(number(1, x), x)
+    return 0 if x <= -1 else x if x >= 1 else 0.25 * fma(root, root, 2 * root * root_low)
+
+
+@sparse_plus.derivative
+def _(x):
+    z = fma(x, 0.5, 0.5)
+    return 0 if z <= 0 else 1 if z >= 1 else z
+
+
+@sparse_plus.reference
+def _(x):
+    return (0 if x <= -1 else x if x >= 1 else (x + 1) * (x + 1) / 4,
+            0 if x <= -1 else 1 if x >= 1 else (x + 1) / 2)
+
+
+@declared(formula=r"\min(\max(0, \tfrac{x + 1}{2}), 1)")
+def sparse_sigmoid(x):
+    """A sigmoid of three straight lines, the binary sparsemax; its derivative at -1 and 1 is 0.
+
+    Source: A. F. T. Martins and R. F. Astudillo, From softmax to sparsemax, 2016.
+
+    >>> act.sparse_sigmoid(np.float32([-2, 0.5, 2]))
+    array([0.  , 0.75, 1.  ], dtype=float32)
+    """
+    z = fma(x, 0.5, 0.5)
+    return 0 if z <= 0 else 1 if z >= 1 else z
+
+
+@sparse_sigmoid.derivative
+def _(x):
+    return 0.5 if -1 < x < 1 else 0 if x == x else x
+
+
+@sparse_sigmoid.reference
+def _(x):
+    return 0 if x <= -1 else 1 if x >= 1 else (x + 1) / 2, 0.5 if -1 < x < 1 else 0
+
+
+@declared(aliases=("linear",), formula="x")
+def identity(x):
+    """x as it is.
+
+    Source: B. Widrow and M. E. Hoff, Adaptive switching circuits, 1960.
+
+    >>> act.identity(np.float32([-1, 0, 2]))
+    array([-1.,  0.,  2.], dtype=float32)
+    """
+    return x
+
+
+@identity.derivative
+def _(x):
+    return 1 if x == x else x
+
+
+@identity.reference
+def _(x):
+    return x, 1

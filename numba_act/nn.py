@@ -1,0 +1,339 @@
+"""Activations as blocks: each remembers what it was called with, and keeps its learned parameters and their gradients.
+
+    from numba_act import nn
+    f = nn.PReLU(num_parameters=64)
+    y = f(x); gx = f.backward(gy)
+    f.params["alpha"] -= 0.01 * f.grads["alpha"]; f.zero_grad()
+"""
+import numpy as np
+
+from .backends import result_dtype
+from .declare import get
+
+
+class Activation:
+    """An activation with state: `y = block(x)`, then `gx = block.backward(gy)`.
+
+    y and gx have the shape of x, NumPy or CuPy as x, and the activation's dtype: that of x, float64 for integers.
+    Learned parameters are float64 and rounded to that dtype in each call; they move to where x is.
+
+    Parameters
+    ----------
+    name : of an activation, or an Activation, custom ones too
+    settings : its parameters, by keyword; its defaults otherwise
+
+    Attributes
+    ----------
+    activation, settings : what is computed
+    params, grads : learned parameters and their gradients, arrays by name; `backward` adds to the latter
+    training : whether a block that draws random numbers does so
+
+    Raises
+    ------
+    ValueError : an unknown name; a gy of another shape than y
+    TypeError : a setting that the activation does not have
+    RuntimeError : `backward` before the first call
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> f = nn.Activation("softrelu", beta=2)
+    >>> f(np.float32([0, 100]))
+    array([  0.3465736, 100.       ], dtype=float32)
+    >>> f.backward(np.float32([1, 1]))
+    array([0.5, 1. ], dtype=float32)
+
+    In PyTorch, where autograd then differentiates through any block::
+
+        import torch
+
+        class Call(torch.autograd.Function):
+            @staticmethod
+            def forward(context, x, block):
+                context.block = block
+                return torch.from_numpy(block(x.detach().numpy()))
+
+            @staticmethod
+            def backward(context, gy):
+                return torch.from_numpy(context.block.backward(gy.numpy())), None
+
+        x = torch.tensor([-2.0, 0.5, 3.0], requires_grad=True)
+        Call.apply(x, nn.GELU()).sum().backward()
+
+    In JAX, whose functions have no state, so that x is handed on instead::
+
+        import jax
+
+        def like(x, function, *operands):
+            return jax.pure_callback(lambda *o: function(*map(np.asarray, o)), jax.typeof(x), *operands)
+
+        f = nn.GELU().activation
+        gelu = jax.custom_vjp(lambda x: like(x, f, x))
+        gelu.defvjp(lambda x: (gelu(x), x), lambda x, gy: (like(x, f.backward, gy, x),))
+
+        x = jax.numpy.float32([-2.0, 0.5, 3.0])
+        gx = jax.jit(jax.grad(lambda x: gelu(x).sum()))(x)
+    """
+
+    training = True
+
+    def __init__(self, name, **settings):
+        self.activation = get(name)
+        unknown = settings.keys() - self.activation.defaults.keys()
+        if unknown:
+            accepted = ", ".join(self.activation.params) or "none"
+            raise TypeError(f"{self.activation.name}: unknown parameter {min(unknown)!r}; accepted: {accepted}")
+        self.settings = {**self.activation.defaults, **settings}
+        self.params, self.grads, self._operands = {}, {}, None
+
+    def __repr__(self):
+        name = [repr(self.activation.name)] if type(self) is Activation else []
+        return f"{type(self).__name__}({', '.join([*name, *(f'{k}={v}' for k, v in self._described().items())])})"
+
+    def _described(self):
+        return self.settings
+
+    def __getstate__(self):
+        """What the block was called with is not pickled."""
+        return {**self.__dict__, "_operands": None}
+
+    def __call__(self, *operands):
+        """The activation's value; the operands are kept for `backward`."""
+        called = *operands, *self._parameters(operands[0])
+        y = self.activation(*called)
+        self._operands, self._shape = called, np.shape(y)
+        return y
+
+    def backward(self, gy):
+        """gy times the slope at the last call's x, a tuple for gated activations; `grads` grow."""
+        self._check(gy)
+        operands = self.activation.operands
+        gradients = self.activation.backward(gy, *self._operands, wrt=(*operands, *self.params))
+        for name, gradient in zip(self.params, gradients[len(operands):], strict=True):
+            self.grads[name] += gradient.reshape(self.grads[name].shape)
+        return gradients[0] if len(operands) == 1 else gradients[:len(operands)]
+
+    def _check(self, gy):
+        if self._operands is None:
+            raise RuntimeError(f"{self}: backward comes after a call, y = block(x)")
+        if np.shape(gy) != self._shape:
+            raise ValueError(f"{self}: gy has shape {np.shape(gy)}; that of y, {self._shape}, is accepted")
+
+    def zero_grad(self):
+        """Set the gradients to 0."""
+        for gradient in self.grads.values():
+            gradient[...] = 0
+
+    def train(self, mode=True):
+        """Set `training`; the block itself is returned."""
+        self.training = mode
+        return self
+
+    def eval(self):
+        """`train(False)`."""
+        return self.train(False)
+
+    def state_dict(self):
+        """Copies of the learned parameters, NumPy arrays by name."""
+        return {name: np.array(_beside(values, None)) for name, values in self.params.items()}
+
+    def load_state_dict(self, state):
+        """Take the learned parameters from what `state_dict` gave.
+
+        Raises
+        ------
+        ValueError : other names or other shapes than the block's
+        """
+        expected = {name: values.shape for name, values in self.params.items()}
+        given = {name: np.shape(values) for name, values in state.items()}
+        if given != expected:
+            raise ValueError(f"{self}: the state has {given or 'nothing'}; {expected or 'nothing'} is accepted")
+        for name, values in self.params.items():
+            values[...] = _beside(state[name], values)
+
+    # learned parameters ----------------------------------------------------------------------------------------
+    def _learn(self, name, values):
+        self.params[name] = np.array(values, np.float64)
+        self.grads[name] = np.zeros_like(self.params[name])
+
+    def _parameters(self, x):
+        """The activation's parameters for a call with x: settings, and what is learned in their place."""
+        for arrays in (self.params, self.grads):
+            arrays.update({name: _beside(values, x) for name, values in arrays.items()})
+        learned = {name: self._placed(values, x).astype(result_dtype((x,))) for name, values in self.params.items()}
+        return {**self.settings, **learned}.values()
+
+    def _placed(self, values, x):
+        """The values in a shape that broadcasts with x."""
+        return values
+
+
+def _beside(array, x):
+    """The array on the device where x is."""
+    on_gpu = hasattr(x, "__cuda_array_interface__")
+    if on_gpu == hasattr(array, "__cuda_array_interface__"):
+        return array
+    if not on_gpu:
+        return array.get()
+    import cupy
+    return cupy.asarray(array)
+
+
+class LeakyReLU(Activation):
+    """x for x > 0, alpha x otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> nn.LeakyReLU(0.05)(np.float32([-2, 3]))
+    array([-0.1,  3. ], dtype=float32)
+    """
+
+    def __init__(self, alpha=0.01):
+        super().__init__("leaky_relu", alpha=alpha)
+
+
+class PReLU(Activation):
+    """A leaky ReLU that learns its alpha: one for all numbers, or one for each channel.
+
+    Parameters
+    ----------
+    num_parameters : 1, or the length of x along `axis`
+    init : a number, an array of num_parameters, a function from a shape to such an array, or "normal"
+    axis : that of the channels, where there are several alpha
+    scale, rng : standard deviation, and seed or np.random.Generator, of "normal"
+
+    Raises
+    ------
+    ValueError : another init; in a call, an x with another number of channels
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> f = nn.PReLU(num_parameters=2, init=0.5)
+    >>> x = np.float32([[-1, 4], [-3, -4]])
+    >>> f(x)
+    array([[-0.5,  4. ],
+           [-1.5, -2. ]], dtype=float32)
+    >>> f.backward(np.ones_like(x))
+    array([[0.5, 1. ],
+           [0.5, 0.5]], dtype=float32)
+    >>> f.grads["alpha"]
+    array([-4., -4.])
+    """
+
+    def __init__(self, num_parameters=1, init=0.25, axis=1, scale=0.05, rng=None):
+        super().__init__("prelu")
+        self.num_parameters, self.axis = num_parameters, axis
+        shape = num_parameters,
+        if callable(init):
+            init = init(shape)
+        elif isinstance(init, str):
+            if init != "normal":
+                raise ValueError(f'PReLU: init={init!r} is unknown; "normal", a number, array or function is accepted')
+            init = np.random.default_rng(rng).normal(0, scale, shape)
+        if np.shape(init) not in ((), shape):
+            raise ValueError(f"PReLU: init has shape {np.shape(init)}; a number or shape {shape} is accepted")
+        self._learn("alpha", np.full(shape, init))
+
+    def _described(self):
+        return {"num_parameters": self.num_parameters, "axis": self.axis}
+
+    def _placed(self, values, x):
+        if self.num_parameters == 1:
+            return values
+        shape = np.shape(x)
+        channels = shape[self.axis] if -len(shape) <= self.axis < len(shape) else "no"
+        if channels != self.num_parameters:
+            raise ValueError(f"{self}: x of shape {shape} has {channels} channels along axis {self.axis}; "
+                             f"{self.num_parameters} are accepted")
+        along = [1] * len(shape)
+        along[self.axis] = -1
+        return values.reshape(along)
+
+
+class ELU(Activation):
+    """x for x > 0, alpha (e^x - 1) otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> nn.ELU(alpha=0.5)(np.float32([-np.inf, 3]))
+    array([-0.5,  3. ], dtype=float32)
+    """
+
+    def __init__(self, alpha=1.0):
+        super().__init__("elu", alpha=alpha)
+
+
+class SELU(Activation):
+    """The self-normalising unit, whose constants are fixed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> nn.SELU()(np.float32([-1, 1]))
+    array([-1.1113307,  1.050701 ], dtype=float32)
+    """
+
+    def __init__(self):
+        super().__init__("selu")
+
+
+class GELU(Activation):
+    """x Φ(x), exactly; `Activation("gelu_tanh")` is the approximation by tanh.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> nn.GELU()(np.float32([-1, 1]))
+    array([-0.15865526,  0.8413448 ], dtype=float32)
+    """
+
+    def __init__(self):
+        super().__init__("gelu")
+
+
+class Swish(Activation):
+    """x σ(beta x), with beta fixed or learned.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> f = nn.Swish(1.5, learnable=True)
+    >>> f(np.float32([-1, 2])).round(4)
+    array([-0.1824,  1.9051], dtype=float32)
+    >>> gx = f.backward(np.float32([1, 1]))
+    >>> f.grads["beta"].round(4)
+    np.float64(0.3299)
+    """
+
+    def __init__(self, beta=1.0, learnable=False):
+        super().__init__("swish", beta=beta)
+        if learnable:
+            self._learn("beta", beta)
+
+    def _described(self):
+        return {"beta": self.params.get("beta", self.settings["beta"]), "learnable": "beta" in self.params}
+
+
+class SiLU(Activation):
+    """x σ(x), the swish of beta = 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> nn.SiLU()(np.float32([-1, 1]))
+    array([-0.26894143,  0.7310586 ], dtype=float32)
+    """
+
+    def __init__(self):
+        super().__init__("silu")

@@ -1,0 +1,215 @@
+"""The command line: what each command prints and draws, and how it refuses."""
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import numba_act as act
+from numba_act import __main__ as command_line
+from numba_act import bench, plotting
+
+
+def run(*arguments):
+    return command_line.main([str(a) for a in arguments])
+
+
+def test_demo(tmp_path, capsys):
+    assert run("demo", "--epochs", 1, "-o", tmp_path / "gallery.png") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[-len(act.activations):]] == list(act.activations)
+    assert any("alpha 0.25 -> " in line for line in lines)
+    assert (tmp_path / "gallery.png").exists()
+
+
+@pytest.mark.parametrize("missing", ["sklearn", "matplotlib"])
+def test_demo_without_its_extras(missing, monkeypatch, capsys):
+    for module in [name for name in sys.modules if name.partition(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert run("demo", "--epochs", 1) == 1
+    assert "pip install \"numba_act[" in one_line(capsys)
+
+
+def one_line(capsys):
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith("numba-act")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_list(capsys):
+    assert run("list") == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(act.activations)
+    assert "softrelu, soft_relu, smooth_relu  beta=1" in lines[list(act.activations).index("softplus")]
+
+
+def test_plot_and_gallery(tmp_path, capsys):
+    assert run("plot", "gelu", "softrelu", "-o", tmp_path / "plot.svg") == 0
+    assert run("gallery", "-o", tmp_path / "all.png") == 0
+    assert (tmp_path / "plot.svg").exists()
+    assert capsys.readouterr().out.split() == [str(tmp_path / "plot.svg"), str(tmp_path / "all.png")]
+
+
+def test_list_for_scripts(capsys):
+    assert run("list", "--json") == 0
+    listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(listed) == list(act.activations)
+    assert listed["softplus"]["aliases"] == list(act.softplus.aliases)
+    assert listed["softplus"]["parameters"] == {"beta": 1.0}
+
+
+@pytest.mark.parametrize("given, drawn", [
+    (("gelu",), [("gelu", {})]),
+    (("swish", "--beta", 0.5, 1), [("swish", {"beta": [0.5, 1.0]})]),
+    (("gelu", "swish", "--beta", 0.5, -1, 2), [("gelu", {}), ("swish", {"beta": [0.5, -1, 2]})]),
+])
+def test_plot_families(given, drawn, tmp_path, monkeypatch):
+    families = []
+    draw = plotting._draw
+    monkeypatch.setattr(plotting, "_draw",
+                        lambda ax, graphs, *rest, **more: families.append(graphs) or draw(ax, graphs, *rest, **more))
+    assert run("plot", *given, "-o", tmp_path / "plot.png") == 0
+    x = np.linspace(-1, 1, 9)
+    for graphs, (name, parameters) in zip(families, drawn, strict=True):
+        values = [dict(zip(parameters, row, strict=True)) for row in zip(*parameters.values(), strict=True)] or [{}]
+        for graph, value in zip(graphs, values, strict=True):
+            np.testing.assert_array_equal(graph.value(x), act.get(name)(x, **value))
+
+
+def test_info_for_scripts(capsys):
+    assert run("info", "--json") == 0
+    assert json.loads(capsys.readouterr().out).keys() == {"versions", "cpu", "cache", "threads"}
+
+
+QUICK = "--size", 10, 200_000, "--rounds", 1, "--dtype", "float32"
+
+
+@pytest.mark.parametrize("peers", [True, False])
+def test_bench(peers, monkeypatch, capsys):
+    """With whatever other libraries are installed, and with none."""
+    if not peers:
+        monkeypatch.setattr(bench, "PEERS", {})
+    assert run("bench", "tanhshrink" if "tanhshrink" in act.activations else "tanh", "gelu", *QUICK) == 0
+    out = capsys.readouterr().out
+    rows = [line.split(" | ") for line in out.splitlines() if line.startswith("| ")][1:]
+    assert [row[1:4] for row in rows[:4]] == [["forward", "float32", "10"], ["backward", "float32", "10"]] * 2
+    assert len(rows) == 8
+    assert ("geometric mean" in out) == (peers and any(row[-3] != "-" for row in rows))
+
+
+def test_bench_for_scripts(capsys):
+    assert run("bench", "gelu", *QUICK[3:], "--size", 1000, "--json") == 0
+    cells = json.loads(capsys.readouterr().out)
+    assert [cell["kind"] for cell in cells] == ["forward", "backward"]
+    assert all(cell["times"]["ours"] > 0 for cell in cells)
+
+
+@pytest.mark.parametrize("peer, package", [("torch", "torch"), ("JAX", "jax"), ("ORT", "onnxruntime")])
+def test_peers_compute_the_same(peer, package):
+    """Forward and backward, so that the same things are timed."""
+    pytest.importorskip(package)
+    make, (gy, x) = bench.PEERS[peer](1), bench._operands("float32", 1000)
+    for name, a in act.activations.items():
+        if len(a.operands) == 1:
+            for kind, ours in (("forward", a(x)), ("backward", a.backward(gy, x))):
+                call = make(name, kind, gy, x)
+                if call is not None:
+                    np.testing.assert_allclose(np.asarray(call()), ours, rtol=1e-3, atol=1e-4, err_msg=f"{name} {kind}")
+
+
+def test_measure_a_custom_activation():
+    @act.activation
+    def cube(x):
+        return x * x * x
+
+    @cube.derivative
+    def _(x):
+        return 3 * x * x
+
+    times = bench.measure(cube, size=100, rounds=2)
+    assert times.keys() == {"copy", "forward", "backward"}
+    assert min(times.values()) > 0
+
+
+def test_interrupted(monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(plotting, "gallery", interrupted)
+    assert run("gallery") == 130
+
+
+def test_info(capsys):
+    assert run("info") == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown.keys() == {"versions:", "cpu:", "cache:", "threads:"}
+    assert f"numpy {np.__version__}" in shown["versions:"]
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (("plot", "gleu"), "did you mean gelu"),
+    (("warmup", "nonsense"), "there is no activation 'nonsense'"),
+    (("warmup", "--dtype", "complex64"), "'complex64'"),
+    (("demo", "--epochs", "0"), "not a positive whole number"),
+    (("nonsense",), "'nonsense'"),
+    (("plot", "gelu", "relu", "--beta", "1"), "--beta is a parameter of none of gelu, relu"),
+    (("plot", "swish", "--beta", "much"), "'much'"),
+    (("bench", "--size", "0"), "not a positive whole number"),
+    (("bench", "gleu"), "did you mean gelu"),
+    ((), "COMMAND"),
+])
+def test_wrong_arguments(arguments, said, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(*arguments)
+    assert said in one_line(capsys)
+
+
+def test_an_image_that_cannot_be_written(tmp_path, capsys):
+    assert run("plot", "relu", "-o", tmp_path / "no such folder" / "plot.png") == 1
+    assert run("plot", "relu", "-o", tmp_path / "plot.nonsense") == 1
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_warmup_compiles(tmp_path):
+    """In a process of its own; what it compiled is then in the cache."""
+    code = """
+import numba_act as act
+from pathlib import Path
+from numba_act.runtime import objects
+act.warmup(["prelu"], dtypes=["float32", "bfloat16"])
+before = len(list(objects.cache_directory().iterdir()))
+import ml_dtypes, numpy as np
+for dtype in (np.float32, ml_dtypes.bfloat16):
+    x = np.ones(3, dtype)
+    act.prelu(x), act.prelu.grad(x), act.prelu.value_and_grad(x), act.prelu.backward(x, x)
+    act.prelu.grad(x, wrt="alpha"), act.prelu.backward(x, x, wrt=("x", "alpha"))
+print(before, len(list(objects.cache_directory().iterdir())))
+"""
+    environment = {"NUMBA_ACT_CACHE_DIR": str(tmp_path), "PATH": "", "PYTHONPATH": ":".join(sys.path)}
+    before, after = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True,
+                                   text=True).stdout.split()
+    assert int(before) == int(after) > 8
+
+
+def test_warmup_refuses():
+    with pytest.raises(ValueError, match="did you mean gelu"):
+        act.warmup(["gleu"])
+    with pytest.raises(TypeError, match="not supported"):
+        act.warmup(["gelu"], dtypes=["longdouble"])
+
+
+def test_importing_brings_no_matplotlib():
+    code = "import sys, numba_act; print([m for m in ('matplotlib', 'tqdm', 'sklearn', 'numba') if m in sys.modules])"
+    environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_bench_of_fusion(capsys):
+    assert run("bench", "--fusion", "--size", 10_000, "--rounds", 1) == 0
+    found = json.loads(capsys.readouterr().out)["10000"]
+    assert found["bytes"] == {"fused": 12, "chain": 28}
+    assert set(found["ns"]) == {"fused", "chain"}
