@@ -22,10 +22,10 @@ LEAST_JUMP = 1e-3                                # as a share of what a curve sp
 HALVINGS = 40
 FORMULA_BAND = 38                                # points between the axes and the title
 FORMULA_SIZE = 12                                # points, where that fits
-FORMULA_WIDTH = 0.88                             # as a share of a column
+FORMULA_WIDTH, FORMULA_HEIGHT = 0.88, 0.84       # at most, as shares of a column and of the band
 MATHTEXT = (                                     # from LaTeX to what matplotlib knows and spaces as LaTeX does
     (r"\\frac\b", r"\\dfrac"), (r"\\tfrac\b", r"\\frac"), (r"\\le\b", r"\\leq"), (r"\\ge\b", r"\\geq"),
-    (r"(\bx|\}) (?=\\(?:tanh|log)\b)", r"\1 \\, "),
+    (r"(\bx|[})]) (?=\\(?:tanh|log|min|max)\b)", r"\1 \\, "),
 )
 
 
@@ -296,7 +296,7 @@ def _fitting(formula, ax):
     width, height, *_ = MathTextParser("path").parse(formula, dpi=72, prop=font)
     grid = ax.get_gridspec()
     space = FORMULA_WIDTH * ax.figure.get_figwidth() * 72 / (grid.ncols if grid else 1)
-    return FORMULA_SIZE * min(1, space / width, FORMULA_BAND / height)
+    return FORMULA_SIZE * min(1, space / width, FORMULA_HEIGHT * FORMULA_BAND / height)
 
 
 def curve(function, x):
@@ -337,7 +337,8 @@ def mathtext(formula):
 
 def _cases(match):
     """A brace and two columns: the values and the conditions."""
-    rows = [row.split("&") for row in match[1].split(r"\\")]
+    text = re.sub(r"\\frac\b", r"\\tfrac", match[1])           # tall cells would meet those above and below
+    rows = [row.split("&") for row in text.split(r"\\")]
     columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
     return r"\left\{ " + r" \;\; ".join(map(_column, columns)) + r" \right."
 

@@ -165,7 +165,7 @@ def test_state():
 
 
 @pytest.mark.parametrize("wrong, kind, said", [
-    (lambda: nn.Activation("gleu"), ValueError, "did you mean gelu"),
+    (lambda: nn.Activation("gleu"), ValueError, "no activation 'gleu'; did you mean"),
     (lambda: nn.Activation("elu", beta=1), TypeError, "elu: unknown parameter 'beta'; accepted: alpha"),
     (lambda: nn.Activation("relu", beta=1), TypeError, "relu: unknown parameter 'beta'; accepted: none"),
     (lambda: nn.Activation("softplus", beta=0)(1.0), ValueError, "softplus: beta must not be 0"),

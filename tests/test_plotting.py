@@ -166,7 +166,7 @@ def test_gated(ax):
 
 
 @pytest.mark.parametrize("anything, params, parameters, kind, said", [
-    ("gleu", (), {}, ValueError, "did you mean gelu"),
+    ("gleu", (), {}, ValueError, "no activation 'gleu'; did you mean"),
     ("gelu", (1,), {}, TypeError, r"gelu: parameters \(1,\) were given; \(\) are accepted"),
     (["gelu", "relu"], (), {"beta": 1}, TypeError, "^beta is no parameter of gelu, relu$"),
     ("elu", (), {"beta": 1}, TypeError, "beta is no parameter of elu; accepted: alpha"),
@@ -207,6 +207,17 @@ def test_other_formulas_are_left_out(formula):
 def test_three_cases_can_be_drawn():
     text = plotting.mathtext(r"\begin{cases} 0 & x \le -1 \\ x & -1 < x < 1 \\ 1 & x \ge 1 \end{cases}")
     assert text.count("substack") == 2
+
+
+def test_long_formulas_fit(ax):
+    """Between the axes and the title, and into the column."""
+    @act.activation
+    def long(x, rather_long_a=1.0, rather_long_b=2.0):
+        return rather_long_a * x * x + rather_long_b * x if x > 0 else rather_long_a * rather_long_b * x / (1 + x * x)
+
+    act.visualize_activation(long, ax=ax)
+    act.visualize_activation("tanh", ax=(other := Figure().subplots()))
+    assert ax.texts[0].get_fontsize() < other.texts[0].get_fontsize() == plotting.FORMULA_SIZE
 
 
 def test_gallery(tmp_path):
