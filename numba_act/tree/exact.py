@@ -3,8 +3,6 @@ import functools
 import operator
 from fractions import Fraction
 
-
-
 DIGITS, CORRECT, MOST = 60, 30, 1300             # to begin with, of the result, and enough for 2^1024 + 2^-2148
 EVERYTHING = 10 * MOST // 3                      # the most that is lost, in bits
 AMPLIFY = "log", "log2", "log10", "sin", "cos", "tan", "acos", "acosh", "lgamma", "fmod"   # near a zero not at 0
