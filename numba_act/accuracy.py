@@ -21,7 +21,7 @@ from .machine import dtype_named
 from .runtime import threads
 from .tree.call import rewritten, substitute, with_operands
 from .tree.exact import exactly, number
-from .tree.node import argument, bits, constant, from_bits, in_order, narrowed, where, widened
+from .tree.node import argument, bits, build, constant, from_bits, in_order, narrowed, where, widened
 
 FACTORS = -0.7, 3.3, 50.0, 1e-3, 0.0             # times a default: a parameter to test with
 ORDINARY = 1e30                                  # nearer to 0 a definition with good parameters is a number
@@ -94,10 +94,20 @@ def rows(activation):
 
 
 def _defined(activation, row):
+    """Whether the definition holds for these parameters, without a jump that it has not for the defaults."""
+    dtype = np.dtype(np.float64)
+    value, usual = (Output(activation, (), parameters) for parameters in (row, tuple(activation.defaults.values())))
     sizes = np.geomspace(1 / ORDINARY, ORDINARY, 200)
     x = np.concatenate([-sizes, [0], sizes])
-    return all((np.isfinite(true) | (abs(x) > 1) & ~np.isnan(true)).all()
-               for true in (output.fast(x, np.dtype(np.float64)) for output in outputs(activation, row)))
+    numbers = [output.fast(x, dtype) for output in outputs(activation, row)]
+    return (all((np.isfinite(true) | (abs(x) > 1) & ~np.isnan(true)).all() for true in numbers)
+            and _jumps(value, dtype) <= _jumps(usual, dtype))
+
+
+def _jumps(output, dtype):
+    """Whether the value jumps."""
+    at = np.array(switches(output, dtype))
+    return bool(np.any(abs(output.fast(at + 1e-9, dtype) - output.fast(at - 1e-9, dtype)) > 1e-6))
 
 
 @functools.cache
@@ -220,9 +230,13 @@ def _error(x, got, true, digits, least, most, intervals):
     power = from_bits(bits(size) & HIDDEN)
     power = where(power < 2.0**least, 2.0**least, power)
     error = abs(_clipped(got, top) - _clipped(true, top)) / power * 2.0**digits
-    error = where(error == error, error, math.inf)
-    rest = where((x == x) | (got != got), constant(0, "float", x.dtype), math.inf)
+    error = where(_is_nan(error), math.inf, error)
+    rest = where(_is_nan(x) & ~_is_nan(got), math.inf, constant(0, "float", x.dtype))
     return where(abs(x) < math.inf, error, rest)
+
+
+def _is_nan(node):
+    return build("ne", node, node)
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
