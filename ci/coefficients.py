@@ -30,6 +30,22 @@ def log1p_rest(g):
     return (mp.log1p(g) - g) / g**2 if abs(g) > 1e-20 else -mp.mpf(1) / 2
 
 
+def tanhshrink_rest(w):
+    """((x - tanh x) / x^3 - 1/3) / x^2, w = x^2"""
+    x = mp.sqrt(w)
+    return ((x - mp.tanh(x)) / x**3 - mp.mpf(1) / 3) / w if w > 1e-12 else -mp.mpf(2) / 15 + 17 * w / 315
+
+
+def logcosh_rest(w):
+    """(log(cosh x) / x^2 - 1/2) / x^2, w = x^2"""
+    return (mp.log(mp.cosh(mp.sqrt(w))) / w - 0.5) / w if w > 1e-12 else -mp.mpf(1) / 12 + w / 45
+
+
+def celu_rest(z):
+    """((1 - e^z (1 - z)) / z^2 - 1/2 - z/3) / z^2"""
+    return ((1 - mp.exp(z) * (1 - z)) / z**2 - 0.5 - z / 3) / z**2 if abs(z) > 1e-9 else mp.mpf(1) / 8 + z / 30
+
+
 def mills_scaled(k):
     """Q(a) e^(a^2/2) (a+k), Q the upper tail of the normal distribution, as a function of w = a/(a+k) - 1/2"""
     def scaled(w):
@@ -67,10 +83,29 @@ def fit_mills(dtype, degree, k=None):
     return fit(dtype, f, interval, degree, lambda w, p: p / f(w) - 1)
 
 
+def fit_after(constants, rest, interval):
+    """A fit of p in 1/c0 + w (1/c1 + w (... + w p(w)))."""
+    def whole(w, p):
+        for c in reversed(constants):
+            p = mp.mpf(1) / c + w * p
+        return p
+
+    def fitter(dtype, degree):
+        return fit(dtype, rest, [mp.mpf(end) for end in interval], degree,
+                   lambda w, p: whole(w, p) / whole(w, rest(w)) - 1)
+    return fitter
+
+
 FITS = {
     "EXP": (fit_exp, "(e^r - 1 - r)/r^2 on |r| <= ln2/2", {"float32": 5, "float64": 10}),
     "LOG1P": (fit_log1p, "(log(1+g) - g)/g^2 on [-0.293, 0.5]", {"float32": 10, "float64": 21}),
     "MILLS": (fit_mills, "Q(a) e^(a^2/2) (a+k) in w = a/(a+k) - 1/2", {"float32": 10, "float64": 23}),
+    "TANHSHRINK": (fit_after([3], tanhshrink_rest, (0, "0.391")),
+                   "((x - tanh x)/x^3 - 1/3)/x^2 in w = x^2 up to 0.391", {"float32": 5, "float64": 13}),
+    "LOGCOSH": (fit_after([2], logcosh_rest, (0, "0.391")),
+                "(log(cosh x)/x^2 - 1/2)/x^2 in w = x^2 up to 0.391", {"float32": 4, "float64": 11}),
+    "CELU": (fit_after([2, 3], celu_rest, ("-0.7", "0.7")),
+             "((1 - e^z (1 - z))/z^2 - 1/2 - z/3)/z^2 on |z| <= 0.7", {"float32": 5, "float64": 12}),
 }
 
 

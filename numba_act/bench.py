@@ -158,7 +158,7 @@ def torch_peer(threads):
         "log_sigmoid": F.logsigmoid, "tanhshrink": F.tanhshrink, "softshrink": F.softshrink,
         "hard_shrink": F.hardshrink, "exponential": torch.exp, "rrelu": F.rrelu,
     }
-    # what autograd calls, with what autograd saved: the output for sigmoid, tanh and exponential
+    # what autograd calls, with what it saved: the output for sigmoid, tanh and exponential, e^-|x| for log_sigmoid
     backward = {
         "sigmoid": lambda gy, x, y: aten.sigmoid_backward(gy, y),
         "tanh": lambda gy, x, y: aten.tanh_backward(gy, y),
@@ -191,7 +191,7 @@ def torch_peer(threads):
         f, g = forward.get(name), backward.get(name)
         if kind == "forward":
             return f and functools.partial(f, x)
-        return g and functools.partial(g, gy, x, f(x))
+        return g and functools.partial(g, gy, x, aten.log_sigmoid_forward(x)[1] if name == "log_sigmoid" else f(x))
     return make
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import numba_act as act
 
@@ -45,6 +46,22 @@ def test_generated_parts_are_fresh():
     assert generator["renewed"](README) == README, "run: python ci/readme.py"
     for name in act.activations:
         assert f"| `{name}(" in README
+
+
+def test_the_picture_is_fresh():
+    generator = runpy.run_path(str(ROOT / "ci" / "readme.py"))
+    with Image.open(generator["PICTURE"]) as picture:
+        assert picture.text["Description"] == generator["fingerprint"](), "run: python ci/readme.py"
+
+
+@pytest.mark.parametrize("column, package", [(0, "torch"), (1, "jax")])
+def test_what_is_said_of_other_libraries(column, package):
+    """The names exist there."""
+    library = pytest.importorskip(package)
+    places = (library, library.nn, getattr(library.nn, "functional", None) or library.numpy)
+    for name, found in runpy.run_path(str(ROOT / "ci" / "readme.py"))["ELSEWHERE"].items():
+        called = (found if isinstance(found, str) else found[column]).partition("(")[0].strip()
+        assert not called or any(hasattr(place, called) for place in places), (name, called)
 
 
 @pytest.mark.parametrize("name", ["demo", "test"])

@@ -61,12 +61,7 @@ def backend_of(operands):
         if isinstance(operand, np.ndarray) and operand.ndim:
             raise TypeError(f"operands on the CPU ({type(operand).__name__}) and on the GPU "
                             f"({type(devices[0]).__name__}) in one call; move one: cupy.asarray(x) or x.get()")
-    try:
-        return importlib.import_module(f"{__name__}.cuda")
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.cuda":
-            raise
-        raise NotImplementedError("this version of numba_act computes on the CPU only; pass x.get()") from None
+    return importlib.import_module(f"{__name__}.cuda")
 
 
 def _on_device(operand):

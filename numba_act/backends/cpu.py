@@ -8,7 +8,9 @@ import numpy as np
 from numpy._core import _multiarray_umath
 
 from ..runtime import driver, objects, outputs, threads
+from . import layout
 
+Array, ARRAY_NAME = np.ndarray, "NumPy"
 BUILT_IN = "float16", "float32", "float64"
 STREAM_COST = 6                              # nodes; a kernel with fewer an operand is bound by memory
 SUM_TASKS = 64                               # the split of a sum depends on the shapes only
@@ -247,11 +249,35 @@ def _install(kernel, dtype):
     return made.ufunc, record.item(driver.COST)
 
 
+# --- what dispatch asks of a backend ----------------------------------------------------------------------------------
+def wrapped(kernel, operands):
+    """The operands, arrays of other libraries as this one's."""
+    return operands
+
+
+def asarray(kernel, name, operand):
+    """An operand as an array."""
+    return np.asarray(operand)
+
+
+def as_scalar(result):
+    """The result of a call on numbers only."""
+    return np.asarray(result)[()]
+
+
+def masked(kernel, arrays, out, where, casting, order, dtype):
+    """The kernel's outputs where a mask holds, or in another dtype: by NumPy's own machinery."""
+    options = {} if out is None else {"out": out}
+    with np.errstate(all="ignore"):              # for NumPy's cast to a narrower output
+        results = ensure(kernel, dtype)(*arrays, where=where, casting=casting, order=order, dtype=dtype, **options)
+    return results if isinstance(results, tuple) else (results,)
+
+
 # --- n-d calls --------------------------------------------------------------------------------------------------------
 def call(kernel, arrays, out=None, order="K"):
     """The kernel's outputs, as a tuple, for operands of one dtype that broadcast.  Scalars for 0-d, as NumPy does."""
     function, cost = _loop(kernel, arrays[0].dtype)
-    shape, size = _common_shape(arrays)
+    shape, size = layout.common_shape(arrays)
     results = None
     if size * cost >= threads.MIN_WORK:
         threads.start()
@@ -271,16 +297,6 @@ def _flat(arrays, shape):
     return all(a.ndim == 0 or (a.shape == shape and a.flags.c_contiguous) for a in arrays)
 
 
-def _common_shape(arrays):
-    """The shape that the operands broadcast to, and its size."""
-    shape = arrays[0].shape
-    for array in arrays:
-        if array.ndim and array.shape != shape:
-            shape = np.broadcast_shapes(*[a.shape for a in arrays])
-            return shape, math.prod(shape)
-    return shape, arrays[0].size
-
-
 def _run(kernel, arrays, shape, out, order):
     """The outputs by the n-d driver, or None where NumPy's own machinery is needed."""
     dtype = arrays[0].dtype
@@ -289,7 +305,7 @@ def _run(kernel, arrays, shape, out, order):
     given = [a for a in out if a is not None]
     if not all(_usable(a, shape, dtype) for a in given) or _overlap(arrays, given):
         return None
-    axes = _axes(arrays, shape, order)
+    axes = layout.axes(arrays, shape, order)
     results = tuple(outputs.empty(shape, dtype, axes) if a is None else a for a in out)
     return results if _launch(kernel, arrays, results, shape) else None
 
@@ -320,48 +336,6 @@ def _address(array):
     return array.__array_interface__["data"][0]
 
 
-def _axes(arrays, shape, order):
-    """A new output's axes from the slowest to the fastest in memory; None is C order."""
-    if order == "C" or len(shape) < 2 or (order != "F" and all(a.flags.c_contiguous for a in arrays)):
-        return None
-    if order == "F" or (order == "A" and all(a.flags.f_contiguous for a in arrays)):
-        return tuple(range(len(shape)))[::-1]
-    if order == "A":
-        return None
-    steps = [_steps(a.shape, a.strides, shape) for a in arrays]
-    inner_first = []                         # by an insertion sort, for "faster" is no total order: as NumPy does it
-    for axis in reversed(range(len(shape))):
-        place = len(inner_first)
-        for k in reversed(range(len(inner_first))):
-            pairs = [(abs(s[inner_first[k]]), abs(s[axis])) for s in steps if s[inner_first[k]] and s[axis]]
-            if pairs and all(before > after for before, after in pairs):
-                place = k
-            elif pairs:
-                break
-        inner_first.insert(place, axis)
-    return tuple(reversed(inner_first))
-
-
-def _steps(own_shape, strides, shape):
-    """Byte steps of an operand along the dimensions of the whole, 0 where it is broadcast."""
-    lead = len(shape) - len(own_shape)
-    return (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(own_shape, strides, strict=True))
-
-
-def _coalesced(shape, steps):
-    """Merge neighbouring dimensions that every operand walks as one."""
-    kept = [d for d, n in enumerate(shape) if n != 1]
-    shape, steps = [shape[d] for d in kept], [[s[d] for d in kept] for s in steps]
-    d = len(shape) - 1
-    while d > 0:
-        if all(s[d - 1] == s[d] * shape[d] for s in steps):
-            shape[d - 1:d + 1] = [shape[d - 1] * shape[d]]
-            for s in steps:
-                del s[d - 1]
-        d -= 1
-    return shape or [1], [s or [0] for s in steps]
-
-
 def _launch(kernel, arrays, results, shape, sums=(), tasks=0, grain=0):
     """Run a job; False if it has too many dimensions.  `sums` says which results are rows of accumulators."""
     layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
@@ -382,10 +356,10 @@ def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
     record = record_of(kernel, storage, frozenset(sums))
     rows = {n_in + j: 8 * math.prod(layouts[n_in + j][0][1:]) for j in sums}
     layouts = [(s[1:], steps[1:]) if k in rows else (s, steps) for k, (s, steps) in enumerate(layouts)]
-    steps = [_steps(*layout, shape) for layout in layouts]
+    steps = [layout.steps(*part, shape) for part in layouts]
     leader = next((steps[k] for k in range(n_in, len(steps)) if k not in rows), steps[0])
     axes = sorted(range(len(shape)), key=lambda d: -abs(leader[d]))
-    flat, steps = _coalesced([shape[d] for d in axes], [[s[d] for d in axes] for s in steps])
+    flat, steps = layout.coalesced([shape[d] for d in axes], [[s[d] for d in axes] for s in steps])
     if len(flat) > driver.MAX_DIMS:
         return None
     uniform = bool(record[driver.UNIFORM]) and not any(
@@ -428,7 +402,7 @@ def reduce(kernel, arrays, targets):
     """
     dtype = arrays[0].dtype
     _, cost = _loop(kernel, dtype)
-    shape, size = _common_shape(arrays)
+    shape, size = layout.common_shape(arrays)
     targets = [None if t == shape else t for t in targets]
     if all(t is None for t in targets):
         return call(kernel, arrays)
@@ -437,7 +411,7 @@ def reduce(kernel, arrays, targets):
     arrays = [a if _plain(a) else np.array(a, dtype, order="K") for a in arrays]
     if size * cost >= threads.MIN_WORK:
         threads.start()
-    axes = _axes(arrays, shape, "K")
+    axes = layout.axes(arrays, shape, "K")
     sums = sum(math.prod(t) for t in targets if t is not None)
     tasks = max(1, min(SUM_TASKS, size // SUM_GRAIN, size // (4 * sums)))
     grain = -(-size // (tasks * driver.BLOCK)) * driver.BLOCK
@@ -455,10 +429,4 @@ def _reduced_by_numpy(kernel, arrays, targets):
     """The same for more dimensions than the driver takes."""
     results = call(kernel, arrays)
     with np.errstate(all="ignore"):
-        return tuple(r if t is None else _summed(r, t) for r, t in zip(results, targets, strict=True))
-
-
-def _summed(array, shape):
-    lead = array.ndim - len(shape)
-    axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1))
-    return array.astype(np.float64).sum(axis=axes, keepdims=True).reshape(shape).astype(array.dtype)
+        return tuple(r if t is None else layout.summed(r, t) for r, t in zip(results, targets, strict=True))

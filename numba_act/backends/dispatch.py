@@ -13,9 +13,12 @@ NOT_YET = None, 0, ()                            # as long as a dtype has no loo
 def quick(kernel, operands, out, arrays=1):
     """The result for plain arrays of one shape and dtype beside numbers, once the kernel is compiled; None for
     anything else, which takes 5 us more to sort out.  The first so many operands must be arrays of one shape."""
-    if not operands or type(operands[0]) is not ndarray:
+    if not operands:
         return None
     first = operands[0]
+    if type(first) is not ndarray:
+        other = kernel.quick.get(type(first))
+        return None if other is None else other(kernel, operands, out, arrays)
     ufunc, limit, defaults = kernel.quick.get(first.dtype, NOT_YET)
     missing = len(kernel.inputs) - len(operands)
     if ufunc is None or not 0 <= missing <= len(defaults):
@@ -71,20 +74,16 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
     if container is not None:
         options = {"out": out, "where": where, "dtype": dtype, "casting": casting, "order": order}
         return container(kernel, operands, calls, options)
-    backend, dtype = _resolve(kernel, operands, dtype)
-    arrays = _arrays(kernel, operands, dtype, casting)
+    backend, operands, dtype = _resolve(kernel, operands, dtype)
+    arrays = _arrays(backend, kernel, operands, dtype, casting)
     shape = _shape(kernel, arrays)
-    out = _outputs(kernel, out, shape, dtype, casting, where)
+    out = _outputs(backend, kernel, out, shape, dtype, casting, where)
     if where is True and (out is None or all(o is None or o.dtype == dtype for o in out)):
         results = backend.call(kernel, arrays, out, order)
     else:
-        options = {} if out is None else {"out": out}
-        with np.errstate(all="ignore"):          # for NumPy's cast to a narrower output
-            results = backend.ensure(kernel, dtype)(*arrays, where=where, casting=casting, order=order,
-                                                    dtype=dtype, **options)
-    results = results if isinstance(results, tuple) else (results,)
+        results = backend.masked(kernel, arrays, out, where, casting, order, dtype)
     if not shape and out is None:
-        results = tuple(np.asarray(r)[()] for r in results)
+        results = tuple(map(backend.as_scalar, results))
     return results[0] if kernel.n_outputs == 1 else results
 
 
@@ -93,25 +92,27 @@ def backward(kernel, operands, names, wrt, calls, out=None):
     container = containers.owner(operands)
     if container is not None:
         return containers.backward(container, kernel, operands, names, wrt, calls)
-    backend, dtype = _resolve(kernel, operands)
-    arrays = _arrays(kernel, operands, dtype, "same_kind")
+    backend, operands, dtype = _resolve(kernel, operands)
+    arrays = _arrays(backend, kernel, operands, dtype, "same_kind")
     shape = _shape(kernel, arrays)
     targets = [arrays[1 + names.index(name)].shape for name in wrt]
     if all(t == shape for t in targets):
-        results = backend.call(kernel, arrays, _outputs(kernel, out, shape, dtype, "same_kind", True))
+        results = backend.call(kernel, arrays, _outputs(backend, kernel, out, shape, dtype, "same_kind", True))
     elif out is not None:
         raise TypeError(f"{kernel.owner}: backward takes out= only where no gradient is summed; here wrt "
                         f"{', '.join(wrt)} have shapes {', '.join(map(str, targets))} beside {shape}")
     else:
         results = backend.reduce(kernel, arrays, targets)
-    return tuple(r if t else np.asarray(r)[()] for r, t in zip(results, targets, strict=True))
+    return tuple(r if t else backend.as_scalar(r) for r, t in zip(results, targets, strict=True))
 
 
 def _resolve(kernel, operands, dtype=None):
-    """The backend of the operands and the dtype of the result; errors name the operand."""
+    """The backend of the operands, they as it takes them, and the dtype of the result; errors name the operand."""
     try:
-        return backend_of(operands), result_dtype(operands, dtype)
-    except (TypeError, NotImplementedError) as error:
+        backend = backend_of(operands)
+        operands = backend.wrapped(kernel, operands)
+        return backend, operands, result_dtype(operands, dtype)
+    except (TypeError, ModuleNotFoundError) as error:
         for name, operand in zip(kernel.inputs, operands, strict=True):
             try:
                 result_dtype((operand,))
@@ -120,18 +121,18 @@ def _resolve(kernel, operands, dtype=None):
         raise type(error)(f"{kernel.owner}: {error}") from None
 
 
-def _arrays(kernel, operands, dtype, casting):
+def _arrays(backend, kernel, operands, dtype, casting):
     """The operands as arrays of one dtype."""
-    return [_array(kernel, name, operand, dtype, casting)
+    return [_array(backend, kernel, name, operand, dtype, casting)
             for name, operand in zip(kernel.inputs, operands, strict=True)]
 
 
-def _array(kernel, name, operand, dtype, casting):
+def _array(backend, kernel, name, operand, dtype, casting):
     if type(operand) is np.ndarray and operand.dtype is dtype:
         return operand
     if isinstance(operand, bool | int | float):
         return _converted(operand, dtype)
-    array = np.asarray(operand)
+    array = backend.asarray(kernel, name, operand)
     if array.dtype == dtype:
         return array
     if not np.can_cast(array.dtype, dtype, casting) and array.dtype.kind not in "biu":
@@ -153,7 +154,7 @@ def _shape(kernel, arrays):
         raise ValueError(f"{kernel.owner}: the shapes of the operands do not broadcast: {shapes}") from None
 
 
-def _outputs(kernel, out, shape, dtype, casting, where):
+def _outputs(backend, kernel, out, shape, dtype, casting, where):
     """`out` as a tuple of arrays or None, checked before anything is written."""
     if out is None:
         return None
@@ -165,14 +166,14 @@ def _outputs(kernel, out, shape, dtype, casting, where):
     for array in out:
         if array is None:
             continue
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"{kernel.owner}: out must be a NumPy array like the operands, "
+        if not isinstance(array, backend.Array):
+            raise TypeError(f"{kernel.owner}: out must be a {backend.ARRAY_NAME} array like the operands, "
                             f"not {type(array).__name__}")
         if array.shape != shape:
             raise ValueError(f"{kernel.owner}: out has shape {array.shape}; the result has {shape}")
         if not np.can_cast(dtype, array.dtype, casting):
             raise TypeError(f"{kernel.owner}: out has dtype {array.dtype}, to which the result's {dtype} cannot be "
                             f"cast by the rule casting={casting!r}")
-        if not array.flags.writeable:
+        if not getattr(array.flags, "writeable", True):
             raise ValueError(f"{kernel.owner}: out is read-only")
     return out

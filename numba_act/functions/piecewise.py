@@ -7,6 +7,7 @@ from fractions import Fraction
 from ..declare import declared
 from ..scalar.pairs import fast_two_sum, number, rounded_product, two_product, two_sum
 from ..tree.node import PerType, copysign, fma, split, where
+from .rectifiers import multiplicand
 
 SIXTH = Fraction(1, 6)
 UP = PerType(float32=2.0**30, float64=2.0**200)              # times it no product is lost to underflow
@@ -15,7 +16,7 @@ HUGE = PerType(float32=2.0**96, float64=2.0**820)            # times UP it does 
 
 def line(alpha, x, beta):
     """alpha x + beta; beta where alpha is 0 and x infinite."""
-    return fma(alpha, where((alpha == 0) & (abs(x) == float("inf")), 0, x), beta)
+    return fma(alpha, multiplicand(x, alpha), beta)
 
 
 def on_slope(alpha, x, beta):

@@ -28,9 +28,14 @@ def negative_part(x):
     return where(x > 0, 0, x)
 
 
+def multiplicand(x, alpha):
+    """x, but finite where alpha is 0, so that their product is 0."""
+    return where((alpha == 0) & (abs(x) == float("inf")), copysign(LARGEST, x), x)
+
+
 def leak(x, alpha):
     """alpha x, and -0 for x = -inf where alpha is 0."""
-    return alpha * where((alpha == 0) & (abs(x) == float("inf")), copysign(LARGEST, x), x)
+    return alpha * multiplicand(x, alpha)
 
 
 def leak_slopes(x, alpha):

@@ -32,13 +32,44 @@ def swish_slope(z):
 
 
 def softplus(z):
-    return (z if z > 0 else 0) + math.log1p(math.exp(-abs(z)))
+    return z + math.log1p(math.exp(-z)) if z > 0 else math.log1p(math.exp(z))
 
 
 def softplus_in_beta(z, beta):
     """The derivative of softplus(beta x) / beta in beta, z = beta x."""
     e = math.exp(-abs(z))
     return -(math.log1p(e) + abs(z) * e / (1 + e)) / (beta * beta)
+
+
+def logcosh(x):
+    half = math.sinh(x / 2)
+    return math.log1p(2 * half * half) if abs(x) < 1 else abs(x) + math.log1p(math.exp(-2 * abs(x))) - LN2
+
+
+def softplus_shifted(x):
+    """softplus(x) - log 2, which near 0 is x / 2 + log cosh(x / 2)."""
+    return x / 2 + logcosh(x / 2) if abs(x) < 1 else softplus(x) - LN2
+
+
+def celu_in_alpha(z):
+    """e^z - 1 - z e^z = -z^2 (1/2 + z/3 + ...)."""
+    series = 1 + z * 6 / 35 * (1 + z * 7 / 48 * (1 + z * 8 / 63 * (1 + z * 9 / 80 * (1 + z * 10 / 99))))
+    series = 1 + z * 2 / 3 * (1 + z * 3 / 8 * (1 + z * 4 / 15 * (1 + z * 5 / 24 * series)))
+    if z > 1:
+        return math.exp(z) * (1 - z) - 1
+    return -z * z / 2 * series if abs(z) < 0.05 else math.expm1(z) - z * math.exp(z)
+
+
+def tanhshrink(x):
+    """x - tanh x = (x cosh x - sinh x) / cosh x, of which the numerator is x^3 (1/3 + x^2/30 + ...)."""
+    w = x * x
+    series = 1 + w / 88 * (1 + w / 130 * (1 + w / 180 * (1 + w / 238 * (1 + w / 304))))
+    series = 1 + w / 10 * (1 + w / 28 * (1 + w / 54 * series))
+    return w * x / 3 * series / math.cosh(x) if abs(x) < 0.25 else x - math.tanh(x)
+
+
+def sech2(x):
+    return 4 * logistic_slope(2 * x)
 
 
 def tanh_softplus_slope(x):

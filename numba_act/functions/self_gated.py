@@ -28,6 +28,7 @@ FLAT = 1000                                                  # past it the gate 
 CUBIC = PerType(float32=20.0, float64=40.0)                  # past it gelu_tanh's gate is 0 or 1
 GELU_LINEAR = 2 * Fraction("0.797884560802865355879892119868763736951717262329869315331852")       # 2 sqrt(2 / pi)
 GELU_CUBIC = GELU_LINEAR * Fraction("0.044715")
+QUICK = Fraction("1.702")
 
 
 def clipped(x, limit):
@@ -60,6 +61,11 @@ def gelu_argument(x):
     cube = multiply(split(GELU_CUBIC, x), two_product(a, a))
     line = add_any(split(GELU_LINEAR, x), cube)
     return multiply(line, (a, None)), multiply(add_any(line, twice(cube)), (a, None))
+
+
+def quick_argument(x):
+    """1.702 x as a pair."""
+    return multiply((clipped(x, FLAT), None), split(QUICK, x))
 
 
 def mish_parts(x):
@@ -174,6 +180,29 @@ def _(x):
     z = twice * (inner + 0.044715 * inner * inner * inner)
     slope = twice * (1 + 3 * 0.044715 * inner * inner)
     return x * reference.logistic(z), reference.logistic(z) * (1 + inner * slope * reference.logistic(-z))
+
+
+@declared(aliases=("gelu_sigmoid",), formula=r"x \, \sigma(1.702 x)")
+def quick_gelu(x):
+    """The approximation of gelu by a logistic function.
+
+    Source: D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016.
+
+    >>> act.quick_gelu(np.float32([-1, 0, 1]))
+    array([-0.15420423,  0.        ,  0.84579575], dtype=float32)
+    """
+    return gated(x, x >= 0, *logistic_pair(*quick_argument(x)))
+
+
+@quick_gelu.derivative
+def _(x):
+    z = quick_argument(x)
+    return product_slope(z, z)
+
+
+@quick_gelu.reference
+def _(x):
+    return x * reference.logistic(1.702 * x), reference.swish_slope(1.702 * x)
 
 
 @declared(formula=r"x \tanh \log(1 + e^x)")

@@ -69,12 +69,18 @@ def load(key, make_text, names, optimise=False):
     `key` is all that the text follows from: the text itself, or less where making it takes long.
     """
     with lock:
-        path = _path((key, optimise, PASSES))
-        image = _read(path)
-        if image is None:
-            image = compile_text(make_text(), optimise)
-            _write(path, image)
+        image = cached((key, optimise, PASSES, *target()), lambda: compile_text(make_text(), optimise))
         return _link(image, names)
+
+
+def cached(key, make):
+    """What `make` gives, bytes, from disk if it was made before.  `key` is all that it follows from, with llvmlite."""
+    path = _path(key)
+    image = _read(path)
+    if image is None:
+        image = make()
+        _write(path, image)
+    return image
 
 
 def _link(image, names):
@@ -102,7 +108,7 @@ def _path(key):
     if directory is None:
         return None
     from importlib.metadata import version
-    return directory / f"{_digest(repr((*key, *target(), version('llvmlite'))).encode()).hex()}.o"
+    return directory / f"{_digest(repr((*key, version('llvmlite'))).encode()).hex()}.o"
 
 
 def _digest(data):

@@ -4,7 +4,7 @@ from fractions import Fraction
 from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, bits, copysign, fma, from_bits, where
 from .coefficients import EXP
-from .pairs import horner, number, rounded, two_sum
+from .pairs import fast_two_sum, horner, number, rounded, two_sum
 
 LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254120680")
 LOG2E = Fraction("1.442695040888963407359924681001892137426645954152985934135449")
@@ -81,39 +81,55 @@ def expm1_decay(z):
     return _moved(s - 1, s, *parts)
 
 
+def expm1_decay_whole(z, low=None):
+    """e^(z + low) - 1 for z <= 0 as a pair."""
+    s, *parts = reduced(where(z < SATURATED, SATURATED, z), low)
+    m, m_low = fast_two_sum(number(-1, z), s)
+    high, low = _moved(m, s, *parts)
+    return high, low + m_low
+
+
 def _moved(m, s, p, p_low, rest):
     """m + s (p + p_low) (1 + rest) + s rest as a pair, |m| >= |s p| or m = 0."""
     high = fma(s, p, m)
     return high, fma(s, fma(p, rest, p_low + rest), fma(s, p, m - high))
 
 
+def exp_pair(z, low=None):
+    """e^(z + low) as a pair, and the power of two by which it must still be multiplied."""
+    z = where(z < LEAST, LEAST, where(z > GREATEST, GREATEST, z))
+    shift, rounder = SHIFT[z.dtype], ROUND[z.dtype]
+    small, large = z < FAR, z > -FAR[z.dtype]
+    rounder = where(small, number(rounder + shift, z), where(large, number(rounder - shift, z), rounder))
+    e = exponential_pair(*reduced(z, low, rounder))
+    return e, where(small, number(2.0**-shift, z), where(large, number(2.0**shift, z), 1))
+
+
+def expm1_pair(z, low=None):
+    """As `exp_pair`, e^(z + low) - 1; but where the power of two is not 1, the 1 beside it is left out."""
+    z = where(z < SATURATED, SATURATED, where(z > GREATEST, GREATEST, z))
+    shift, rounder, large = SHIFT[z.dtype], ROUND[z.dtype], z > -FAR[z.dtype]
+    s, *parts = reduced(z, low, where(large, number(rounder - shift, z), rounder))
+    m, m_low = two_sum(s, where(large, number(0, z), -1))
+    high, low = _moved(m, s, *parts)
+    return (high, low + m_low), where(large, number(2.0**shift, z), 1)
+
+
 @for_numbers_too
 def exp(z):
     """e^z."""
-    *parts, grow = _any(z)
-    return rounded(exponential_pair(*parts)) * grow
+    e, grow = exp_pair(z)
+    return rounded(e) * grow
 
 
 @for_numbers_too
 def expm1(z):
     """e^z - 1."""
-    s, *parts, grow = _any(z)
-    m, m_low = two_sum(s, where(grow > 1, number(0, z), -1))        # beside the largest, 1 is nothing
-    high, low = _moved(m, s, *parts)
-    return where(z < SATURATED, -1, copysign((high + (low + m_low)) * where(grow > 1, grow, 1), z))
+    y, grow = expm1_pair(z)
+    return copysign(rounded(y) * grow, z)
 
 
 def exponential_of_pair(z, low):
     """e^(z + low) as a pair."""
-    *parts, grow = _any(z, low)
-    high, low = exponential_pair(*parts)
+    (high, low), grow = exp_pair(z, low)
     return high * grow, low * grow
-
-
-def _any(z, low=None):
-    """As `decay`, not multiplied out, for z of either sign."""
-    z = where(z < LEAST, LEAST, where(z > GREATEST, GREATEST, z))
-    shift, rounder = SHIFT[z.dtype], ROUND[z.dtype]
-    small, large = z < FAR, z > -FAR[z.dtype]
-    rounder = where(small, number(rounder + shift, z), where(large, number(rounder - shift, z), rounder))
-    return *reduced(z, low, rounder), where(small, number(2.0**-shift, z), where(large, number(2.0**shift, z), 1))

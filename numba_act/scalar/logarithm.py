@@ -3,9 +3,11 @@ from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, bits, copysign, fma, from_bits, split, to_float, where
-from .coefficients import LOG1P
+from .coefficients import LOG1P, LOGCOSH
 from .exponential import BIAS, LN2, MANTISSA
-from .pairs import LARGEST, fast_two_sum, horner, number, two_sum
+from .pairs import LARGEST, fast_two_sum, finite, horner, multiply, number, polynomial, two_product, two_sum
+
+LOGCOSH_END = 0.625                                         # up to it log cosh x is a polynomial
 
 
 def log1p_near(g, low):
@@ -24,6 +26,21 @@ def log1p_unit(e):
     log, log_low = log1p_near(g, low)
     total, rest = fast_two_sum(where(upper, ln2, 0), log)
     return total, rest + (log_low + where(upper, ln2_low, 0))
+
+
+def log_of_mean(line, e):
+    """line + log((1 + e) / 2) of a pair 0 <= e <= 1, as one float."""
+    log, log_low = log1p_unit(e)
+    ln2, ln2_low = split(LN2, line)
+    less, less_low = fast_two_sum(-ln2, log)
+    y, rest = two_sum(line, less)
+    return y + finite(rest + (less_low + (log_low - ln2_low)))
+
+
+def logcosh_near(x):
+    """log(cosh x) up to LOGCOSH_END, as a pair."""
+    square = two_product(x, x)
+    return multiply(square, polynomial(LOGCOSH[x.dtype], [(0.5, None)], square))
 
 
 @for_numbers_too

@@ -1,7 +1,7 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
 from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, copysign, fma, where
-from .exponential import ROUND, SATURATED, decay, exponential_pair, reduced_plain
+from .exponential import ROUND, SATURATED, decay, expm1_decay_whole, exponential_pair, reduced_plain
 from .pairs import (
     add,
     add_any,
@@ -9,6 +9,7 @@ from .pairs import (
     fast_two_sum,
     finite,
     multiply,
+    negate,
     number,
     reciprocal,
     reciprocal_parts,
@@ -102,6 +103,12 @@ def product_slope(z, v):
     t, t_low = two_product(n, q)
     t_low = fma(t, 2 * rest, fma(n_low, q, t_low))
     return fma(t, q, t_low * q) * one
+
+
+def tanh_parts(a, low=None):
+    """The pairs 1 - u and 1 + u, u = e^(-2 (a + low)), a >= 0: tanh(a + low) is their quotient."""
+    m = expm1_decay_whole(-2 * a, None if low is None else -2 * low)
+    return negate(m), add((number(2, a), None), m)
 
 
 @for_numbers_too

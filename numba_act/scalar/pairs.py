@@ -120,6 +120,16 @@ def horner(coefficients, x):
     return p
 
 
+def polynomial(coefficients, constants, x):
+    """A polynomial of a pair as a pair: Horner's scheme, by floats for the coefficients, then by pairs for the
+    constants that follow them."""
+    (x, x_low), p, p_low = x, horner(coefficients, x[0]), None
+    for c, c_low in constants:
+        high = fma(p, x, c)
+        p, p_low = high, _plus(_fma(p_low, x, _fma(p, x_low, fma(p, x, c - high))), c_low)
+    return p, p_low
+
+
 def _plus(a, b):
     return b if a is None else a if b is None else a + b
 

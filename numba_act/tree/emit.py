@@ -2,14 +2,18 @@
 
 float16 and bfloat16 are only ways to store a number: they are widened to float32, computed, and rounded once.
 """
+import functools
+
 from llvmlite import ir
 
 from .node import in_order, number_of
 from .operations import OPERATIONS
 
 
-def emit(builder, outputs, arguments, storage="float32"):
-    """LLVM values of the output nodes; `arguments` maps an argument's name to its LLVM value, in the working type."""
+def emit(builder, outputs, arguments, storage="float32", rounded=None):
+    """LLVM values of the output nodes; `arguments` maps an argument's name to its LLVM value, in the working type.
+    `rounded` is what `narrow` does, where a target has a shorter way."""
+    rounded = rounded or functools.partial(narrow, builder, storage=storage)
     lanes = getattr(next(iter(arguments.values())).type, "count", None)
     values = {}
     for node in in_order(outputs):
@@ -18,7 +22,7 @@ def emit(builder, outputs, arguments, storage="float32"):
         elif node.op == "constant":
             values[node] = _constant(node, lanes)
         elif node.op == "stored":
-            values[node] = widen(builder, narrow(builder, values[node.args[0]], storage), storage)
+            values[node] = widen(builder, rounded(values[node.args[0]]), storage)
         else:
             operation = node.value if node.op == "call" else OPERATIONS[node.op]
             values[node] = operation.emit(builder, *[values[a] for a in node.args])

@@ -1,0 +1,363 @@
+"""The CUDA backend: CuPy's arrays, memory, streams and launcher; kernels as PTX from `ptx`.
+
+A call that has been made before costs one dictionary lookup and one launch.  Nothing waits for the device.
+"""
+import contextlib
+import functools
+import math
+
+import numpy as np
+
+from ..runtime import objects
+from . import layout, ptx
+from .cpu import storage_of, working
+
+try:
+    import cupy
+except ModuleNotFoundError as reason:
+    raise ModuleNotFoundError("arrays on a GPU need CuPy: pip install numba_act[cu13] (for CUDA 12: numba_act[cu12])",
+                              name=reason.name) from None
+
+Array, ARRAY_NAME = cupy.ndarray, "CuPy"
+SUM_THREADS = 1 << 17                        # fills any device; the split of a sum depends on the shapes only
+SUM_GRAIN = 16                               # elements a thread, at least
+
+
+# --- operands ---------------------------------------------------------------------------------------------------------
+def wrapped(kernel, operands):
+    """The operands, arrays of other libraries as CuPy's, without a copy."""
+    return tuple([_wrapped(kernel, o) if not isinstance(o, Array) and hasattr(o, "__cuda_array_interface__") else o
+                  for o in operands])
+
+
+def _wrapped(kernel, operand):
+    if not cupy.cuda.is_available():
+        raise RuntimeError(f"{kernel.owner}: a {type(operand).__name__} is on a GPU, but CuPy finds no device or no "
+                           f"driver")
+    return cupy.asarray(operand)
+
+
+def asarray(kernel, name, operand):
+    """An operand as an array; a number stays on the CPU, as one without dimensions, and is passed by value."""
+    if isinstance(operand, Array):
+        return operand
+    array = np.asarray(operand)
+    if array.ndim:
+        raise TypeError(f"{kernel.owner}: {name}: a {type(operand).__name__} on the CPU beside arrays on the GPU; "
+                        f"move it: cupy.asarray(x)")
+    return array
+
+
+def as_scalar(result):
+    """The result of a call on numbers only: an array without dimensions, as CuPy gives it."""
+    return result
+
+
+def _device_of(kernel, arrays):
+    devices = {a.device.id for a in arrays if isinstance(a, Array)}
+    if len(devices) > 1:
+        raise ValueError(f"{kernel.owner}: the operands are on devices {' and '.join(map(str, sorted(devices)))}; "
+                         f"move one: with cupy.cuda.Device(0): cupy.asarray(x)")
+    return devices.pop()
+
+
+def _on(device):
+    """A context in which that device, and its current stream, is CuPy's."""
+    return contextlib.nullcontext() if device == cupy.cuda.runtime.getDevice() else cupy.cuda.Device(device)
+
+
+def _empty(shape, dtype, axes=None):
+    if axes is None:
+        return cupy.empty(shape, dtype)
+    return cupy.empty(tuple(shape[d] for d in axes), dtype).transpose(tuple(np.argsort(axes).tolist()))
+
+
+# --- functions on a device --------------------------------------------------------------------------------------------
+_functions = {}
+
+
+def _function(kernel, storage, form, device):
+    """The compiled kernel, loaded on a device, which must be the current one."""
+    key = kernel, storage, form, device
+    found = _functions.get(key)
+    if found is None:
+        with objects.lock:
+            found = _functions.get(key)
+            if found is None:
+                found = _functions[key] = _loaded(kernel, storage, form, device)
+    return found
+
+
+def _loaded(kernel, storage, form, device):
+    capability = int(cupy.cuda.Device(device).compute_capability)
+    target = ptx.target_of(capability)
+    if target is None:
+        raise RuntimeError(f"{kernel.owner}: device {device} has compute capability {capability / 10}; "
+                           f"{ptx.TARGETS[0] / 10} is the least that is supported")
+    name, text = ptx.module_text(kernel, storage, form)
+
+    def link():
+        linker = cupy.cuda.function.LinkState()
+        linker.add_ptr_data(ptx.compile_ptx(text, target).encode() + b"\0", name)
+        return linker.complete()
+    module = cupy.cuda.function.Module()
+    module.load(objects.cached((text, capability, cupy.cuda.runtime.driverGetVersion()), link))
+    return module.get_function(name)
+
+
+def _launch(kernel, dtype, form, device, threads, arguments):
+    """Start the kernel on the device's current stream.  NumPy's arrays are numbers, which are passed by value."""
+    storage = storage_of(dtype)
+    number = working(storage)
+    arguments = [a.astype(number) if type(a) is np.ndarray and a.dtype == dtype else a for a in arguments]
+    _function(kernel, storage, form, device)((-(-threads // ptx.THREADS),), (ptx.THREADS,), arguments)
+
+
+# --- calls whose like has been made before ----------------------------------------------------------------------------
+_quick = {}                                  # (kernel, dtype, letters of the inputs, device) -> function, tile
+
+
+def quick(kernel, operands, out, arrays):
+    """The result for contiguous CuPy arrays of one shape and dtype beside numbers, on the current device, once the
+    kernel is loaded; None for anything else.  At least the first so many operands must be arrays."""
+    first, device = operands[0], cupy.cuda.runtime.getDevice()
+    dtype, shape, n = first.dtype, first.shape, first.size
+    missing = len(kernel.inputs) - len(operands)
+    if not 0 <= missing <= len(kernel.parameters) or n == 0 or (out is not None and kernel.n_outputs > 1):
+        return None
+    defaults = list(kernel.parameters.values())
+    letters, arguments, addresses = "", [], 0
+    for operand in (*operands, *defaults[len(defaults) - missing:], *(() if out is None else (out,))):
+        if type(operand) is Array:
+            if not (operand.dtype == dtype and operand.shape == shape and operand.flags.c_contiguous
+                    and operand.device.id == device):
+                return None
+            letters += "a"
+            addresses |= operand.data.ptr
+            arguments.append(operand)
+        elif type(operand) is float and operand and len(letters) >= arrays:
+            letters += "n"
+            arguments.append(_number(operand, dtype))
+        else:
+            return None
+    found = _quick.get((kernel, dtype, letters[:len(kernel.inputs)], device))
+    if found is None or addresses % ptx.ACCESS or (out is not None and _overlaps(out, arguments)):
+        return None
+    function, tile = found
+    results = [cupy.empty(shape, dtype) for _ in range(kernel.n_outputs)] if out is None else [out]
+    tiles = n // tile
+    blocks = tiles - (n - tiles * tile) // -ptx.THREADS
+    function((blocks,), (ptx.THREADS,), (*arguments, *results[out is not None:], tiles, 0, n))
+    return results[0] if kernel.n_outputs == 1 else tuple(results)
+
+
+@functools.lru_cache(maxsize=1024)
+def _number(value, dtype):
+    with np.errstate(all="ignore"):
+        return np.asarray(value, dtype).astype(working(storage_of(dtype)))
+
+
+# --- elementwise ------------------------------------------------------------------------------------------------------
+def call(kernel, arrays, out=None, order="K"):
+    """The kernel's outputs, as a tuple, for operands of one dtype that broadcast."""
+    shape, size = layout.common_shape(arrays)
+    dtype, given = arrays[0].dtype, (None,) * kernel.n_outputs if out is None else out
+    device = _device_of(kernel, (*arrays, *given))
+    with _on(device):
+        axes = layout.axes(arrays, shape, order)
+        safe = [a if a is None or not _overlaps(a, (*arrays, *given[:k])) else None for k, a in enumerate(given)]
+        results = tuple([_empty(shape, dtype, axes) if a is None else a for a in safe])
+        if size:
+            _run(kernel, arrays, results, shape, dtype, device)
+        return tuple([_copied(target, r) for target, r in zip(given, results, strict=True)])
+
+
+def masked(kernel, arrays, out, where, casting, order, dtype):
+    """The same where a mask holds, or into outputs of another dtype."""
+    with _on(_device_of(kernel, arrays)):
+        if where is not True:
+            where = cupy.asarray(asarray(kernel, "where", *wrapped(kernel, (where,)))).astype(bool)
+        results = call(kernel, arrays, None, order)
+        shape = np.broadcast_shapes(results[0].shape, np.shape(where))
+        given = (None,) * kernel.n_outputs if out is None else out
+        targets = tuple([_empty(shape, dtype) if a is None else a for a in given])
+        for target, result in zip(targets, results, strict=True):
+            cupy.copyto(target, result, casting, None if where is True else where)
+        return targets
+
+
+def _copied(target, result):
+    """The result in a target, if there is one and it is another array."""
+    if target is not None and target is not result:
+        cupy.copyto(target, result)
+    return result if target is None else target
+
+
+def _overlaps(out, others):
+    """Whether an output shares memory with an array other than element by element."""
+    return any(isinstance(a, Array) and not _same_place(a, out) and _ends(a)[0] < _ends(out)[1]
+               and _ends(out)[0] < _ends(a)[1] for a in others)
+
+
+def _same_place(a, b):
+    return a.data.ptr == b.data.ptr and a.shape == b.shape and a.strides == b.strides
+
+
+def _ends(array):
+    """The first address, and that after the last."""
+    reach = [(n - 1) * step for n, step in zip(array.shape, array.strides, strict=True)]
+    start = array.data.ptr
+    return start + sum(min(0, r) for r in reach), start + sum(max(0, r) for r in reach) + array.itemsize
+
+
+def _run(kernel, arrays, results, shape, dtype, device):
+    layouts = tuple([None if type(a) is np.ndarray else (a.shape, a.strides) for a in (*arrays, *results)])
+    plan = _plan(shape, layouts, len(arrays), dtype.itemsize)
+    if plan is None:
+        return _run_copies(kernel, arrays, results, shape, dtype, device)
+    count, letters, words = plan
+    head = _head((*arrays, *results), letters, dtype.itemsize) if letters else None
+    if head is None:
+        form = ptx.Form("general", "".join("n" if part is None else "a" for part in layouts[:len(arrays)]),
+                        "a" * len(results))
+        return _launch(kernel, dtype, form, device, count, (*arrays, *results, words))
+    form = ptx.Form("wide", letters[:len(arrays)], letters[len(arrays):])
+    tile = ptx.tile(kernel, storage_of(dtype))
+    tiles, head = max(0, count - head) // tile, min(head, count)
+    threads = tiles * ptx.THREADS + count - tiles * tile
+    _launch(kernel, dtype, form, device, threads, (*arrays, *results, tiles, head, count))
+    function = _functions[kernel, storage_of(dtype), form, device]
+    _quick[kernel, dtype, form.inputs, device] = function, tile
+    kernel.quick[Array] = quick
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(shape, layouts, n_inputs, item):
+    """How many elements; the letters of the operands if all are contiguous alike, else None; the general kernel's
+    plan.  None for too many dimensions."""
+    kept = [part for part in layouts if part is not None]
+    steps = [layout.steps(*part, shape) for part in kept]
+    flat, steps = _walk(shape, steps, range(len(shape)), steps[-1])
+    if len(flat) > ptx.MAX_DIMS:
+        return None
+    count, letters = math.prod(flat), None
+    if len(flat) == 1 and all(s == [item] or (s == [0] and k < len(steps) - 1) or count == 1
+                              for k, s in enumerate(steps)):
+        each = iter(steps)
+        letters = "".join("n" if part is None else "o" if next(each) == [0] and count > 1 else "a" for part in layouts)
+    if letters and "a" not in letters[:n_inputs]:
+        letters = None
+    return count, letters, _struct([count, *_words(flat, steps)])
+
+
+def _walk(shape, steps, dims, leader):
+    """Some dimensions, in the order of the leader's memory, and the operands' steps along them, with neighbours merged
+    where every operand allows it."""
+    dims = sorted(dims, key=lambda d: -abs(leader[d]))
+    return layout.coalesced([shape[d] for d in dims], [[s[d] for d in dims] for s in steps])
+
+
+def _words(flat, steps):
+    """A walk as a kernel reads it."""
+    unused = [0] * (ptx.MAX_DIMS - len(flat))
+    return [len(flat), *[w for row in (flat, *steps) for w in (*row[::-1], *unused)]]
+
+
+def _struct(words):
+    """Words that are passed by value."""
+    return np.array((words,), dtype=[("words", np.int64, len(words))])
+
+
+def _head(arrays, letters, item):
+    """How many elements precede the first 16-byte boundary, None where the arrays differ in that."""
+    starts = {a.data.ptr % ptx.ACCESS for a, letter in zip(arrays, letters, strict=True) if letter == "a"}
+    return -starts.pop() % ptx.ACCESS // item if len(starts) == 1 else None
+
+
+def _run_copies(kernel, arrays, results, shape, dtype, device):
+    """The same for more dimensions than a plan holds: on copies without gaps."""
+    arrays = [a if type(a) is np.ndarray else cupy.ascontiguousarray(cupy.broadcast_to(a, shape)) for a in arrays]
+    compact = [cupy.empty(shape, dtype) for _ in results]
+    _run(kernel, arrays, compact, shape, dtype, device)
+    for target, result in zip(results, compact, strict=True):
+        cupy.copyto(target, result)
+
+
+# --- sums over broadcast axes -----------------------------------------------------------------------------------------
+def reduce(kernel, arrays, targets):
+    """The kernel's outputs, each summed to the shape in `targets`.
+
+    Sums are taken in float64, in an order that depends on the shapes and strides only.
+    """
+    shape, size = layout.common_shape(arrays)
+    dtype, device = arrays[0].dtype, _device_of(kernel, arrays)
+    targets = [None if t == shape else t for t in targets]
+    summed = list(dict.fromkeys(t for t in targets if t is not None))
+    if not summed:
+        return call(kernel, arrays)
+    with _on(device):
+        if size == 0:
+            return tuple([cupy.zeros(shape if t is None else t, dtype) for t in targets])
+        whole = [_empty(shape, dtype, layout.axes(arrays, shape, "K")) if t is None else None for t in targets]
+        results = list(whole)
+        for turn, target in enumerate(summed):
+            now = [t == target or (t is None and turn == 0) for t in targets]
+            outputs = [w if t is None else target for w, t in zip(whole, targets, strict=True)]
+            sums = _sum(kernel, arrays, [o if n else None for o, n in zip(outputs, now, strict=True)], target, shape,
+                        dtype, device)
+            if sums is None:
+                return tuple([r if t is None else layout.summed(r, t)
+                              for r, t in zip(call(kernel, arrays), targets, strict=True)])
+            for j, values in sums.items():
+                results[j] = values
+        return tuple(results)
+
+
+def _sum(kernel, arrays, outputs, target, shape, dtype, device):
+    """Sums to one target shape, by output; `outputs` holds arrays to fill, the target where to sum, None for neither.
+    None for too many dimensions."""
+    layouts = tuple([None if type(a) is np.ndarray else (a.shape, a.strides)
+                     for a in (*arrays, *[o for o in outputs if isinstance(o, Array)])])
+    plan = _sum_plan(shape, target, layouts)
+    if plan is None:
+        return None
+    slices, words = plan
+    partial = {j: cupy.empty((slices, *target), np.float64) for j, o in enumerate(outputs) if o is target}
+    form = ptx.Form("sum", "".join("n" if type(a) is np.ndarray else "a" for a in arrays),
+                    "".join("-" if o is None else "s" if o is target else "a" for o in outputs))
+    stored = [partial.get(j, o) for j, o in enumerate(outputs) if o is not None]
+    _launch(kernel, dtype, form, device, slices * math.prod(target), (*arrays, *stored, words))
+    return {j: p.sum(axis=0).astype(dtype) for j, p in partial.items()}
+
+
+@functools.lru_cache(maxsize=1024)
+def _sum_plan(shape, target, layouts):
+    """How many slices, and the plan: places, elements behind each, slices, the walk over either."""
+    steps = [layout.steps(*part, shape) for part in layouts if part is not None]
+    own = (1,) * (len(shape) - len(target)) + target
+    places = [d for d, n in enumerate(own) if n == shape[d]]
+    behind = [d for d in range(len(shape)) if d not in places]
+    leader = max(steps, key=lambda s: sum(map(bool, s)))
+    as_laid_out = range(len(shape), 0, -1)                    # the partial sums: as the target, the last axis fastest
+    flat, place_steps = _walk(shape, steps, places, as_laid_out)
+    inner, inner_steps = _walk(shape, steps, behind, leader)
+    if max(len(flat), len(inner)) > ptx.MAX_DIMS:
+        return None
+    count, elements = math.prod(flat), math.prod(inner)
+    slices = max(1, min(elements // SUM_GRAIN, SUM_THREADS // count))
+    nearest = min((d for d in range(len(shape)) if leader[d] and shape[d] > 1), key=lambda d: abs(leader[d]), default=0)
+    signed = -slices if nearest in places else slices         # the sign: neighbouring threads, neighbouring places
+    return slices, _struct([count, elements, signed, *_words(flat, place_steps), *_words(inner, inner_steps)])
+
+
+# --- the machine ------------------------------------------------------------------------------------------------------
+def describe():
+    """Device, driver and capability, in words."""
+    runtime = cupy.cuda.runtime
+    if not cupy.cuda.is_available():
+        return "no device or no driver is found"
+    driver = runtime.driverGetVersion()
+    names = [f"{runtime.getDeviceProperties(k)['name'].decode()} (compute capability "
+             f"{int(cupy.cuda.Device(k).compute_capability) / 10})" for k in range(runtime.getDeviceCount())]
+    return f"{', '.join(names)}; driver for CUDA {driver // 1000}.{driver % 1000 // 10}, CuPy {cupy.__version__}"

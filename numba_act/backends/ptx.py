@@ -1,0 +1,357 @@
+"""A kernel as PTX, by LLVM's back end for NVIDIA's processors, which is part of llvmlite.
+
+This module knows the compiler, and no GPU.  Three forms of a kernel, of THREADS threads a block:
+
+wide     contiguous arrays of one length: 16-byte accesses in the middle, single elements at the two ends
+general  operands of any strides, one element a thread
+sum      outputs added up over some of the dimensions, a thread many elements, in float64 and in a fixed order
+
+Every array is a pointer.  LLVM writes .rn on every operation, so nothing downstream may contract a * b + c.
+"""
+import functools
+from typing import NamedTuple
+
+from llvmlite import ir
+
+from ..tree.emit import emit, widen
+from ..tree.node import in_order
+from .cpu import working
+
+THREADS = 256
+ACCESS = 16                                  # bytes, the widest load there is
+LIGHT = 40                                   # operations an element; with fewer a kernel is bound by memory, and a
+#                                              thread makes two accesses to each operand to hide memory's latency
+REGISTERS = {"float32": 64, "float64": 128}  # at most, of a thread; at 64 the longest float64 kernels would spill
+MAX_DIMS = 8
+TARGETS = 75, 80, 90, 100                    # compute capabilities; PTX for one runs on all that follow
+
+WORD, INT, SHORT, SINGLE, DOUBLE = ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.FloatType(), ir.DoubleType()
+
+
+class Form(NamedTuple):
+    """How a kernel meets its operands.
+
+    inputs : a letter each: a for an array, o for an array of one element, n for a number passed by value
+    outputs : a letter each: a for an array, s for partial sums, - for none
+    """
+    shape: str
+    inputs: str
+    outputs: str
+
+
+class BFloat(ir.Type):
+    """LLVM's name for bfloat16, which llvmlite's builder lacks."""
+
+    def __str__(self):
+        return "bfloat"
+
+    def __eq__(self, other):
+        return isinstance(other, BFloat)
+
+    def __hash__(self):
+        return hash(BFloat)
+
+
+STORED = {"float16": ir.HalfType(), "bfloat16": BFloat(), "float32": SINGLE, "float64": DOUBLE}
+
+
+def item_size(storage):
+    return {"float32": 4, "float64": 8}.get(storage, 2)
+
+
+def accesses(kernel, storage):
+    """How many 16-byte accesses a thread of the wide form makes to each operand."""
+    return 2 if len(in_order(kernel.build(working(storage)))) * kernel.n_outputs <= LIGHT else 1
+
+
+def tile(kernel, storage):
+    """Elements that a block takes in the wide form."""
+    return THREADS * accesses(kernel, storage) * ACCESS // item_size(storage)
+
+
+def plan_words(form):
+    """How many words the plan of a general kernel or of a sum has."""
+    operands = sum(letter in "ao" for letter in form.inputs + form.outputs)
+    return (3 if form.shape == "sum" else 1) + _walk_words(operands) * (2 if form.shape == "sum" else 1)
+
+
+def _walk_words(operands):
+    """A walk: how many dimensions, their lengths from the fastest to the slowest, and each operand's byte steps."""
+    return 1 + MAX_DIMS * (1 + operands)
+
+
+def target_of(capability):
+    """The target among the tested ones that runs on a device of this compute capability."""
+    return max((t for t in TARGETS if t <= capability), default=None)
+
+
+@functools.cache
+def _machine(target):
+    import llvmlite.binding as llvm
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    return llvm.Target.from_triple("nvptx64-nvidia-cuda").create_target_machine(cpu=f"sm_{target}", opt=3)
+
+
+def compile_ptx(text, target):
+    """PTX from a module's LLVM IR."""
+    import llvmlite.binding as llvm
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return _machine(target).emit_assembly(module)
+
+
+def module_text(kernel, storage, form):
+    """Name and LLVM IR of a kernel.  Its parameters: inputs, outputs, then (tiles, head, n) or a plan by value."""
+    nodes = in_order(kernel.build(working(storage)))
+    foreign = next((node.value for node in nodes if node.op == "call"), None)
+    if foreign is not None:
+        raise NotImplementedError(f"{kernel.owner}: {foreign.name}() has no CUDA form; pass x.get() to compute on the "
+                                  f"CPU")
+    name = "_".join(("numba_act", kernel.name, storage, form.shape, form.inputs, form.outputs.replace("-", "0")))
+    module = ir.Module(name=name)
+    module.triple = "nvptx64-nvidia-cuda"
+    _Builder(module, name, kernel, storage, form)
+    return name, str(module)
+
+
+class _Builder:
+    """The kernel that is being written."""
+
+    def __init__(self, module, name, kernel, storage, form):
+        self.kernel, self.storage, self.form, self.size = kernel, storage, form, item_size(storage)
+        self.single = SINGLE if working(storage) == "float32" else DOUBLE
+        self.element = SHORT if self.size == 2 else self.single
+        self.nodes = kernel.build(working(storage))
+        kinds = [self.single if letter == "n" else _global(self.element) for letter in form.inputs]
+        kinds += [_global(DOUBLE if letter == "s" else self.element) for letter in form.outputs if letter != "-"]
+        if form.shape == "wide":
+            kinds += [WORD] * 3
+        else:
+            kinds.append(ir.ArrayType(WORD, plan_words(form)).as_pointer())
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+        function.calling_convention = "ptx_kernel"
+        function.attributes.add("nounwind")
+        function.append_basic_block("entry")
+        count = len(form.inputs)
+        self.function, self.b = function, ir.IRBuilder(function.entry_basic_block)
+        self.inputs, rest = function.args[:count], iter(function.args[count:])
+        self.outputs = [None if letter == "-" else next(rest) for letter in form.outputs]
+        self.sizes = tuple(rest)
+        self.block, self.thread = (self.special(name) for name in ("ctaid", "tid"))
+        self.once = {name: pointer if letter == "n" else widen(self.b, self.b.load(pointer), storage)
+                     for name, letter, pointer in zip(kernel.inputs, form.inputs, self.inputs, strict=True)
+                     if letter in "no"}
+        getattr(self, form.shape)()
+        self.b.ret_void()
+        _limit_threads(module, function, REGISTERS[working(storage)])
+
+    def special(self, name):
+        """The word in a special register."""
+        read = self.b.module.declare_intrinsic(f"llvm.nvvm.read.ptx.sreg.{name}.x", fnty=ir.FunctionType(INT, []))
+        return self.b.zext(self.b.call(read, []), WORD)
+
+    def arrays(self):
+        """The pointers that are walked over, inputs first."""
+        letters = self.form.inputs + self.form.outputs
+        pointers = [*self.inputs, *self.outputs]
+        return [p for p, letter in zip(pointers, letters, strict=True) if letter == "a"]
+
+    # --- wide ---------------------------------------------------------------------------------------------------------
+    def wide(self):
+        b, (tiles, head, n), count = self.b, self.sizes, accesses(self.kernel, self.storage)
+        with b.if_else(b.icmp_signed("<", self.block, tiles)) as (middle, ends):
+            with middle:
+                first = b.add(b.mul(self.block, WORD(THREADS * count)), self.thread)
+                self.vectors(head, [b.add(first, WORD(THREADS * k)) for k in range(count)])
+            with ends:
+                i = b.add(b.mul(b.sub(self.block, tiles), WORD(THREADS)), self.thread)
+                skipped = b.mul(tiles, WORD(tile(self.kernel, self.storage)))
+                i = b.add(i, b.select(b.icmp_signed("<", i, head), WORD(0), skipped))
+                with b.if_then(b.icmp_signed("<", i, n)):
+                    self.one({pointer: b.gep(pointer, [i]) for pointer in self.arrays()})
+
+    def vectors(self, head, positions):
+        """Vectors at these positions, all loaded before the first is stored: an output may lie where an input does."""
+        b, vector = self.b, ir.VectorType(INT, 4)
+        places = {p: [b.gep(b.bitcast(b.gep(p, [head]), _global(vector)), [i]) for i in positions]
+                  for p in self.arrays()}
+        words = {name: [word for place in places[pointer] for word in _parts(b, b.load(place, align=ACCESS))]
+                 for name, letter, pointer in zip(self.kernel.inputs, self.form.inputs, self.inputs, strict=True)
+                 if letter == "a"}
+        results = self.packed(words) if len(positions) > 1 else self.in_halves(words)
+        for pointer, words in zip(self.outputs, results, strict=True):
+            for k, place in enumerate(places[pointer]):
+                b.store(_vector(b, words[4 * k:4 * k + 4]), place, align=ACCESS)
+
+    def in_halves(self, words):
+        """The outputs' four words, from the inputs', in two turns of a loop: half the code, half the registers."""
+        b = self.b
+        before, body, end = b.block, b.append_basic_block("half"), b.append_basic_block("whole")
+        b.branch(body)
+        b.position_at_end(body)
+        again = b.phi(ir.IntType(1))
+        earlier = [[b.phi(INT), b.phi(INT)] for _ in self.outputs]
+        results = self.packed({name: [b.select(again, w[k + 2], w[k]) for k in range(2)] for name, w in words.items()})
+        again.add_incoming(again.type(0), before)
+        again.add_incoming(again.type(1), b.block)
+        for phis, values in zip(earlier, results, strict=True):
+            for phi, value in zip(phis, values, strict=True):
+                phi.add_incoming(INT(0), before)
+                phi.add_incoming(value, b.block)
+        b.cbranch(again, end, body)
+        b.position_at_end(end)
+        return [first + second for first, second in zip(earlier, results, strict=True)]
+
+    def packed(self, words):
+        """The outputs' words, from as many of the inputs'."""
+        lanes = {name: self.unpack(w) for name, w in words.items()}
+        count = len(next(iter(lanes.values())))
+        results = [self.emit({name: values[k] for name, values in lanes.items()}) for k in range(count)]
+        return [self.pack(list(lane)) for lane in zip(*results, strict=True)]
+
+    def unpack(self, words):
+        """Words as numbers of the working type."""
+        b = self.b
+        if self.storage == "float32":
+            return [b.bitcast(w, SINGLE) for w in words]
+        if self.storage == "float64":
+            return [b.bitcast(_vector(b, words[k:k + 2]), DOUBLE) for k in range(0, len(words), 2)]
+        if self.storage == "bfloat16":
+            return [b.bitcast(bits, SINGLE) for w in words for bits in (b.shl(w, INT(16)), b.and_(w, INT(0xFFFF0000)))]
+        pairs = [_parts(b, b.bitcast(w, ir.VectorType(ir.HalfType(), 2))) for w in words]
+        return [b.fpext(half, SINGLE) for pair in pairs for half in pair]
+
+    def pack(self, numbers):
+        """Numbers of the working type as words; the 16-bit types are rounded two at a time."""
+        b = self.b
+        if self.storage == "float32":
+            return [b.bitcast(v, INT) for v in numbers]
+        if self.storage == "float64":
+            return [part for v in numbers for part in _parts(b, b.bitcast(v, ir.VectorType(INT, 2)))]
+        pair = ir.VectorType(STORED[self.storage], 2)
+        return [b.bitcast(b.fptrunc(_vector(b, numbers[k:k + 2]), pair), INT) for k in range(0, len(numbers), 2)]
+
+    # --- general ------------------------------------------------------------------------------------------------------
+    def general(self):
+        b, (plan,) = self.b, self.sizes
+        i = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
+        with b.if_then(b.icmp_signed("<", i, self.word(plan, WORD(0)))):
+            self.one(dict(zip(self.arrays(), self.walk(plan, 1, i, self.arrays()), strict=True)))
+
+    def word(self, plan, index):
+        return self.b.load(self.b.gep(plan, [WORD(0), index]), align=8)
+
+    def walk(self, plan, start, index, pointers):
+        """Addresses of the index-th elements of a walk that begins at a word of the plan."""
+        b = self.b
+        last = b.sub(self.word(plan, WORD(start)), WORD(1))
+        before, test = b.block, b.append_basic_block("dimension")
+        body, end = b.append_basic_block("next"), b.append_basic_block("last")
+        b.branch(test)
+        b.position_at_end(test)
+        carried = [b.phi(WORD) for _ in range(2 + len(pointers))]
+        for phi, first in zip(carried, [WORD(0), index, *[WORD(0)] * len(pointers)], strict=True):
+            phi.add_incoming(first, before)
+        d, rest, *offsets = carried
+
+        def moved(position):
+            steps = [self.word(plan, b.add(d, WORD(start + 1 + MAX_DIMS * (1 + k)))) for k in range(len(pointers))]
+            return [b.add(o, b.mul(position, s)) for o, s in zip(offsets, steps, strict=True)]
+
+        b.cbranch(b.icmp_signed("<", d, last), body, end)
+        b.position_at_end(body)
+        length = self.word(plan, b.add(d, WORD(start + 1)))
+        quotient = b.udiv(rest, length)
+        following = [b.add(d, WORD(1)), quotient, *moved(b.sub(rest, b.mul(quotient, length)))]
+        for phi, value in zip(carried, following, strict=True):
+            phi.add_incoming(value, b.block)
+        b.branch(test)
+        b.position_at_end(end)
+        return [_at(b, pointer, offset) for pointer, offset in zip(pointers, moved(rest), strict=True)]
+
+    # --- sums ---------------------------------------------------------------------------------------------------------
+    def sum(self):
+        """Thread t adds up slice s of the elements behind place k of the target: elements s, s + slices, ..."""
+        b, (plan,) = self.b, self.sizes
+        arrays = self.arrays()
+        places, elements, slices = (self.word(plan, WORD(k)) for k in range(3))
+        across = b.icmp_signed("<", slices, WORD(0))          # the sign: neighbouring threads take neighbouring places
+        slices = b.select(across, b.neg(slices), slices)
+        t = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
+        with b.if_then(b.icmp_signed("<", t, b.mul(places, slices))):
+            width = b.select(across, places, slices)
+            slow = b.udiv(t, width)
+            fast = b.sub(t, b.mul(slow, width))
+            place, first = b.select(across, fast, slow), b.select(across, slow, fast)
+            bases = self.walk(plan, 3, place, arrays)
+            before, test = b.block, b.append_basic_block("more")
+            body, end = b.append_basic_block("element"), b.append_basic_block("store")
+            b.branch(test)
+            b.position_at_end(test)
+            element = b.phi(WORD)
+            element.add_incoming(first, before)
+            sums = {j: b.phi(DOUBLE) for j, letter in enumerate(self.form.outputs) if letter == "s"}
+            for phi in sums.values():
+                phi.add_incoming(DOUBLE(0), before)
+            b.cbranch(b.icmp_signed("<", element, elements), body, end)
+            b.position_at_end(body)
+            here = self.walk(plan, 3 + _walk_words(len(arrays)), element, bases)
+            results = self.one(dict(zip(arrays, here, strict=True)))
+            for j, phi in sums.items():
+                value = results[j] if self.single is DOUBLE else b.fpext(results[j], DOUBLE)
+                phi.add_incoming(b.fadd(phi, value), b.block)
+            element.add_incoming(b.add(element, slices), b.block)
+            b.branch(test)
+            b.position_at_end(end)
+            for j, phi in sums.items():
+                b.store(phi, b.gep(self.outputs[j], [b.add(b.mul(first, places), place)]))
+
+    # --- one element --------------------------------------------------------------------------------------------------
+    def one(self, places):
+        """One element, where each array's pointer says; the results in the working type."""
+        b = self.b
+        results = self.emit({name: widen(b, b.load(places[pointer]), self.storage)
+                             for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True)
+                             if pointer in places})
+        for value, pointer in zip(results, self.outputs, strict=True):
+            if pointer in places:
+                b.store(self.narrow(value), places[pointer])
+        return results
+
+    def emit(self, arguments):
+        return emit(self.b, self.nodes, {**self.once, **arguments}, self.storage, self.narrow)
+
+    def narrow(self, value):
+        """A number of the working type as it is stored; the 16-bit types have an instruction from sm_80 on."""
+        if self.size > 2:
+            return value
+        return self.b.bitcast(self.b.fptrunc(value, STORED[self.storage]), SHORT)
+
+
+def _global(type_):
+    return type_.as_pointer(1)
+
+
+def _vector(builder, values):
+    vector = ir.Constant(ir.VectorType(values[0].type, len(values)), ir.Undefined)
+    for k, value in enumerate(values):
+        vector = builder.insert_element(vector, value, INT(k))
+    return vector
+
+
+def _parts(builder, vector):
+    return [builder.extract_element(vector, INT(k)) for k in range(vector.type.count)]
+
+
+def _at(builder, pointer, offset):
+    """The pointer moved by so many bytes."""
+    return builder.bitcast(builder.gep(builder.bitcast(pointer, _global(ir.IntType(8))), [offset]), pointer.type)
+
+
+def _limit_threads(module, function, registers):
+    """Tell ptxas the block size, and how many blocks a processor of 65,536 registers is to hold."""
+    for name, value in (("maxntidx", THREADS), ("minctasm", 65536 // registers // THREADS)):
+        module.add_named_metadata("nvvm.annotations", module.add_metadata([function, name, INT(value)]))
+    if function.args[-1].type.is_pointer and function.args[-1].type.addrspace == 0:
+        function.args[-1].add_attribute("byval")

@@ -1,0 +1,186 @@
+"""Functions made of the hyperbolic tangent."""
+import math
+from fractions import Fraction
+
+from ..declare import declared
+from ..scalar.coefficients import TANHSHRINK
+from ..scalar.exponential import decay
+from ..scalar.logarithm import LOGCOSH_END, log_of_mean, logcosh_near
+from ..scalar.logistic import decay_of_size, denominator, tanh_parts
+from ..scalar.logistic import tanh as hyperbolic_tangent
+from ..scalar.pairs import (
+    LARGEST,
+    add,
+    add_any,
+    argument_product,
+    divide,
+    fast_two_sum,
+    finite,
+    multiply,
+    number,
+    polynomial,
+    reciprocal,
+    rounded,
+    rounded_product,
+    two_product,
+    two_sum,
+)
+from ..tree.node import PerType, copysign, split, where
+from . import reference
+from .self_gated import FLAT, clipped, gated
+
+THIRD = Fraction(1, 3)
+SERIES = 0.625                                               # up to it tanhshrink is a polynomial
+LINEAR = PerType(float32=2.0**-14, float64=2.0**-29)         # below it tanh z is z
+DEEP = -20                                                   # below it tanh(e^x) is e^x
+STEEP = 4                                                    # past it tanh(e^x) is 1
+
+
+def tanhshrink_near(x):
+    """x^3 (1/3 - 2 x^2/15 + ...)."""
+    square = two_product(x, x)
+    ratio = polynomial(TANHSHRINK[x.dtype], [split(THIRD, x)], square)
+    return rounded_product(multiply(square, ratio), (x, None))
+
+
+def slope_of_product(n, d, v):
+    """tanh z + v (1 - tanh^2 z), tanh z = n / d as in `tanh_parts`, as one float."""
+    u = add((number(1, v[0]), None), (-n[0], -n[1]))
+    q = reciprocal(d)
+    return rounded_product(add_any(multiply(n, d), multiply(u, (4 * v[0], None if v[1] is None else 4 * v[1]))),
+                           multiply(q, q))
+
+
+@declared(aliases=("tanh_shrink",), formula=r"x - \tanh x")
+def tanhshrink(x):
+    """What the hyperbolic tangent leaves of x; the sign of zero is kept.
+
+    Source: R. Collobert et al., Torch7: a Matlab-like environment for machine learning, 2011.
+
+    >>> act.tanhshrink(np.float32([-1, 0.01, 20]))
+    array([-2.3840584e-01,  3.3331997e-07,  1.9000000e+01], dtype=float32)
+    """
+    a = abs(x)
+    t, t_low = divide(*tanh_parts(a))
+    y, rest = fast_two_sum(a, -t)
+    return copysign(tanhshrink_near(a) if a < SERIES else y + finite(rest - t_low), x)
+
+
+@tanhshrink.derivative
+def _(x):
+    t = divide(*tanh_parts(abs(x)))
+    return rounded_product(t, t)
+
+
+@tanhshrink.reference
+def _(x):
+    return reference.tanhshrink(x), math.tanh(x) * math.tanh(x)
+
+
+@declared(formula=r"\log \cosh x")
+def logcosh(x):
+    """The logarithm of the hyperbolic cosine, a smooth |x|.
+
+    Source: A. Hyvarinen, Fast and robust fixed-point algorithms for independent component analysis, 1999.
+
+    >>> act.logcosh(np.float32([-0.01, 1, 100]))
+    array([4.9999166e-05, 4.3378082e-01, 9.9306854e+01], dtype=float32)
+    """
+    a = abs(x)
+    e, _ = decay_of_size(2 * a)
+    return rounded(logcosh_near(a)) if a < LOGCOSH_END else log_of_mean(a, e)
+
+
+@logcosh.derivative
+def _(x):
+    return hyperbolic_tangent(x)
+
+
+@logcosh.reference
+def _(x):
+    return reference.logcosh(x), math.tanh(x)
+
+
+@declared(formula=r"x \tanh x")
+def lisht(x):
+    """x times its hyperbolic tangent, never negative.
+
+    Source: S. K. Roy et al., LiSHT: non-parametric linearly scaled hyperbolic tangent, 2019.
+
+    >>> act.lisht(np.float32([-1, 0, 20]))
+    array([ 0.7615942,  0.       , 20.       ], dtype=float32)
+    """
+    a = abs(x)
+    return gated(a, True, divide(*tanh_parts(a)), 1)
+
+
+@lisht.derivative
+def _(x):
+    a = clipped(abs(x), FLAT)
+    return copysign(slope_of_product(*tanh_parts(a), (a, None)), x)
+
+
+@lisht.reference
+def _(x):
+    return x * math.tanh(x), math.tanh(x) + x * reference.sech2(x)
+
+
+@declared(formula=r"x \tanh e^x")
+def telu(x):
+    """x times the hyperbolic tangent of its exponential.
+
+    Source: A. Fernandez and A. Mali, TeLU activation function for fast and stable deep learning, 2024.
+
+    >>> act.telu(np.float32([-1, 0, 2]))
+    array([-0.35213548,  0.        ,  1.9999985 ], dtype=float32)
+    """
+    e, shrink = decay(where(x > STEEP, STEEP, x))
+    return gated(x, x > 0, where(x < DEEP, e, divide(*tanh_parts(*e))), shrink)
+
+
+@telu.derivative
+def _(x):
+    a = clipped(x, FLAT)
+    e, shrink = decay(where(a > STEEP, STEEP, a))
+    deep = multiply(e, two_sum(number(1, x), a))
+    return where(x < DEEP, rounded(deep) * shrink, slope_of_product(*tanh_parts(*e), multiply(e, (a, None))))
+
+
+@telu.reference
+def _(x):
+    e = math.exp(x if x < 10 else 10)
+    return x * math.tanh(e), math.tanh(e) + x * e * reference.sech2(e)
+
+
+@declared(formula=r"b \tanh(a x)")
+def stanh(x, a=0.67, b=1.7159):
+    """The hyperbolic tangent, scaled so that it is nearly 1 at 1.
+
+    Source: Y. LeCun et al., Efficient BackProp, 1998.
+
+    >>> act.stanh(np.float32([-1, 0, 100]))
+    array([-1.003767,  0.      ,  1.7159  ], dtype=float32)
+    """
+    z, z_low = argument_product(x, a)
+    size, sign = abs(z), copysign(number(1, x), z)
+    y = rounded_product((sign * b, None), divide(*tanh_parts(size, sign * z_low)))
+    return rounded_product(two_product(a, b), (clipped(x, LARGEST), None)) if size < LINEAR else y
+
+
+@stanh.derivative
+def _(x, a, b):
+    z, z_low = argument_product(x, a)
+    size, sign = abs(z), copysign(number(1, x), z)
+    e, shrink = decay_of_size(2 * z, 2 * z_low)
+    q = reciprocal(denominator(e))
+    slope = multiply((4 * e[0], 4 * e[1]), multiply(q, q))
+    return (rounded_product(slope, two_product(a, b)) * shrink,
+            rounded_product(multiply(slope, (b, None)), (clipped(x, LARGEST), None)) * shrink,
+            sign * rounded(divide(*tanh_parts(size, sign * z_low))))
+
+
+@stanh.reference
+def _(x, a, b):
+    z = a * x
+    slope = reference.sech2(z)
+    return b * math.tanh(z), a * b * slope, b * x * slope, math.tanh(z)

@@ -1,0 +1,130 @@
+"""The rectifier whose slopes are drawn at random."""
+import math
+
+import numpy as np
+
+from ..backends import containers, result_dtype
+from ..declare import declared
+from ..scalar.pairs import LARGEST, two_sum
+from ..tree.node import fma
+from .rectifiers import leaky_relu, multiplicand
+from .self_gated import clipped
+
+WORD = 0xFFFFFFFF
+BLOCKS = 1 << 13                                             # of four numbers, made at once: 64 KiB an array
+
+
+@declared(formula=r"\begin{cases} x & x > 0 \\ \frac{\mathrm{lower} + \mathrm{upper}}{2} x & x \le 0 \end{cases}")
+def rrelu(x, lower=1 / 8, upper=1 / 3):
+    """A leaky rectifier whose slope is random in training, `rrelu.sample`, and here the mean slope, also at 0.
+
+    Source: B. Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015.
+
+    >>> act.rrelu(np.float32([-2, 0, 2]), 0.1, 0.4)
+    array([-0.5,  0. ,  2. ], dtype=float32)
+    """
+    twice, twice_low = two_sum(lower, upper)
+    slope, slope_low = 0.5 * twice, 0.5 * twice_low
+    return x if x > 0 else fma(slope, multiplicand(x, slope), slope_low * clipped(x, LARGEST))
+
+
+@rrelu.derivative
+def _(x, lower, upper):
+    in_each = 0 if x > 0 else 0.5 * x
+    return 1 if x > 0 else 0.5 * (lower + upper) if x <= 0 else x, in_each, in_each
+
+
+@rrelu.reference
+def _(x, lower, upper):
+    slope, in_each = (lower + upper) / 2, 0 if x > 0 else x / 2
+    return x if x > 0 else slope * x, 1 if x > 0 else slope, in_each, in_each
+
+
+def sample(x, lower=1 / 8, upper=1 / 3, rng=None):
+    """The leaky rectifier with a slope of its own, uniform from lower to upper, for each number.
+
+    The slopes are numbers of the counter-based generator Philox4x32-10, counted by the index in C order: a seed gives
+    the same ones on every machine and backend.  The gradient is gy times the slopes that are returned.
+
+    Source: B. Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015; J. K. Salmon et
+    al., Parallel random numbers: as easy as 1, 2, 3, 2011.
+
+    Parameters
+    ----------
+    x : float16, bfloat16, float32 or float64 array of any shape; integers and bool compute in float64
+    lower, upper : numbers, or arrays that broadcast
+    rng : a seed from 0 to 2^64 - 1, a numpy.random.Generator that draws one, or None for a new one each time
+
+    Returns
+    -------
+    y, slope : the result, and its derivative in x: 1 for positive x
+
+    Raises
+    ------
+    TypeError : operands of another kind or dtype, another kind of `rng`
+    ValueError : a seed out of range, lower above upper, shapes that do not broadcast
+
+    Examples
+    --------
+    >>> import numpy as np, numba_act as act
+    >>> y, slope = act.rrelu.sample(np.float32([-1, -2, 3]), rng=1234)
+    >>> slope
+    array([0.15150166, 0.30280605, 1.        ], dtype=float32)
+    >>> gx = np.float32([1, 1, 1]) * slope
+    """
+    dtype = _checked(x, lower, upper)
+    arrays = getattr(x, "__array_namespace__", lambda: np)()
+    with np.errstate(all="ignore"):
+        x, low, high = (arrays.asarray(operand).astype(dtype) for operand in (x, lower, upper))
+        low, high = low.astype(arrays.float64), high.astype(arrays.float64)
+        uniform = _uniform(np.broadcast_shapes(x.shape, low.shape, high.shape), _key(rng), arrays)
+        return leaky_relu.value_and_grad(x, (low + (high - low) * uniform).astype(dtype))
+
+
+rrelu.sample = sample
+
+
+def _checked(x, lower, upper):
+    """The dtype of the result."""
+    if containers.owner((x, lower, upper)):
+        raise TypeError("rrelu.sample: x, lower and upper must be NumPy or CuPy arrays or numbers")
+    if isinstance(lower, int | float) and isinstance(upper, int | float) and lower > upper:
+        raise ValueError(f"rrelu.sample: lower={lower} must not be above upper={upper}")
+    try:
+        return result_dtype((x, lower, upper))
+    except TypeError as error:
+        raise TypeError(f"rrelu.sample: {error}") from None
+
+
+def _key(rng):
+    """64 bits as two words."""
+    if rng is None:
+        rng = np.random.default_rng()
+    if isinstance(rng, np.random.Generator):
+        rng = rng.integers(1 << 64, dtype=np.uint64)
+    if not isinstance(rng, int | np.integer) or isinstance(rng, bool):
+        raise TypeError(f"rrelu.sample: rng must be an integer, a numpy.random.Generator or None, not {rng!r}")
+    if not 0 <= rng < 1 << 64:
+        raise ValueError(f"rrelu.sample: rng={rng} is no seed; accepted are 0 to 2^64 - 1")
+    return int(rng) & WORD, int(rng) >> 32
+
+
+def _uniform(shape, key, arrays):
+    """Numbers from 0 to 1 in an array of that shape; number i is word i % 4 of block i // 4."""
+    count = math.prod(shape)
+    words = arrays.empty((-(-count // 4), 4))
+    for start in range(0, len(words), BLOCKS):
+        index = arrays.arange(start, min(start + BLOCKS, len(words)), dtype=arrays.uint64)
+        for lane, word in enumerate(philox(index, key)):
+            words[start:start + BLOCKS, lane] = word
+    return words.ravel()[:count].reshape(shape) * 2.0**-32
+
+
+def philox(index, key):
+    """The four words of 32 bits that Philox4x32-10 gives for each index."""
+    (a, b, c, d), (first, second) = (index & WORD, index >> 32, index * 0, index * 0), key
+    for _ in range(10):
+        p, q = a * 0xD2511F53, c * 0xCD9E8D57
+        a, b, c, d = (q >> 32) ^ b ^ first, q & WORD, (p >> 32) ^ d ^ second, p & WORD
+        first, second = (first + 0x9E3779B9) & WORD, (second + 0xBB67AE85) & WORD
+    return a, b, c, d

@@ -1,0 +1,371 @@
+"""PTX on the CPU: every thread of a launch is a lane of NumPy arrays.
+
+The lanes with the lowest program counter go first, so that branches part and meet again.  IEEE operations round
+exactly, accesses to memory are checked, and an opcode that is not known is an error.
+"""
+import functools
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from numba_act.backends import Kernel, cpu
+from numba_act.tree.node import argument, fma
+
+BASE = 1 << 40                               # addresses do not fit in 32 bits
+GUARD = 256                                  # bytes between allocations that belong to nobody
+WORDS = {"16": np.uint16, "32": np.uint32, "64": np.uint64}
+FLOATS = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
+fused = cpu.ufunc(Kernel("fused", "fused", ("a", "b", "c"), {}, lambda dtype: (
+    fma(*[argument(name, dtype) for name in "abc"]),)))
+
+
+class Memory:
+    """A device's memory: allocations in one piece, each at its address."""
+
+    def __init__(self, nbytes=1 << 22):
+        self.bytes = np.zeros(nbytes, np.uint8)
+        self.starts, self.ends, self.next = [], [], GUARD
+
+    def allocate(self, nbytes, skew=0):
+        """The address of so many new bytes, `skew` past a multiple of 256."""
+        start = -(-self.next // 256) * 256 + skew
+        self.next = start + nbytes + GUARD
+        if self.next > self.bytes.size:
+            self.bytes = np.concatenate([self.bytes, np.zeros(max(self.next, self.bytes.size), np.uint8)])
+        self.starts.append(BASE + start)
+        self.ends.append(BASE + start + nbytes)
+        return BASE + start
+
+    def put(self, array, skew=0):
+        """The address of a copy of the array's elements, in C order."""
+        data = np.frombuffer(np.asarray(array).tobytes(), np.uint8)
+        address = self.allocate(data.size, skew)
+        self.bytes[address - BASE:][:data.size] = data
+        return address
+
+    def get(self, address, dtype, n):
+        dtype = np.dtype(dtype)
+        return self.bytes[address - BASE:][:n * dtype.itemsize].copy().view(dtype)
+
+    def places(self, addresses, word, count):
+        """Indices into memory seen as an array of words, a row a lane."""
+        addresses = np.atleast_1d(addresses)
+        size = np.dtype(word).itemsize * count
+        assert not np.any(addresses % np.uint64(size)), f"a misaligned access of {size} bytes"
+        k = np.searchsorted(np.array(self.starts, np.uint64), addresses, side="right") - 1
+        inside = (k >= 0) & (addresses + np.uint64(size) <= np.array(self.ends, np.uint64)[k])
+        assert inside.all(), f"an access outside of what was allocated, at {addresses[~inside][0] - np.uint64(BASE)}"
+        first = (addresses - np.uint64(BASE)) // np.uint64(np.dtype(word).itemsize)
+        return first[:, None] + np.arange(count, dtype=np.uint64)
+
+
+class Instruction(NamedTuple):
+    predicate: str | None                    # a register, with ! where it is to be false
+    opcode: str
+    operands: tuple
+
+
+class Program(NamedTuple):
+    instructions: list
+    labels: dict
+    parameters: dict                         # name -> size in bytes
+
+
+INSTRUCTION = re.compile(r"(?:@(!?%\w+)\s+)?([a-z][\w.:]*)\s*(.*);")
+OPERAND = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[^\s,]+")
+
+
+@functools.lru_cache(maxsize=64)
+def parse(text):
+    """The only kernel of a module."""
+    head, _, body = text.partition("\n{")
+    body = re.sub(r"\{ \.reg \.b\d\d tmp; (.*?) \}", r"\1", body[:body.rindex("}")])
+    parameters = {name: int(bits) // 8 * int(count or 1) for bits, name, count in
+                  re.findall(r"\.param .*?\.[busf](\d+) (?:\.ptr \.global \.align \d+ )?(\w+)(?:\[(\d+)\])?", head)}
+    assert len(parameters) == head.count(".param")
+    instructions, labels = [], {}
+    for line in body.splitlines():
+        line = line.partition("//")[0].strip()
+        if line.endswith(":"):
+            labels[line[:-1]] = len(instructions)
+        elif line and not line.startswith("."):
+            match = INSTRUCTION.fullmatch(line)
+            assert match, f"not understood: {line}"
+            instructions.append(Instruction(match[1], match[2], tuple(OPERAND.findall(match[3]))))
+    return Program(instructions, labels, parameters)
+
+
+def run(text, memory, arguments, grid, block, first=0):
+    """Run `grid` blocks of a kernel, from block number `first` on."""
+    program = parse(text)
+    given = [np.asarray(a, np.int64) if isinstance(a, int) else np.asarray(a) for a in arguments]
+    assert [a.nbytes for a in given] == list(program.parameters.values()), "arguments of other sizes"
+    lanes = np.arange(grid * block, dtype=np.uint32)
+    registers = {"%tid.x": lanes % np.uint32(block), "%ctaid.x": lanes // np.uint32(block) + np.uint32(first)}
+    _Run(program, memory, given, registers, lanes.size).run()
+
+
+PARAMETER = 1 << 16                          # each parameter at a multiple of this
+
+
+class _Run:
+    def __init__(self, program, memory, arguments, registers, n):
+        self.program, self.memory, self.registers, self.n = program, memory, registers, n
+        self.parameters = [np.frombuffer(a.tobytes(), np.uint8) for a in arguments]
+        self.symbols = {name: np.uint64(PARAMETER * (k + 1)) for k, name in enumerate(program.parameters)}
+
+    def run(self):
+        waiting = {0: [np.arange(self.n)]}
+        with np.errstate(all="ignore"):
+            while waiting:
+                at = min(waiting)
+                lanes = np.sort(np.concatenate(waiting.pop(at)))
+                self.advance(at, lanes, waiting)
+
+    def advance(self, at, lanes, waiting):
+        """Run these lanes until they branch or meet others."""
+        self.lanes = None if lanes.size == self.n else lanes
+        while True:
+            predicate, opcode, operands = self.program.instructions[at]
+            if opcode == "ret":
+                assert predicate is None
+                return
+            at += 1
+            if opcode in ("bra", "bra.uni"):
+                taken = np.ones(lanes.size, bool)
+                if predicate:
+                    taken = np.broadcast_to(self.value(predicate.lstrip("!"), "pred"), lanes.shape)
+                    taken = ~taken if predicate.startswith("!") else taken
+                for target, some in ((self.program.labels[operands[0]], taken), (at, ~taken)):
+                    if some.any():
+                        waiting.setdefault(target, []).append(lanes[some])
+                return
+            assert predicate is None, "a predicate on something other than a branch"
+            self.step(opcode, operands)
+            if at in waiting:
+                waiting[at].append(lanes)
+                return
+
+    def step(self, opcode, operands):
+        if opcode.startswith(("ld.", "st.")):
+            self.access(opcode, operands)
+        elif opcode.startswith("mov.b") and any(o.startswith("{") for o in operands):
+            self.repack(opcode, operands)
+        else:
+            assert opcode in OPCODES, f"unknown opcode {opcode} {operands}"
+            types, compute = OPCODES[opcode]
+            target, *sources = operands
+            self.write(target, compute(*[self.value(o, t) for o, t in zip(sources, types, strict=True)]))
+
+    def value(self, operand, type_):
+        """An operand of some type, for the lanes that run; of no dimension where all lanes have the same."""
+        if operand.startswith("%"):
+            found = self.registers[operand]
+            found = found if self.lanes is None or not found.ndim else found[self.lanes]
+        elif operand in self.symbols:
+            found = np.asarray(self.symbols[operand])
+        elif operand.startswith(("0f", "0d")):
+            found = np.asarray(int(operand[2:], 16), WORDS[type_[1:]])
+        else:
+            number = int(operand.rstrip("U"), 0)
+            if type_ == "pred":
+                return np.asarray(bool(number))
+            found = np.asarray(number & (1 << int(type_[1:])) - 1, WORDS[type_[1:]])
+        if type_ == "pred":
+            assert found.dtype == bool
+            return found
+        assert found.itemsize * 8 == int(type_[1:]), f"{operand} is not {type_}"
+        if type_[0] == "s":
+            return found.view(f"i{found.itemsize}")
+        return found.view(FLOATS[type_]) if type_ in FLOATS else found
+
+    def write(self, register, value):
+        value = np.asarray(value)
+        if value.dtype != bool:
+            value = value.view(f"u{value.itemsize}")
+        if register == "_":
+            return
+        if self.lanes is not None:
+            whole = self.registers.get(register, np.zeros(self.n, value.dtype))
+            whole = np.array(np.broadcast_to(whole, self.n))
+            whole[self.lanes] = value
+            value = whole
+        self.registers[register] = value
+
+    def repack(self, opcode, operands):
+        """Halves of a register as two, or two as one."""
+        target, source = operands
+        size = int(opcode[5:])
+        half, whole = WORDS[str(size // 2)], WORDS[str(size)]
+        if target.startswith("{"):
+            value = np.atleast_1d(self.value(source, f"b{size}"))
+            for name, part in zip(OPERAND.findall(target[1:-1]), value[:, None].view(half).T, strict=True):
+                self.write(name, part if value.size > 1 or self.lanes is not None else part[0])
+        else:
+            low, high = (self.value(o, f"b{size // 2}").astype(whole) for o in OPERAND.findall(source[1:-1]))
+            self.write(target, low | high << whole(size // 2))
+
+    def access(self, opcode, operands):
+        """ld.param, ld.global and st.global, of one number or several."""
+        kind, space, *vector, type_ = opcode.split(".")
+        count, word = int(vector[0][1:]) if vector else 1, WORDS[type_[1:]]
+        place, data = operands if kind == "st" else operands[::-1]
+        base, _, offset = place[1:-1].partition("+")
+        address = self.value(base, "u64") + np.array(int(offset or 0)).astype(np.uint64)
+        registers = OPERAND.findall(data.strip("{}"))
+        assert len(registers) == count
+        if space == "param":
+            assert kind == "ld"
+            assert count == 1
+            self.write(registers[0], self.parameter(address, word))
+            return
+        assert space == "global", opcode
+        places = self.memory.places(address, word, count)
+        memory = self.memory.bytes.view(word)
+        for k, register in enumerate(registers):
+            if kind == "ld":
+                values = memory[places[:, k]].astype(_width(register))
+                self.write(register, values if address.ndim else values[0])
+            else:
+                memory[places[:, k]] = self.value(register, f"b{8 * _width(register).itemsize}")
+
+    def parameter(self, addresses, word):
+        """Words of the parameters, most often one for all lanes."""
+        which, result = np.unique(addresses, return_inverse=True)
+        size, values = np.dtype(word).itemsize, []
+        for address in which.tolist():
+            k, offset = divmod(address, PARAMETER)
+            assert offset % size == 0 and offset + size <= self.parameters[k - 1].size, "outside of the parameters"
+            values.append(self.parameters[k - 1][offset:offset + size].view(word)[0])
+        return np.array(values, word)[result].reshape(np.shape(addresses))
+
+
+def _width(register):
+    """A register may be wider than what is loaded or stored."""
+    return np.dtype(WORDS[{"%rs": "16", "%r": "32", "%rd": "64"}[register.rstrip("0123456789")]])
+
+
+# --- what the opcodes compute -----------------------------------------------------------------------------------------
+def _shift(function):
+    def shift(value, count):
+        assert np.all(count < value.itemsize * 8)
+        return function(value, count.astype(value.dtype))
+    return shift
+
+
+def _extreme(smaller):
+    """min and max: a number rather than NaN, and -0 below +0."""
+    def choose(a, b):
+        less = np.where(a == b, np.signbit(a), a < b)
+        first = less if smaller else ~less
+        return np.where(np.isnan(a), b, np.where(np.isnan(b), a, np.where(first, a, b))).astype(a.dtype)
+    return choose
+
+
+def _sign_of(sign, magnitude):
+    return np.copysign(magnitude, sign)
+
+
+def _bfloat(x):
+    """float32 to the nearest bfloat16, ties to even."""
+    bits = x.view(np.uint32)
+    rounded = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    return (np.where(np.isnan(x), np.uint32(0x7FFF0000), rounded) >> np.uint32(16)).astype(np.uint16)
+
+
+def _pair(convert):
+    def pack(high, low):
+        return convert(high).astype(np.uint32) << np.uint32(16) | convert(low)
+    return pack
+
+
+def _half(x):
+    return x.astype(np.float16).view(np.uint16)
+
+
+def _bytes_of(a, b, selector):
+    """prmt: bytes picked from those of two words."""
+    both, result = a.astype(np.uint64) | b.astype(np.uint64) << np.uint64(32), np.uint64(0)
+    for k in range(4):
+        pick = int(selector) >> 4 * k & 15
+        assert pick < 8
+        result = result | (both >> np.uint64(8 * pick) & np.uint64(255)) << np.uint64(8 * k)
+    return result.astype(np.uint32)
+
+
+COMPARE = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
+           "ge": np.greater_equal}
+
+
+def _ordered(compare, unordered):
+    def test(a, b):
+        nan = np.isnan(a) | np.isnan(b)
+        return compare(a, b) | nan if unordered else compare(a, b) & ~nan
+    return test
+
+
+def _opcodes():
+    """opcode -> types of its operands, what it computes."""
+    table = {}
+    for f in ("f32", "f64"):
+        number = FLOATS[f]
+        for name, compute in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("div", np.divide)):
+            table[f"{name}.rn.{f}"] = (f, f), compute
+        table[f"fma.rn.{f}"] = (f, f, f), fused
+        table[f"rcp.rn.{f}"] = (f,), functools.partial(np.divide, number(1))
+        table[f"sqrt.rn.{f}"] = (f,), np.sqrt
+        table[f"copysign.{f}"] = (f, f), _sign_of
+        table[f"selp.{f}"] = (f, f, "pred"), lambda a, b, p: np.where(p, a, b)
+        table[f"min.{f}"], table[f"max.{f}"] = ((f, f), _extreme(True)), ((f, f), _extreme(False))
+        for name, compare in COMPARE.items():
+            table[f"setp.{name}.{f}"] = (f, f), _ordered(compare, False)
+            table[f"setp.{name}u.{f}"] = (f, f), _ordered(compare, True)
+        table[f"setp.nan.{f}"] = (f, f), lambda a, b: np.isnan(a) | np.isnan(b)
+        table[f"setp.num.{f}"] = (f, f), lambda a, b: ~(np.isnan(a) | np.isnan(b))
+    for f, bits in (("f16", "16"), ("bf16", "16"), ("f32", "32"), ("f64", "64")):
+        word = WORDS[bits]
+        sign = word(1 << int(bits) - 1)
+        table[f"neg.{f}"] = (f"b{bits}",), functools.partial(lambda sign, a: a ^ sign, sign)
+        table[f"abs.{f}"] = (f"b{bits}",), functools.partial(lambda sign, a: a & ~sign, sign)
+    for bits in WORDS:
+        b, s, u = f"b{bits}", f"s{bits}", f"u{bits}"
+        for name, compute in (("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor)):
+            table[f"{name}.{b}"] = (b, b), compute
+        table[f"not.{b}"] = (b,), np.invert
+        table[f"shl.{b}"] = (b, "u32"), _shift(np.left_shift)
+        for t in (u, s):
+            table[f"shr.{t}"] = (t, "u32"), _shift(np.right_shift)
+        table[f"selp.{b}"] = (b, b, "pred"), lambda a, b, p: np.where(p, a, b)
+        table[f"mov.{b}"] = table[f"mov.{u}"] = (b,), lambda a: a
+        table[f"add.{s}"], table[f"sub.{s}"] = ((u, u), np.add), ((u, u), np.subtract)
+        table[f"mul.lo.{s}"] = (u, u), np.multiply
+        table[f"mad.lo.{s}"] = (u, u, u), lambda a, b, c: a * b + c
+        table[f"div.{u}"] = (u, u), np.floor_divide
+        table[f"abs.{s}"], table[f"neg.{s}"] = ((s,), np.abs), ((s,), np.negative)
+        for name, compare in COMPARE.items():
+            table[f"setp.{name}.{s}"], table[f"setp.{name}.{u}"] = ((s, s), compare), ((u, u), compare)
+            table[f"setp.{name}.{b}"] = (b, b), compare
+        for other in WORDS:
+            for t in "us":
+                to = f"{t.replace('s', 'i')}{int(bits) // 8}"
+                table[f"cvt.{t}{bits}.{t}{other}"] = (f"{t}{other}",), functools.partial(lambda to, a: a.astype(to), to)
+    table["mul.wide.u32"] = ("u32", "u32"), lambda a, b: a.astype(np.uint64) * b.astype(np.uint64)
+    table["mov.pred"], table["not.pred"] = (("pred",), lambda a: a), (("pred",), np.invert)
+    table["and.pred"], table["or.pred"] = (("pred", "pred"), np.logical_and), (("pred", "pred"), np.logical_or)
+    table["xor.pred"] = ("pred", "pred"), np.logical_xor
+    table["bfe.u32"] = ("u32", "u32", "u32"), lambda a, at, n: a >> at & (np.uint32(1) << n) - np.uint32(1)
+    table["prmt.b32"] = ("b32", "b32", "u32"), _bytes_of
+    table["cvt.f32.f16"] = ("f16",), lambda a: a.astype(np.float32)
+    table["cvt.f64.f32"] = ("f32",), lambda a: a.astype(np.float64)
+    table["cvt.rn.f32.f64"] = ("f64",), lambda a: a.astype(np.float32)
+    for half, convert in (("f16", _half), ("bf16", _bfloat)):
+        table[f"cvt.rn.{half}.f32"] = ("f32",), convert
+        table[f"cvt.rn.{half}x2.f32"] = ("f32", "f32"), _pair(convert)
+    table["cvt.rn.f32.s32"] = ("s32",), lambda a: a.astype(np.float32)
+    table["cvt.rn.f64.s64"] = ("s64",), lambda a: a.astype(np.float64)
+    table["add.rn.f32.f16"] = ("f16", "f32"), lambda a, b: a.astype(np.float32) + b
+    return table
+
+
+OPCODES = _opcodes()

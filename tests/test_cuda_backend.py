@@ -1,0 +1,393 @@
+"""Calls on CuPy's arrays, from the call to the result: layouts, outputs, options, sums, devices, streams, launches."""
+import subprocess
+import sys
+
+import ml_dtypes
+import numpy as np
+import pytest
+from tools import DTYPES, every_dtype, generator, same_bits
+
+import numba_act as act
+from numba_act.backends import ptx
+
+FLOAT32 = DTYPES[2]
+
+
+def numbers(shape, dtype, *seed):
+    return (generator(shape, *seed).standard_normal(shape) * 3).astype(dtype)
+
+
+def same(on_gpu, expected):
+    same_bits(on_gpu.get(), expected)
+
+
+# --- layouts ----------------------------------------------------------------------------------------------------------
+@every_dtype
+def test_lengths(dtype, cupy):
+    x = numbers(9000, dtype)
+    on_gpu, expected, (value, slope) = cupy.asarray(x), act.gelu(x), act.gelu.value_and_grad(x)
+    for n in [*range(101), *(k * 1024 + d for k in (1, 2, 4, 8) for d in (-1, 0, 1))]:
+        got = act.gelu(on_gpu[:n])
+        assert type(got) is cupy.ndarray
+        same(got, expected[:n])
+        if n % 5 == 0:
+            first, second = act.gelu.value_and_grad(on_gpu[:n])
+            same(first, value[:n])
+            same(second, slope[:n])
+
+
+@every_dtype
+def test_alignments(dtype, cupy):
+    """Every start of the operand, with an output that starts elsewhere, alike, and in place."""
+    x = numbers(9000, dtype)
+    expected = act.gelu(x)
+    for start in range(17):
+        on_gpu = cupy.asarray(x)
+        same(act.gelu(on_gpu[start:]), expected[start:])
+        for n in (8900, 30, 3):
+            out = cupy.zeros(9000, dtype)
+            part = out[start:start + n]
+            assert act.gelu(on_gpu[start:start + n], out=part) is part
+            right = np.zeros(9000, dtype)
+            right[start:start + n] = expected[start:start + n]
+            same(out, right)
+        place = on_gpu[start:start + 8900]
+        act.gelu(place, out=place)
+        right = x.copy()
+        right[start:start + 8900] = expected[start:start + 8900]
+        same(on_gpu, right)
+
+
+LAYOUTS = {
+    "every second": lambda a: a[::2], "backwards": lambda a: a[::-1], "rows": lambda a: a.reshape(30, 40)[:, 3:30],
+    "columns": lambda a: a.reshape(30, 40)[:, ::3], "transposed": lambda a: a.reshape(30, 40).T,
+    "permuted": lambda a: a.reshape(6, 10, 20).transpose(1, 0, 2)[:, ::-1, 1:],
+    "fortran": lambda a: a.reshape(5, 12, 20).transpose(2, 1, 0), "one": lambda a: a[7:8], "none": lambda a: a[:0],
+    "single": lambda a: a.reshape(1, 1200, 1),
+    "nine dimensions": lambda a: a.reshape(2, 2, 2, 2, 3, 5, 5, 1, 1).transpose(8, 6, 4, 2, 0, 7, 5, 3, 1)[..., ::-1],
+    "ten gaps": lambda a: a[:1024].reshape((2,) * 10).transpose(1, 0, 3, 2, 5, 4, 7, 6, 9, 8),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@every_dtype
+def test_layouts(layout, dtype, cupy):
+    x, gy, change = numbers(1200, dtype), numbers(1200, dtype, 1), LAYOUTS[layout]
+    on_gpu, gy_on_gpu = change(cupy.asarray(x)), change(cupy.asarray(gy))
+    for got, right in ((act.mish(on_gpu), act.mish(change(x))),
+                       (act.mish.backward(gy_on_gpu, on_gpu), act.mish.backward(change(gy), change(x)))):
+        same(got, right)
+        assert got.size < 2 or layout == "ten gaps" or got.strides == right.strides
+    out = change(cupy.zeros(1200, dtype))
+    act.mish(on_gpu, out=out)
+    same(out, act.mish(change(x)))
+    act.mish(on_gpu, out=on_gpu)
+    same(on_gpu, act.mish(change(x)))
+
+
+@pytest.mark.parametrize("order", list("KCFA"))
+def test_order(order, cupy):
+    for x in (numbers((3, 4, 5), "f4"), numbers((3, 4, 5), "f4").T, numbers((4, 3, 5), "f4").transpose(1, 0, 2)):
+        got = act.silu(cupy.asarray(x), order=order)
+        right = act.silu(x, order=order)
+        same(got, right)
+        assert got.strides == right.strides
+
+
+# --- broadcasting -----------------------------------------------------------------------------------------------------
+@every_dtype
+@pytest.mark.parametrize("shape", [(), (1,), (7,), (6, 1), (5, 1, 1), (5, 6, 7), (2, 1, 1, 1), (1, 7), (1, 1, 1)])
+def test_parameters(shape, dtype, cupy):
+    x = numbers((5, 6, 7), dtype)
+    p = abs(numbers(shape, dtype, "p")).astype(dtype)
+    for call in (act.swish, act.swish.grad, lambda *a: act.swish.grad(*a, wrt="beta"),
+                 lambda *a: act.swish.value_and_grad(*a)[1]):
+        same(call(cupy.asarray(x), cupy.asarray(p)), call(x, p))
+        if len(shape) < 4:
+            turned = p.reshape((1,) * (3 - p.ndim) + shape).T
+            same(call(cupy.asarray(x).T, cupy.asarray(turned)), call(x.T, turned))
+        same(call(cupy.asarray(x[:, :1]), cupy.asarray(p)), call(x[:, :1], p))
+        if not shape:
+            same(call(cupy.asarray(x), float(p)), call(x, float(p)))
+            same(call(cupy.asarray(x), p), call(x, p))
+
+
+def test_dtypes(cupy):
+    x = numbers(10, "f4")
+    on_gpu = cupy.asarray(x)
+    for p in (0.5, 2, True, np.float32(0.5), np.float64(0.5), np.int8(2), np.array(0.5)):
+        same(act.swish(on_gpu, p), act.swish(x, p))
+    for kind in ("f8", "i4", "?", "f2"):
+        same(act.swish(on_gpu, cupy.asarray(np.ones(10, kind))), act.swish(x, np.ones(10, kind)))
+        same(act.swish(cupy.asarray(np.ones(10, kind)), 0.5), act.swish(np.ones(10, kind), 0.5))
+    for kind in ("f2", "f8", ml_dtypes.bfloat16):
+        same(act.swish(on_gpu, dtype=kind), act.swish(x, dtype=kind))
+        same(act.swish.backward(on_gpu, cupy.asarray(x.astype(kind))), act.swish.backward(x, x.astype(kind)))
+    with pytest.raises(TypeError, match=r"^gelu: x: dtype complex64 is not supported"):
+        act.gelu(cupy.asarray(np.ones(3, "c8")))
+
+
+def test_results_without_dimensions(cupy):
+    """CuPy has no scalars: the result is an array."""
+    for call in (act.gelu, lambda x: act.gelu.backward(x, x)):
+        got = call(cupy.asarray(np.float32(0.5)))
+        assert isinstance(got, cupy.ndarray)
+        same(got, np.asarray(call(np.float32(0.5))))
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+@every_dtype
+def test_where_and_casting(dtype, cupy):
+    x, mask = numbers((4, 50), dtype), generator("mask").random(50) < 0.5
+    on_gpu = cupy.asarray(x)
+    for where in (mask, np.True_, False, np.False_):
+        out, right = cupy.asarray(np.full((4, 50), 7, dtype)), np.full((4, 50), 7, dtype)
+        assert act.gelu(on_gpu, out=out, where=cupy.asarray(where) if np.ndim(where) else where) is out
+        same(out, act.gelu(x, out=right, where=where))
+    rows, out = generator(1).random((3, 1, 1)) < 0.5, np.zeros((3, 4, 50), dtype)
+    same(act.gelu(on_gpu, where=cupy.asarray(rows), out=cupy.asarray(out)), act.gelu(x, where=rows, out=out))
+    assert act.gelu(on_gpu, where=cupy.asarray(mask)).shape == (4, 50)
+    for kind in ("f2", "f4", "f8"):
+        out, right = cupy.zeros((4, 50), kind), np.zeros((4, 50), kind)
+        same(act.gelu(on_gpu, out=out, casting="unsafe"), act.gelu(x, out=right, casting="unsafe"))
+    value, slope = cupy.zeros((4, 50), dtype), cupy.zeros((4, 50), dtype)
+    got = act.gelu.value_and_grad(on_gpu, out=(value, None))
+    assert got[0] is value
+    same(got[1], act.gelu.grad(x))
+    assert act.gelu.backward(on_gpu, on_gpu, out=slope) is slope
+    same(slope, act.gelu.backward(x, x))
+
+
+def test_overlap(cupy):
+    """An output that lies across an input, or across another output."""
+    x = numbers(5000, "f4")
+    for read, write in ((slice(0, -4), slice(4, None)), (slice(4, None), slice(0, -4)), (slice(0, -1), slice(1, None)),
+                        (slice(0, 2000), slice(4000, 2000, -1)), (slice(0, 1000), slice(0, 2000, 2))):
+        for _ in range(2):                   # the second call takes the short way where there is one
+            on_gpu, right = cupy.asarray(x), x.copy()
+            act.gelu(on_gpu[read], out=on_gpu[write])
+            right[write] = act.gelu(x[read])
+            same(on_gpu, right)
+    on_gpu, right = cupy.asarray(x), x.copy()
+    act.gelu.backward(on_gpu[:4096], on_gpu[16:4112], out=on_gpu[32:4128])
+    right[32:4128] = act.gelu.backward(x[:4096], x[16:4112])
+    same(on_gpu, right)
+    both = cupy.zeros(1000, "f4")
+    act.gelu.value_and_grad(cupy.asarray(x[:900]), out=(both[:900], both[100:]))
+    same(both[100:], act.gelu.grad(x[:900]))
+
+
+@pytest.mark.parametrize(("call", "error", "message"), [
+    (lambda x: act.swish(x, np.ones(3)), TypeError, r"^swish: .*GPU .*cupy.asarray\(x\) or x.get\(\)"),
+    (lambda x: act.swish(np.ones(3), x), TypeError, r"^swish: .*GPU .*cupy.asarray\(x\) or x.get\(\)"),
+    (lambda x: act.swish(x, [1.0, 2.0, 3.0]), TypeError, r"^swish: beta: a list on the CPU .*cupy.asarray"),
+    (lambda x: act.gelu(x, out=np.ones(3, "f4")), TypeError, "^gelu: out must be a CuPy array .*ndarray"),
+    (lambda x: act.gelu(x, out=x[:2]), ValueError, r"^gelu: out has shape \(2,\); the result has \(3,\)"),
+    (lambda x: act.gelu(x, out=x.astype("i4")), TypeError, "^gelu: out has dtype int32"),
+    (lambda x: act.gelu(x, where=np.ones(3, bool)), TypeError, "^gelu: where: a ndarray on the CPU"),
+    (lambda x: act.swish(x, x[:2]), ValueError, "^swish: the shapes of the operands do not broadcast"),
+    (lambda x: act.gelu(x.get(), out=x), TypeError, "^gelu: out must be a NumPy array .*ndarray"),
+])
+def test_errors(call, error, message, cupy):
+    with pytest.raises(error, match=message):
+        call(cupy.asarray(np.ones(3, "f4")))
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+def close(on_gpu, right, size=None):
+    """Equal but for the last place of float64 in the sum of the terms' sizes, and one rounding."""
+    got, right = on_gpu.get(), np.asarray(right)
+    assert got.dtype == right.dtype
+    unit = float(ml_dtypes.finfo(got.dtype).eps)
+    slack = 0 if size is None else 2.0**-48 * abs(np.asarray(size).astype("f8"))
+    got, right = got.astype("f8"), right.astype("f8")
+    assert np.all(abs(got - right) <= 2 * unit * abs(right) + slack)
+
+
+@every_dtype
+@pytest.mark.parametrize("target", [(), (1,), (40,), (30, 1), (20, 1, 1), (1, 40), (20, 1, 40), (1, 30, 1)])
+def test_sums(target, dtype, cupy):
+    """Added up in float64, in another order than on the CPU."""
+    x, gy = numbers((20, 30, 40), dtype), numbers((20, 30, 40), dtype, 1)
+    p = abs(numbers(target, dtype, "p")).astype(dtype)
+    for change in (lambda a: a, lambda a: a[::-1, :, ::2], lambda a: a.transpose(1, 0, 2)):
+        change = change if target == () or target == (1,) else lambda a: a
+        operands = change(cupy.asarray(gy)), change(cupy.asarray(x)), cupy.asarray(p)
+        gx, gp = act.prelu.backward(*operands, wrt=("x", "alpha"))
+        right_x, right_p = act.prelu.backward(change(gy), change(x), p, wrt=("x", "alpha"))
+        same(gx, right_x)
+        assert (gp.shape, gp.dtype) == (target, dtype)
+        close(gp, right_p, act.prelu.backward(abs(change(gy)), -abs(change(x)), p, wrt="alpha"))
+        again = act.prelu.backward(*operands, wrt="alpha")
+        same(again, gp.get())
+
+
+def test_sums_of_several_shapes(cupy):
+    """Every operand, the upstream gradient apart, with a shape of its own."""
+    gy, x, beta = numbers((50, 60), "f4"), numbers((50, 1), "f4"), abs(numbers(60, "f4"))
+    got = act.swish.backward(*map(cupy.asarray, (gy, x, beta)), wrt=("x", "beta"))
+    for a, b in zip(got, act.swish.backward(gy, x, beta, wrt=("x", "beta")), strict=True):
+        assert a.shape == b.shape
+        close(a, b, np.full(b.shape, 1e5))
+    gx, = act.swish.backward(cupy.asarray(gy), cupy.asarray(x), 0.5, wrt=("x",))
+    close(gx, act.swish.backward(gy, x, 0.5), np.full(gx.shape, 1e5))
+    empty = act.swish.backward(cupy.zeros((0, 3), "f4"), cupy.zeros((0, 3), "f4"), cupy.zeros(3, "f4"), wrt="beta")
+    same(empty, np.zeros(3, "f4"))
+
+
+def test_sums_over_many_gaps(cupy):
+    shape, axes = (2,) * 11, (1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 10)
+    x, alpha = numbers(shape, "f4").transpose(axes), numbers((2,) * 10 + (1,), "f4")
+    got = act.prelu.backward(cupy.asarray(x), cupy.asarray(x), cupy.asarray(alpha), wrt="alpha")
+    close(got, act.prelu.backward(x, x, alpha, wrt="alpha"))
+
+
+# --- launches ---------------------------------------------------------------------------------------------------------
+def test_launches(stand_in):
+    """A cached call makes one launch and compiles nothing; the arguments are what the kernel reads."""
+    x = stand_in.asarray(numbers(10_000, "f4"))
+    act.elu(x, 0.25)
+    compiled = len(stand_in.compiled)
+    stand_in.launches.clear()
+    y = act.elu(x, 0.25)
+    launch, = stand_in.launches
+    tiles = 10_000 // ptx.tile(act.elu._kernel("value", ()), "float32")
+    tile = ptx.tile(act.elu._kernel("value", ()), "float32")
+    assert launch.name == "numba_act_elu_float32_wide_an_a"
+    assert launch.arguments[0] is x
+    assert (launch.arguments[1].dtype, launch.arguments[1].shape, launch.arguments[1]) == (FLOAT32, (), 0.25)
+    assert launch.arguments[2] is y
+    assert launch.arguments[3:] == (tiles, 0, 10_000)
+    assert launch.grid == (tiles - (10_000 - tiles * tile) // -ptx.THREADS,)
+    assert launch.block == (ptx.THREADS,)
+    assert len(stand_in.compiled) == compiled
+    act.elu(x[:0], 0.25)
+    act.elu(x[::2][:0], 0.25)
+    assert len(stand_in.launches) == 1
+
+
+def test_16_bit_numbers_are_passed_in_float32(stand_in):
+    x = stand_in.asarray(numbers(10, DTYPES[1]))
+    for _ in range(2):
+        act.elu(x, 0.3)
+        number = stand_in.launches[-1].arguments[1]
+        assert number.dtype == np.float32
+        assert number == np.float32(DTYPES[1].type(0.3))
+
+
+def test_streams(stand_in):
+    x = stand_in.asarray(numbers(10, "f4"))
+    for number in (0, 7, 7, 9, 0):
+        with stand_in.stream(number):
+            act.selu(x)
+        assert stand_in.launches[-1].stream == number
+
+
+def test_devices(cupy):
+    if cupy.cuda.runtime.getDeviceCount() < 2:
+        pytest.skip("one device")
+    x = numbers(5000, "f4")
+    arrays = []
+    for device in (0, 1):
+        with cupy.cuda.Device(device):
+            arrays.append(cupy.asarray(x))
+    for device in (0, 1, 1, 0):              # whatever the current one
+        for call in (act.gelu, lambda a: act.gelu(a[::2]), lambda a: act.gelu.value_and_grad(a)[1],
+                     lambda a: act.swish.backward(a, a, 0.5, wrt=("x", "beta"))[0]):
+            got = call(arrays[device])
+            assert got.device.id == device
+            same(got, call(x))
+    with pytest.raises(ValueError, match=r"^swish: the operands are on devices 0 and 1; move one"):
+        act.swish(*arrays)
+
+
+def test_the_targets_of_two_devices(stand_in, monkeypatch):
+    monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", "0")
+    sys.modules["numba_act.backends.cuda"]._functions.clear()
+    for device, target in ((0, 90), (1, 75)):
+        with stand_in.Device(device):
+            act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
+        assert f".target sm_{target}\n" in stand_in.compiled[-1]
+    monkeypatch.setattr(stand_in, "capabilities", ["61", "120"])
+    sys.modules["numba_act.backends.cuda"]._functions.clear()
+    with pytest.raises(RuntimeError, match=r"^softsign: device 0 has compute capability 6.1; 7.5 is the least"):
+        act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
+    with stand_in.Device(1):
+        act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
+    assert ".target sm_100\n" in stand_in.compiled[-1]
+    sys.modules["numba_act.backends.cuda"]._functions.clear()
+
+
+def test_cubins_are_kept(stand_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", str(tmp_path))
+    functions = sys.modules["numba_act.backends.cuda"]._functions
+    functions.clear()
+    x = stand_in.asarray(numbers(6, "f4"))[::2]
+    act.tanh(x)
+    assert len(stand_in.compiled) == 1
+    functions.clear()
+    act.tanh(x)
+    assert len(stand_in.compiled) == 1
+    file, = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-1])                       # a damaged file is made again
+    functions.clear()
+    act.tanh(x)
+    assert len(stand_in.compiled) == 2
+
+
+def test_arrays_of_others(cupy):
+    """An object with __cuda_array_interface__ is read where it is."""
+    class Other:
+        def __init__(self, array):
+            self.array, self.__cuda_array_interface__ = array, array.__cuda_array_interface__
+
+    x = numbers((30, 40), "f4")
+    theirs = Other(cupy.asarray(x).T)
+    same(act.gelu(theirs), act.gelu(x.T))
+    same(act.swish.backward(theirs, cupy.asarray(x).T, 0.5), act.swish.backward(x.T, x.T, 0.5))
+    assert isinstance(act.gelu(theirs), cupy.ndarray)
+
+
+def test_custom_activation(cupy):
+    @act.activation
+    def bump(x, width=1.0):
+        return width / (1 + x * x)
+
+    x = numbers(1000, "f4")
+    on_gpu = cupy.asarray(x)
+    same(bump(on_gpu, 0.5), bump(x, 0.5))
+    same(bump.grad(on_gpu, wrt="width"), bump.grad(x, wrt="width"))
+    same(bump.grad(on_gpu, n=2), bump.grad(x, n=2))
+
+
+# --- no GPU -----------------------------------------------------------------------------------------------------------
+WITHOUT = """
+import sys
+import numpy as np
+class Other:
+    shape, dtype, ndim = (3,), np.dtype("f4"), 1
+    __cuda_array_interface__ = {"shape": (3,), "typestr": "<f4", "data": (0, False), "version": 3}
+import numba_act as act
+act.gelu(np.ones(3))
+try:
+    act.gelu(Other())
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def without(before):
+    done = subprocess.run([sys.executable, "-c", before + WITHOUT], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_no_cupy():
+    assert without("import sys; sys.modules['cupy'] = None\n") == (
+        "ModuleNotFoundError gelu: arrays on a GPU need CuPy: pip install numba_act[cu13] "
+        "(for CUDA 12: numba_act[cu12])\n")
+
+
+def test_no_driver(tmp_path, monkeypatch):
+    (tmp_path / "cupy.py").write_text("class ndarray: pass\nclass cuda:\n    is_available = lambda: False\n")
+    assert without(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n") == (
+        "RuntimeError gelu: a Other is on a GPU, but CuPy finds no device or no driver\n")

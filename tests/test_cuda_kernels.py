@@ -1,0 +1,176 @@
+"""Every kernel as PTX: what is in it, what NVIDIA's assembler makes of it, and the bits that it computes."""
+import functools
+import re
+
+import numpy as np
+import nvidia
+import pytest
+from tools import DTYPES, every_dtype, every_name, generator, parameters, patterns, random_patterns, same_bits
+from truth import TRUTH
+
+import numba_act as act
+from numba_act.backends import Kernel, ptx
+from numba_act.tree.node import argument, in_order
+
+STORED = [d.name for d in DTYPES]
+
+
+def kernels(a):
+    """Every kernel that the calls of an activation need."""
+    both = (*a.operands, *a.params)
+    found = [a._kernel("value", ()), a._kernel("value_and_grad", a.operands[:1]), a._kernel("backward", a.operands)]
+    found += [a._kernel("grad", (name,)) for name in both]
+    return [*found, a._kernel("backward", both)] if a.params else found
+
+
+def forms(kernel):
+    """A form of each shape: parameters as numbers where that is usual."""
+    arrays, numbers = len(kernel.inputs) - len(kernel.parameters), len(kernel.parameters)
+    wide = ptx.Form("wide", "a" * arrays + "n" * numbers, "a" * kernel.n_outputs)
+    general = ptx.Form("general", "a" * len(kernel.inputs), "a" * kernel.n_outputs)
+    return wide, general, ptx.Form("sum", general.inputs, "a" * (kernel.n_outputs - 1) + "s")
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(kernel, storage, form, target=90):
+    return ptx.compile_ptx(ptx.module_text(kernel, storage, form)[1], target)
+
+
+# --- what is in them --------------------------------------------------------------------------------------------------
+@every_name
+@pytest.mark.parametrize("storage", STORED)
+def test_instructions(name, storage):
+    for kernel in kernels(act.activations[name]):
+        tree = in_order(kernel.build("float64" if storage == "float64" else "float32"))
+        fused = sum(node.op == "fma" for node in tree)
+        for form in forms(kernel):
+            text = compiled(kernel, storage, form)
+            body = text[text.index("\n{"):]
+            assert not re.search(r"\.local|\bcall\b|\.approx|\.ftz|\.full|%SP", text)
+            lanes = 1
+            if form.shape == "wide":
+                accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
+                vectors = ptx.accesses(kernel, storage)
+                assert len(accesses) == vectors * (form.inputs.count("a") + kernel.n_outputs)
+                lanes += ptx.ACCESS // ptx.item_size(storage) * vectors // (2 if vectors == 1 else 1)
+            assert len(re.findall(r"\bfma\.rn\.f", body)) <= fused * lanes
+            assert not re.search(r"\b(mad|fma)\.f|(mul|add|sub)\.f(32|64)", body)           # without .rn: contracted
+            doubles = set(re.findall(r"\b[a-z.]+\S*f64\S*", body))
+            if form.shape == "sum":
+                doubles -= {"cvt.f64.f32", "add.rn.f64", "sub.rn.f64"}
+            assert storage == "float64" or not doubles
+
+
+# --- NVIDIA's assembler -----------------------------------------------------------------------------------------------
+REGISTERS = {"float64": 96}                  # a float64 takes two
+
+
+@pytest.mark.skipif(nvidia.library is None, reason="needs nvidia-nvjitlink")
+@every_name
+@pytest.mark.parametrize("storage", STORED)
+def test_cubins(name, storage):
+    a = act.activations[name]
+    found = kernels(a)
+    chosen = [(kernel, forms(kernel)[0], 90) for kernel in found]
+    chosen += [(found[-1], form, 90) for form in forms(found[-1])[1:]]
+    chosen += [(kernel, forms(kernel)[0], target) for kernel in found[-1:] for target in (75, 80, 100)]
+    for kernel, form, target in chosen:
+        cubin = nvidia.link(compiled(kernel, storage, form, target), target)
+        assert cubin.code.startswith(b"\x7fELF")
+        assert (cubin.spills, cubin.stack) == (0, 0), (kernel.name, form, target, cubin[1:])
+        assert cubin.registers <= REGISTERS.get(storage, 64), (kernel.name, form, target, cubin[1:])
+
+
+# --- what they compute ------------------------------------------------------------------------------------------------
+@every_dtype
+@every_name
+def test_all_patterns(name, dtype, cupy):
+    """The CPU's bits for every pattern of a 16-bit type, on two generations, and as many random ones of the others."""
+    a = act.activations[name]
+    x = patterns(dtype) if dtype.itemsize == 2 else random_patterns(dtype, 1 << 16)
+    gy = random_patterns(dtype, x.size, "gy")
+    others = [generator(name).permutation(x) for _ in a.operands[1:]]
+    for device in range(min(dtype.itemsize == 2, cupy.cuda.runtime.getDeviceCount() - 1) + 1):
+        with cupy.cuda.Device(device):
+            on_gpu = [cupy.asarray(v) for v in (gy, x, *others)]
+            for row in parameters(name, dtype)[:1 + (device == 0)]:
+                numbers = [float(p) for p in row]
+                same_bits(a(*on_gpu[1:], *numbers).get(), a(x, *others, *numbers))
+                for got, right in zip(a.value_and_grad(*on_gpu[1:], *numbers),
+                                      a.value_and_grad(x, *others, *numbers), strict=True):
+                    same_bits(got.get(), right)
+                for wrt in (*a.operands, *a.params):
+                    same_bits(a.grad(*on_gpu[1:], *numbers, wrt=wrt).get(), a.grad(x, *others, *numbers, wrt=wrt))
+                same_bits(a.backward(*on_gpu, *numbers, wrt=a.operands[0]).get(),
+                          a.backward(gy, x, *others, *numbers, wrt=a.operands[0]))
+        cupy.clear() if hasattr(cupy, "clear") else None
+
+
+@every_dtype
+@every_name
+def test_all_patterns_from_anywhere(name, dtype, cupy):
+    """The same by the general kernel: backwards, every operand an array, all gradients at once."""
+    a = act.activations[name]
+    x = patterns(dtype) if dtype.itemsize == 2 else random_patterns(dtype, 1 << 16)
+    gy, rng = random_patterns(dtype, x.size, "gy"), generator(name)
+    others = [rng.permutation(x) for _ in a.operands[1:]]
+    rows = np.array(TRUTH[name].grid, dtype)
+    others += [np.ascontiguousarray(column) for column in rows[rng.integers(len(rows), size=x.size)].T]
+    operands = [gy, x, *others]
+    views = [cupy.asarray(v)[::-1] for v in operands]
+    both = (*a.operands, *a.params)
+    for got, right in zip(a.backward(*views, wrt=both), a.backward(*operands, wrt=both), strict=True):
+        same_bits(got.get()[::-1], right)
+    same_bits(a(*views[1:]).get()[::-1], a(*operands[1:]))
+
+
+# --- more elements than there is memory for here ----------------------------------------------------------------------
+@pytest.mark.parametrize("shape", ["wide", "general"])
+def test_beyond_32_bits(shape):
+    """The last blocks of a launch over 2^33 + 5 elements, in a window of memory."""
+    import ptx as simulated
+    double = Kernel("double", "double", ("x",), {}, lambda dtype: (argument("x", dtype) + argument("x", dtype),))
+    form = ptx.Form(shape, "a", "a")
+    n, memory = (1 << 33) + 5, simulated.Memory()
+    tile = ptx.tile(double, "float32")
+    first = n - 5 - tile
+    x = np.arange(tile + 5, dtype=np.float32)
+    places = [memory.put(x) - 4 * first, memory.allocate(x.nbytes) - 4 * first]
+    text = compiled(double, "float32", form)
+    if shape == "wide":
+        simulated.run(text, memory, [*places, n // tile, 0, n], 2, ptx.THREADS, n // tile - 1)
+    else:
+        unused = [0] * (ptx.MAX_DIMS - 2)
+        words = [n, 2, 5, -(-n // 5), *unused, 4, 20, *unused, 4, 20, *unused]
+        plan = np.array((words,), dtype=[("words", np.int64, len(words))])
+        blocks = tile // ptx.THREADS + 1
+        simulated.run(text, memory, [*places, plan], blocks, ptx.THREADS, first // ptx.THREADS)
+    same_bits(memory.get(places[1] + 4 * first, np.float32, x.size), 2 * x)
+
+
+# --- the interpreter --------------------------------------------------------------------------------------------------
+def test_the_interpreter_refuses():
+    import ptx as simulated
+    relu = act.relu._kernel("value", ())
+    text = compiled(relu, "float32", ptx.Form("wide", "a", "a"))
+    memory = simulated.Memory()
+    x, y = memory.put(np.zeros(100, np.float32)), memory.allocate(400)
+    simulated.run(text, memory, [x, y, 0, 0, 100], 1, 256)
+    for arguments, message in (([x, y, 0, 0, 101], "outside"), ([x + 4, y, 0, 0, 100], "outside"),
+                               ([x + 2, y, 0, 0, 9], "misaligned"), ([x, y, 0, 0], "other sizes"),
+                               ([x + 4, y, 1, 0, 2048], "misaligned")):
+        with pytest.raises(AssertionError, match=message):
+            simulated.run(text, memory, arguments, 1, 256)
+    with pytest.raises(AssertionError, match="unknown opcode lg2"):
+        simulated.run(re.sub(r"setp\.le\.f32", "lg2.approx.f32", text), memory, [x, y, 0, 0, 100], 1, 256)
+
+
+def test_no_form_for_the_platforms_library(cupy):
+    import math
+
+    @act.activation
+    def wave(x):
+        return math.sin(x)
+
+    with pytest.raises(NotImplementedError, match=r"^wave: sin\(\) has no CUDA form; pass x.get\(\)"):
+        wave(cupy.asarray(np.ones(3)))
