@@ -70,8 +70,9 @@ def test_the_reference_is_good_in_float64(name, what, row, dtype):
     everything = patterns(dtype) if dtype.itemsize == 2 else random_patterns(dtype, 4000)
     x = finite(np.concatenate([everything, generator(name).uniform(-20, 20, 500).astype(dtype)]))
     x = generator(name).choice(x, 40).astype(np.float64)
-    for v, fast in zip(x, call.fast(x, dtype), strict=True):
-        exact = call.exact(v, dtype)
+    top = 2.0**200                                           # far beyond these dtypes
+    for v, fast in zip(x, np.clip(call.fast(x, dtype), -top, top), strict=True):
+        exact = max(-top, min(call.exact(v, dtype), top))
         loose = any(low < v < high for low, high in accuracy.loose(call, dtype))
         assert abs(number(fast) - exact) <= 2.0**-45 * (1 if loose else abs(exact)) + 2.0**-194, v
 

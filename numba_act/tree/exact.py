@@ -11,7 +11,8 @@ AMPLIFY = "log", "log2", "log10", "sin", "cos", "tan", "acos", "acosh", "lgamma"
 def exactly(tree, arguments):
     """The value at these arguments, by name, to thirty digits.
 
-    As many more digits are worked with as all sums together cancel; of a choice only the branch taken is evaluated.
+    As many more digits are worked with as all sums together cancel.  Of a choice only the branch taken is evaluated; a
+    comparison with NaN chooses neither, and the choice is NaN.
     """
     digits = DIGITS
     while True:
@@ -48,8 +49,8 @@ class _Evaluator:
         self.operations |= {name: self.operations.pop(name + "_") for name in ("and", "or", "not")}
         self.functions = {
             "pow": m.power, "lgamma": m.loggamma, "exp2": lambda x: m.power(2, x), "log2": lambda x: m.log(x, 2),
-            "trunc": lambda x: m.floor(x) if x > 0 else m.ceil(x), "maximum": self.maximum,
-            "minimum": lambda a, b: -self.maximum(-a, -b),
+            "trunc": lambda x: m.floor(x) if x > 0 else m.ceil(x), "maximum": max,
+            "minimum": min,
         }
         self.constants = {}
 
@@ -73,8 +74,11 @@ class _Evaluator:
     def computed(self, node):
         if node.op == "where":
             condition, a, b = node.args
-            return self.value(a if self.value(condition) else b)
+            condition = self.value(condition)
+            return self.nan if condition != condition else self.value(a if condition else b)
         operands = [self.value(a) for a in node.args]
+        if any(o != o for o in operands):
+            return self.nan
         if node.op in ("call", "sqrt"):
             return self.called(node.value.name if node.op == "call" else "sqrt", operands)
         value = self.operations[node.op](*operands)
@@ -114,8 +118,3 @@ class _Evaluator:
 
     def quotient(self, a, b):
         return a / b if b else a * self.context.inf
-
-    def maximum(self, a, b):
-        return self.nan if a != a or b != b else max(a, b)
-
-
