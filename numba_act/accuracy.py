@@ -48,10 +48,6 @@ class Output:
     def operand(self):
         return self.activation.operands[-1]
 
-    @property
-    def name(self):
-        return "value" if not self.wrt else f"d/d{self.wrt[0]}" if len(self.wrt) == 1 else f"d{len(self.wrt)}"
-
     def __call__(self, x):
         """What numba_act computes."""
         ones, row = [x.dtype.type(1)] * (len(self.activation.operands) - 1), self.parameters(x.dtype)
@@ -327,13 +323,13 @@ class Worst:
     count: int
 
 
-def measure(activation, what="value", dtype="float32", exhaustive=False, grid=None, compute=None, progress=None):
+def measure(activation, wrt=None, dtype="float32", exhaustive=False, grid=None, compute=None, progress=None):
     """The worst error of an activation, built-in or custom, and where it happens.
 
     Parameters
     ----------
     activation : a name or an Activation
-    what : "value", or the operand or parameter in which to differentiate
+    wrt : the operand or parameter to differentiate in; None for the value
     dtype : float16, bfloat16, float32 or float64
     exhaustive : whether to try all 2^32 numbers of float32
     grid : tuples of parameters; a small grid by default
@@ -355,7 +351,7 @@ def measure(activation, what="value", dtype="float32", exhaustive=False, grid=No
     0.0
     """
     activation, dtype = get(activation), dtype_named(dtype)
-    wrt = () if what == "value" else (activation._name(what),)
+    wrt = () if wrt is None else activation._names(wrt)
     worst, count = None, 0
     for row in rows(activation) if grid is None else grid:
         output = Output(activation, wrt, tuple(row))
@@ -398,30 +394,27 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=()):
     from tqdm import tqdm
     peers = {name: PEERS[name](threads.processors()) for name in against}
     chosen = [get(name) for name in (activations if names is None else names)]
-    jobs = [(a, what, dtype) for a in chosen for dtype in dtypes for what in ("value", *a.operands, *a.params)]
+    jobs = [(a, wrt, dtype) for a in chosen for dtype in dtypes for wrt in (None, *a.operands, *a.params)]
     sizes = {"float32": 1 << 32 if exhaustive else (1 << 32) // STRIDE, "float64": 20 * RANDOM}
     total = sum(len(rows(a)) * sizes.get(dtype, 1 << 16) for a, _, dtype in jobs)
     with tqdm(total=total, unit="", unit_scale=True, leave=False, disable=None) as bar:
-        for activation, what, dtype in jobs:
-            bar.set_description(f"{activation.name} {what} {dtype}")
-            worst = measure(activation, what, dtype, exhaustive, progress=bar.update)
-            yield {"activation": activation.name, "output": _titled(what), "dtype": dtype, "inputs": worst.count,
+        for activation, wrt, dtype in jobs:
+            title = "value" if wrt is None else f"d/d{wrt}"
+            bar.set_description(f"{activation.name} {title} {dtype}")
+            worst = measure(activation, wrt, dtype, exhaustive, progress=bar.update)
+            yield {"activation": activation.name, "output": title, "dtype": dtype, "inputs": worst.count,
                    "error": worst.error, "x": worst.x, "parameters": dict(zip(activation.params, worst.row,
                                                                               strict=True)),
-                   **{name: _error_of_peer(make, activation, what, dtype) for name, make in peers.items()}}
+                   **{name: _error_of_peer(make, activation, wrt, dtype) for name, make in peers.items()}}
 
 
-def _titled(what):
-    return what if what == "value" else f"d/d{what}"
-
-
-def _error_of_peer(make, activation, what, dtype):
+def _error_of_peer(make, activation, wrt, dtype):
     """The worst error of another library; None where it has no such thing."""
-    kind = {"value": "forward", activation.operands[0]: "backward"}.get(what)
+    kind = {None: "forward", activation.operands[0]: "backward"}.get(wrt)
     one = np.ones(1, dtype_named(dtype))
     if kind is None or len(activation.operands) > 1 or _called(make, activation, kind, one) is None:
         return None
-    return measure(activation, what, dtype, grid=[tuple(activation.defaults.values())],
+    return measure(activation, wrt, dtype, grid=[tuple(activation.defaults.values())],
                    compute=functools.partial(_called, make, activation, kind)).error
 
 

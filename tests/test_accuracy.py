@@ -48,7 +48,7 @@ def check(call, x, limit):
 
 
 # --- the references ---------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("name", "what"), [(name, what) for name, what in OUTPUTS if what != "value"])
+@pytest.mark.parametrize(("name", "what"), [(name, what) for name, what in OUTPUTS if what != "f"])
 def test_partials_are_derivatives(name, what):
     """Those of the reference, those that the tree derives from its value, and differences of it."""
     a, step = act.activations[name], number(10) ** -15
@@ -170,7 +170,7 @@ def test_backward_is_a_product(name, dtype):
         usual = a.backward(gy, *x, *row)
         for gradient, expected in zip(usual if len(x) > 1 else (usual,), together, strict=False):
             same_bits(gradient, expected)
-    assert outputs_of(name)["value"](gy).dtype == dtype
+    assert outputs_of(name)["f"](gy).dtype == dtype
 
 
 # --- the command's parts ----------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def cases(name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES[2:], ids=str)
 def test_compiled_is_what_the_tree_says(name, what, dtype):
     a = act.activations[name]
-    tree = a.tree(dtype.name) if what == "value" else a.partials(dtype.name)[what]
+    tree = a.tree(dtype.name) if what == "f" else a.partials(dtype.name)[what]
     for row in rows(name)[:2]:
         x = generator(name).choice(points(output(name, what, row), dtype), 150)
         x = np.concatenate([x, specials(dtype)])
@@ -158,7 +158,7 @@ def test_parameters_of_any_shape(name, dtype):
         for call in outputs_of(name).values():
             same_bits(call(x, p), np.array([call(*pair) for pair in np.broadcast(x, p)], dtype).reshape(
                 np.broadcast_shapes(x.shape, shape)))
-        value = outputs_of(name)["value"]
+        value = outputs_of(name)["f"]
         same_bits(value(x, p[..., None][..., 0]), value(x, p))
 
 

@@ -124,7 +124,7 @@ def test_a_nan_parameter_matters_where_it_is_used(name, what, dtype):
     for k in range(len(usual)):
         row = [dtype.type(p) for p in usual]
         row[k] = dtype.type(np.nan)
-        call, value = output(name, what, tuple(row)), output(name, "value", tuple(row))
+        call, value = output(name, what, tuple(row)), output(name, "f", tuple(row))
         got, computed = is_nan(call(x)), np.isnan(call.fast(x, dtype))
         assert got[computed].all()
         for v, g in zip(wide(x[~computed]).tolist(), wide(call(x[~computed])).tolist(), strict=True):
@@ -256,7 +256,7 @@ def test_no_floating_point_warning(name, dtype):
 @every_name
 def test_no_floating_point_warning_from_casts(name):
     a, narrow = act.activations[name], np.ones(3, np.float16)
-    call, rest = outputs_of(name)["value"], [narrow * np.float16(-6e4)] * len(a.operands)
+    call, rest = outputs_of(name)["f"], [narrow * np.float16(-6e4)] * len(a.operands)
     beyond = np.array([1e300, 1e-300, 1], np.float64)
     with np.errstate(all="raise"), warnings.catch_warnings(action="error"):
         call(beyond, dtype=np.float32)

@@ -70,19 +70,20 @@ def inputs_of(name):
 
 
 def outputs_of(name):
-    """(what, call) of the value and of each derivative: call(x, *parameters, **options), where x is every operand."""
+    """(what, call) of the value, which is called f, and of each derivative, by what it is taken in:
+    call(x, *parameters, **options), where x is every operand."""
     a = act.activations[name]
 
     def call(function, x, *row, **options):
         return function(*[x] * len(a.operands), *row, **options)
     grads = {wrt: functools.partial(call, functools.partial(a.grad, wrt=wrt)) for wrt in inputs_of(name)}
-    return {"value": functools.partial(call, a), **grads}
+    return {"f": functools.partial(call, a), **grads}
 
 
-def output(name, what="value", row=None, n=1):
+def output(name, what="f", row=None, n=1):
     """An output as a function of its last operand, with its definition; the n-th derivative."""
     a = act.activations[name]
-    return accuracy.Output(a, () if what == "value" else (what,) * n, rows(name)[0] if row is None else row)
+    return accuracy.Output(a, () if what == "f" else (what,) * n, rows(name)[0] if row is None else row)
 
 
 def rows(name):
@@ -101,6 +102,6 @@ def choices(name, dtype):
     return np.array(list(dict.fromkeys(row[0] for row in parameters(name, dtype))), dtype)
 
 
-OUTPUTS = [(name, what) for name in NAMES for what in ("value", *inputs_of(name))]
+OUTPUTS = [(name, what) for name in NAMES for what in ("f", *inputs_of(name))]
 ROWS = [(name, what, row) for name, what in OUTPUTS for row in rows(name)]
 every_output = pytest.mark.parametrize(("name", "what"), OUTPUTS)
