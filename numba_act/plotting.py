@@ -25,7 +25,7 @@ FORMULA_SIZE = 12                                # points, where that fits
 FORMULA_WIDTH, FORMULA_HEIGHT = 0.88, 0.84       # at most, as shares of a column and of the band
 MATHTEXT = (                                     # from LaTeX to what matplotlib knows and spaces as LaTeX does
     (r"\\frac\b", r"\\dfrac"), (r"\\tfrac\b", r"\\frac"), (r"\\le\b", r"\\leq"), (r"\\ge\b", r"\\geq"),
-    (r"(\bx|[})]) (?=\\(?:tanh|log|min|max)\b)", r"\1 \\, "),
+    (r"(\b[a-z]|[})]) (?=\\(?:tanh|log|min|max)\b)", r"\1 \\, "),
 )
 
 
