@@ -280,7 +280,7 @@ def _styles(graphs, alone):
 def _entitle(ax, graph):
     """Name, parameters and formula above the axes."""
     ax.set_title(graph.name, loc="left", fontsize="medium", fontweight="bold", pad=FORMULA_BAND)
-    ax.set_title(graph.fixed, loc="right", fontsize="small", pad=FORMULA_BAND, **NEUTRAL)
+    ax.set_title(graph.fixed, loc="right", fontsize="x-small", pad=FORMULA_BAND, **NEUTRAL)
     formula = mathtext(graph.formula)
     ax.annotate(formula, (0, 1), (0, FORMULA_BAND / 2), "axes fraction", "offset points", va="center",
                 fontsize=_fitting(formula, ax), math_fontfamily="cm")
