@@ -624,5 +624,5 @@ def test_many_operands():
     f = act.activation(lambda a, b, c, d, e, k=2.0: a * b + c * d - e * k)
     gradients = f.backward(1.0, 1.0, 2.0, 3.0, 4.0, 5.0, wrt=("a", "b", "c", "d", "e", "k"))
     assert gradients == (2, 1, 4, 3, -2, -5)
-    with pytest.raises(ValueError, match=r"^f: at most 16 inputs and outputs fit in a kernel, not 17"):
-        cell("f = act.activation(lambda a, b, c, d, e, f, g, h: a)\nf.name = 'f'\n", 3)["f"].backward(*[1.0] * 9)
+    with pytest.raises(ValueError, match=r": at most 16 inputs and outputs fit in a kernel, not 17; ask for fewer"):
+        cell("f = act.activation(lambda a, b, c, d, e, f, g, h: a)\n", 3)["f"].backward(*[1.0] * 9)
