@@ -13,19 +13,20 @@ PACKAGES = "numba_act", "numpy", "llvmlite", "numba", "tbb"
 
 
 def configuration():
-    """Versions, processor, cache and threads as they are now, in words, by subject."""
+    """Versions, processor, cache, GPU and threads as they are now, in words, by subject."""
     pool = threads.describe()
     state = pool["layer"] or "no pool"
     return {
         "versions": ", ".join([f"Python {platform.python_version()}", *map(_version, PACKAGES)]),
         "cpu": f"{objects.target()[0]}, {8 * objects.vector_bytes()} bits at a time",
         "cache": _cache(),
+        "gpu": _gpu(),
         "threads": f"{pool['threads']} ({state}{': ' + pool['reason'] if pool['reason'] else ''})",
     }
 
 
 def show_config():
-    """Print what numba_act runs with: versions, processor, cache and threads."""
+    """Print what numba_act runs with: versions, processor, cache, GPU and threads."""
     for subject, words in configuration().items():
         print(f"{subject + ':':10}{words}")
 
@@ -50,7 +51,7 @@ def warmup(names=None, dtypes=DTYPES):
     """
     from tqdm import tqdm
     chosen = [get(name) for name in (activations if names is None else names)]
-    arrays = [np.zeros(1, _dtype(name)) for name in dtypes]
+    arrays = [np.zeros(1, dtype_named(name)) for name in dtypes]
     for activation in tqdm(chosen, desc="compiling", unit="activation", disable=None):     # silent off a terminal
         for x in arrays:
             _call_all(activation, x)
@@ -71,7 +72,8 @@ def _call_all(activation, x):
         return
 
 
-def _dtype(name):
+def dtype_named(name):
+    """The dtype of that name, bfloat16 included."""
     if str(name) == "bfloat16":
         try:
             import ml_dtypes  # noqa: F401, it teaches NumPy the name
@@ -93,3 +95,11 @@ def _cache():
         return "off (NUMBA_ACT_CACHE_DIR is 0)"
     files = [file.stat().st_size for file in directory.glob("*.o")]
     return f"{directory}, {len(files)} kernels, {sum(files) / 2**20:.1f} MiB"
+
+
+def _gpu():
+    try:
+        from .backends import cuda
+    except ImportError as reason:
+        return f"none ({reason})"
+    return cuda.describe()

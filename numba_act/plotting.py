@@ -151,7 +151,7 @@ def card(activation):
     call = ", ".join([*activation.operands, *(f"{name}={value:.4g}" for name, value in activation.defaults.items())])
     aliases = f" also {', '.join(f'<code>{alias}</code>' for alias in activation.aliases)}" * bool(activation.aliases)
     summary = html.escape((activation.__doc__ or "").strip().partition("\n")[0])
-    return f"<p><code>{activation.name}({call})</code>{aliases}<br>{summary}</p>\n{_svg(activation)}"
+    return f"<p><code>{html.escape(activation.name)}({call})</code>{aliases}<br>{summary}</p>\n{_svg(activation)}"
 
 
 def _svg(activation):
