@@ -51,7 +51,7 @@ def warmup(names=None, dtypes=DTYPES):
     """
     from tqdm import tqdm
     chosen = [get(name) for name in (activations if names is None else names)]
-    arrays = [np.zeros(1, _dtype(name)) for name in dtypes]
+    arrays = [np.zeros(1, dtype_named(name)) for name in dtypes]
     for activation in tqdm(chosen, desc="compiling", unit="activation", disable=None):     # silent off a terminal
         for x in arrays:
             _call_all(activation, x)
@@ -72,7 +72,8 @@ def _call_all(activation, x):
         return
 
 
-def _dtype(name):
+def dtype_named(name):
+    """The dtype of that name, bfloat16 included."""
     if str(name) == "bfloat16":
         try:
             import ml_dtypes  # noqa: F401, it teaches NumPy the name

@@ -10,20 +10,23 @@ from tools import (
     BFLOAT16,
     DTYPES,
     NAMES,
+    WITH_PARAMETERS,
+    choices,
     every_dtype,
     every_name,
     every_output,
     generator,
+    output,
     outputs_of,
     parameters,
-    points,
     random_patterns,
+    rows,
     same_bits,
     specials,
 )
-from truth import TRUTH
 
 import numba_act as act
+from numba_act.accuracy import points
 from numba_act.tree.evaluate import evaluate
 
 
@@ -54,23 +57,24 @@ def cases(name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES[2:], ids=str)
 def test_compiled_is_what_the_tree_says(name, what, dtype):
     a = act.activations[name]
-    tree = a.tree(dtype.name) if what == "value" else a.partials(dtype.name)[what]
-    for row in parameters(name, dtype)[:2]:
-        x = generator(name).choice(points(name, what, row, dtype), 150)
+    tree = a.tree(dtype.name) if what == "f" else a.partials(dtype.name)[what]
+    for row in rows(name)[:2]:
+        x = generator(name).choice(points(output(name, what, row), dtype), 150)
         x = np.concatenate([x, specials(dtype)])
-        arguments = dict(zip(a.operands + a.params, (x, *row), strict=True))
+        row = tuple(map(dtype.type, row))
+        arguments = dict(zip(a.operands + a.params, (*[x] * len(a.operands), *row), strict=True))
         expected, = evaluate([tree], arguments)
         same_bits(outputs_of(name)[what](x, *row), np.broadcast_to(expected, x.shape))
 
 
-@every_name
+@every_output
 @pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
-def test_16_bits_are_float32_rounded_once(name, dtype):
+def test_16_bits_are_float32_rounded_once(name, what, dtype):
     x = inputs(name, dtype, 3000)
     with np.errstate(all="ignore"):
         for row in parameters(name, dtype):
-            for call in outputs_of(name).values():
-                same_bits(call(x, *row), call(x.astype("f4"), *map(np.float32, row)).astype(dtype))
+            call = output(name, what, row)
+            same_bits(call(x), call(x.astype("f4")).astype(dtype))
 
 
 # --- where elements lie -----------------------------------------------------------------------------------------------
@@ -146,17 +150,16 @@ def test_masks_leave_the_rest_alone(name, dtype):
 
 
 @every_dtype
-@pytest.mark.parametrize("name", [n for n in NAMES if TRUTH[n].grid[0]])
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
 def test_parameters_of_any_shape(name, dtype):
-    a = act.activations[name]
     x = inputs(name, dtype, 240).reshape(4, 6, 10)
-    choices = np.array([row[0] for row in TRUTH[name].grid], dtype)
     for shape in ((), (1,), (10,), (6, 1), (4, 1, 1), (4, 6, 10), (2, 1, 1, 1), (1, 10)):
-        p = generator(shape).choice(choices, shape).astype(dtype)
+        p = generator(shape).choice(choices(name, dtype), shape)
         for call in outputs_of(name).values():
             same_bits(call(x, p), np.array([call(*pair) for pair in np.broadcast(x, p)], dtype).reshape(
                 np.broadcast_shapes(x.shape, shape)))
-        same_bits(a(x, p[..., None][..., 0]), a(x, p))
+        value = outputs_of(name)["f"]
+        same_bits(value(x, p[..., None][..., 0]), value(x, p))
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
@@ -203,11 +206,11 @@ def test_large_layouts(name, layout, thread_count):
 
 
 @pytest.mark.parametrize("shape", [(), (100,), (70, 1), (60, 1, 1), (60, 1, 100), (60, 70, 100)])
-@pytest.mark.parametrize("name", [n for n in NAMES if TRUTH[n].grid[0]])
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
 def test_large_broadcasts(name, shape, thread_count):
     dtype = DTYPES[2]
     x = np.resize(inputs(name, dtype, 7001), (60, 70, 100))
-    p = np.resize(np.array(TRUTH[name].grid, dtype)[:, 0], shape)
+    p = np.resize(choices(name, dtype), shape)
     full = np.array(np.broadcast_to(p, x.shape))
     for call in outputs_of(name).values():
         expected = np.concatenate([call(*pair) for pair in zip(x.reshape(-1, 1000), full.reshape(-1, 1000),
@@ -266,14 +269,14 @@ def test_any_overlap(data, name, dtype, shape, in_x):
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
-@given(st.data(), st.sampled_from([n for n in NAMES if TRUTH[n].grid[0]]), st.sampled_from(DTYPES))
+@given(st.data(), st.sampled_from(WITH_PARAMETERS), st.sampled_from(DTYPES))
 def test_any_broadcast(data, name, dtype):
     shape = data.draw(st.lists(st.integers(0, 6), max_size=4))
     part = [n if keep else 1 for n, keep in zip(shape, data.draw(st.lists(st.booleans(), min_size=len(shape),
                                                                           max_size=len(shape))), strict=True)]
     part = part[data.draw(st.integers(0, len(part))):]
     rng = generator(name, shape, part)
-    x, p = np.resize(inputs(name, dtype), shape), rng.choice(np.array(TRUTH[name].grid, dtype)[:, 0], part)
+    x, p = np.resize(inputs(name, dtype), shape), rng.choice(choices(name, dtype), part)
     x = x.transpose(data.draw(st.permutations(range(len(shape)))))
     p = p if np.broadcast_shapes(shape, part) == x.shape or not part else p.flat[0] if p.size else dtype.type(1)
     for call in outputs_of(name).values():

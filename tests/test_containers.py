@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from tools import NAMES, every_name, generator, same_bits
-from truth import TRUTH
+from tools import WITH_PARAMETERS, every_name, generator, same_bits
 
 import numba_act as act
-
-WITH_PARAMETERS = [name for name in NAMES if TRUTH[name].grid[0]]
 
 
 def numbers(shape, dtype=np.float32, seed=0):

@@ -1,11 +1,12 @@
 """Every kernel as PTX: what is in it, what NVIDIA's assembler makes of it, and the bits that it computes."""
 import functools
+import math
 import re
 
 import numpy as np
 import nvidia
 import pytest
-from tools import DTYPES, every_dtype, every_name, generator, patterns, random_patterns, same_bits
+from tools import DTYPES, every_dtype, every_name, generator, parameters, patterns, random_patterns, same_bits
 
 import numba_act as act
 from numba_act.backends import Kernel, ptx
@@ -51,7 +52,7 @@ def test_instructions(name, storage):
                 accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
                 vectors = ptx.accesses(kernel, storage)
                 assert len(accesses) == vectors * (form.inputs.count("a") + kernel.n_outputs)
-                lanes += ptx.ACCESS // ptx.item_size(storage) * vectors
+                lanes += ptx.ACCESS // ptx.item_size(storage) * vectors // (2 if vectors == 1 else 1)
             assert len(re.findall(r"\bfma\.rn\.f", body)) <= fused * lanes
             assert not re.search(r"\b(mad|fma)\.f|(mul|add|sub)\.f(32|64)", body)           # without .rn: contracted
             doubles = set(re.findall(r"\b[a-z.]+\S*f64\S*", body))
@@ -92,8 +93,8 @@ def test_all_patterns(name, dtype, cupy):
     for device in range(min(dtype.itemsize == 2, cupy.cuda.runtime.getDeviceCount() - 1) + 1):
         with cupy.cuda.Device(device):
             on_gpu = [cupy.asarray(v) for v in (gy, x, *others)]
-            defaults = list(a.defaults.values())
-            for numbers in [defaults, [1.25 * p + 0.5 for p in defaults]][:1 + bool(defaults)]:
+            for row in parameters(name, dtype)[:1 + (device == 0)]:
+                numbers = [float(p) for p in row]
                 same_bits(a(*on_gpu[1:], *numbers).get(), a(x, *others, *numbers))
                 for got, right in zip(a.value_and_grad(*on_gpu[1:], *numbers),
                                       a.value_and_grad(x, *others, *numbers), strict=True):
@@ -113,8 +114,8 @@ def test_all_patterns_from_anywhere(name, dtype, cupy):
     x = patterns(dtype) if dtype.itemsize == 2 else random_patterns(dtype, 1 << 16)
     gy, rng = random_patterns(dtype, x.size, "gy"), generator(name)
     others = [rng.permutation(x) for _ in a.operands[1:]]
-    for p in a.defaults.values():
-        others.append((p + rng.standard_normal(x.size) * (rng.random(x.size) < 0.5)).astype(dtype))
+    rows = np.array(parameters(name, dtype), dtype)
+    others += [np.ascontiguousarray(column) for column in rows[rng.integers(len(rows), size=x.size)].T]
     operands = [gy, x, *others]
     views = [cupy.asarray(v)[::-1] for v in operands]
     both = (*a.operands, *a.params)
@@ -164,12 +165,25 @@ def test_the_interpreter_refuses():
         simulated.run(re.sub(r"setp\.le\.f32", "lg2.approx.f32", text), memory, [x, y, 0, 0, 100], 1, 256)
 
 
-def test_no_form_for_the_platforms_library(cupy):
-    import math
+@act.activation
+def wave(x):
+    return math.sin(x) * math.gamma(x) + x**2.5
 
-    @act.activation
-    def wave(x):
-        return math.sin(x)
 
-    with pytest.raises(NotImplementedError, match=r"^wave: sin\(\) has no CUDA form; pass x.get\(\)"):
-        wave(cupy.asarray(np.ones(3)))
+@pytest.mark.parametrize("target", ptx.TARGETS)
+@every_dtype
+def test_the_platforms_library(dtype, target):
+    try:
+        text = compiled(wave._forward, dtype.name, ptx.Form("general", "a", "a"), target)
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))
+    assert ".extern" not in text                 # all of libdevice that is needed is in it
+    if nvidia.library:
+        assert not nvidia.link(text, target).spills
+
+
+def test_without_the_platforms_library(monkeypatch):
+    monkeypatch.setattr(ptx, "LIBRARY_FILE", "no such file")
+    monkeypatch.setattr(ptx, "_library", ptx._library.__wrapped__)
+    with pytest.raises(ModuleNotFoundError, match="pip install nvidia-nvvm, or set CUDA_PATH"):
+        compiled.__wrapped__(wave._forward, "float32", ptx.Form("general", "a", "a"), 90)

@@ -7,13 +7,11 @@ import ml_dtypes
 import numba
 import numpy as np
 import pytest
-from tools import DTYPES, NAMES, every_dtype, every_name, generator, same_bits
-from truth import TRUTH
+from tools import DTYPES, NAMES, WITH_PARAMETERS, every_dtype, every_name, generator, same_bits
 
 import numba_act as act
 from numba_act.runtime import threads
 
-WITH_PARAMETERS = [name for name in NAMES if TRUTH[name].grid[0]]
 FACTOR = 3
 
 

@@ -1,6 +1,5 @@
 """The README: its examples run, its generated parts are fresh, its commands can be read by .ci/run."""
 import doctest
-import importlib.util
 import re
 import runpy
 from pathlib import Path
