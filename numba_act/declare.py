@@ -9,10 +9,10 @@ from numpy import ndarray
 from .backends import Kernel, dispatch
 from .scalar import VOCABULARY
 from .scalar.doubled import doubled
-from .tree.call import Function, NotDifferentiableError, define, expand, substitute
+from .tree.call import Function, NotDifferentiableError, define, expand, substitute, wide
 from .tree.differentiate import derivative
 from .tree.latex import latex
-from .tree.node import argument, build, narrowed, stored, where, widened
+from .tree.node import argument, build, in_order, narrowed, stored, where
 from .tree.program import Program
 
 OPTIONS = "out", "where", "dtype", "casting", "order"
@@ -56,9 +56,7 @@ def activation(function=None, *, aliases=(), formula=None, nonzero=()):
     """
     if function is None:
         return functools.partial(activation, aliases=aliases, formula=formula, nonzero=nonzero)
-    made = Activation(function, aliases, formula, nonzero)
-    made._read()
-    return made
+    return Activation(function, aliases, formula, nonzero)
 
 
 def declared(**attributes):
@@ -118,23 +116,18 @@ class Activation:
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self._inputs, self.operands = names, names[:len(names) - len(values)]
         self.defaults = dict(zip(names[len(self.operands):], values, strict=True))
-        self.aliases, self.formula, self._nonzero = tuple(aliases), formula, tuple(nonzero)
+        self.aliases, self._nonzero, self._text = tuple(aliases), tuple(nonzero), function.__doc__ or ""
+        for name in set(nonzero) - set(self.defaults):
+            raise ValueError(f"{self.name}: nonzero={name!r} is none of its parameters ({', '.join(self.defaults)})")
         self._value, self._derivative, self._reference = self._program(function, 1), None, None
-        self._text = function.__doc__ or ""
+        self.formula = formula if formula or _is_ours(function) else latex(self._value("float64")[0])
         self._complete()
 
     def _complete(self):
         """What follows from the rest, and is not pickled."""
         self.params, self.defaults = tuple(self.defaults), MappingProxyType(self.defaults)
         self.__doc__ = _documented(self, self._text)
-        self._calls = {}
         self._declare_kernels()
-
-    def _read(self):
-        """Read the function's source now, and make its formula."""
-        self._value.read()
-        self.formula = self.formula or latex(self._value("float64")[0])
-        self.__doc__ = _documented(self, self._text)
 
     def __repr__(self):
         given = [*self.operands, *(f"{name}={value}" for name, value in self.defaults.items())]
@@ -147,7 +140,7 @@ class Activation:
         return self.__qualname__ if here is self else object.__reduce_ex__(self, max(protocol, 2))
 
     def __getstate__(self):
-        follows = ("params", "__doc__", "_calls", "_kernels", "_forward", "_backward", "_single", "_single_backward",
+        follows = ("params", "__doc__", "_kernels", "_forward", "_backward", "_single", "_single_backward",
                    "scalar", "scalar_grad")
         return {k: v for k, v in self.__dict__.items() if k not in follows} | {"defaults": dict(self.defaults)}
 
@@ -175,7 +168,7 @@ class Activation:
         self._single, self._single_backward = (self._forward.quick, self._backward.quick) if single else ({}, {})
 
     # what there is to call -------------------------------------------------------------------------------------
-    def __call__(self, *args, **kwargs):
+    def __call__(self, /, *args, **kwargs):
         """The function's value, elementwise, as a ufunc gives it."""
         if len(args) == 1:                       # dispatch.quick for one array, written out: 0.25 us instead of 0.6
             x = args[0]
@@ -185,21 +178,21 @@ class Activation:
                     return ufunc(x, *defaults) if defaults else ufunc(x)
         return self._elementwise(self._forward, (self,), args, kwargs)
 
-    def grad(self, *args, wrt=None, n=1, **kwargs):
+    def grad(self, /, *args, wrt=None, n=1, **kwargs):
         """The n-th derivative in the operand or parameter `wrt` (default: the first operand), elementwise."""
         name = self._name(wrt)
-        if n not in range(1, MAX_ORDER + 1):
+        if type(n) is not int or n not in range(1, MAX_ORDER + 1):
             raise ValueError(f"{self.name}: n={n!r} is no order of a derivative; accepted are 1 to {MAX_ORDER}")
         calls = (functools.partial(self.grad, wrt=name, n=n),)
         return self._elementwise(self._kernel("grad", (name,) * n), calls, args, kwargs)
 
-    def value_and_grad(self, *args, wrt=None, **kwargs):
+    def value_and_grad(self, /, *args, wrt=None, **kwargs):
         """The value and the derivative in `wrt` (default: the first operand), in one pass over memory."""
         name = self._name(wrt)
         calls = self, functools.partial(self.grad, wrt=name)
         return self._elementwise(self._kernel("value_and_grad", (name,)), calls, args, kwargs)
 
-    def backward(self, gy, *args, wrt=None, out=None, **params):
+    def backward(self, gy, /, *args, wrt=None, out=None, **params):
         """gy times the derivative, summed to the shape of each operand in `wrt`.
 
         `wrt` is a name, which gives an array, or a tuple of names, which gives a tuple; the default is the array
@@ -238,13 +231,13 @@ class Activation:
     def scalar(self):
         """The function of numbers, for plain Python and for Numba's @njit, @vectorize, @guvectorize and @cfunc, where
         it is inlined."""
-        return _scalar(self._forward, self, self.on_nodes)
+        return _scalar(self._forward, self, ())
 
     @functools.cached_property
     def scalar_grad(self):
         """The derivative in the first operand, as `scalar` is the function."""
         first = self._inputs[:1]
-        return _scalar(self._kernel("grad", first), self.grad, functools.partial(self.on_nodes, wrt=first))
+        return _scalar(self._kernel("grad", first), self, first)
 
     def plot(self, *params, **options):
         """Draw the function and its gradient: `visualize_activation` of this activation."""
@@ -273,18 +266,17 @@ class Activation:
             tree, = define(self._value(dtype))
         return self._differentiated(tree, wrt)
 
-    def on_nodes(self, *args, wrt=(), **params):
+    def on_nodes(self, /, *args, wrt=(), **params):
         """A call of the activation, or of a derivative, in another's tree."""
-        return self._call(wrt)(*self._bind(args, params))
+        return _Call(self, wrt)(*self._bind(args, params))
 
     def _program(self, function, count, traced=True):
-        traced = traced and str(function.__module__).partition(".")[0] == __package__
-        return Program(function, self._inputs, count, VOCABULARY, traced)
-
-    def _call(self, wrt):
-        if wrt not in self._calls:
-            self._calls[wrt] = _Call(self, wrt)
-        return self._calls[wrt]
+        if not isinstance(function, FunctionType) or function.__code__.co_argcount != len(self._inputs):
+            raise TypeError(f"{self.name}: a plain Python function of {', '.join(self._inputs)} is needed, "
+                            f"not {function!r}")
+        ours = _is_ours(function)
+        program = Program(function, self._inputs, count, VOCABULARY, traced and ours)
+        return program if ours else program.read()
 
     def _expression(self, wrt, dtype):
         """The value, differentiated in each of `wrt`, as it is computed; calls are not yet written out."""
@@ -292,25 +284,24 @@ class Activation:
             return self._value(dtype)[0]
         if len(wrt) == 1 and self._derivative:
             return self._derivative(dtype)[self._inputs.index(wrt[0])]
-        if len(wrt) > 1 and dtype == "float32":  # in float64 inside: what cancels between the terms does not show
-            arguments = {name: widened(argument(name, dtype)) for name in self._inputs}
-            return narrowed(substitute((self._expression(wrt, "float64"),), arguments)[0])
-        if len(wrt) > 1 and self._reference:
-            slope = doubled(self.definition(*wrt, dtype=dtype))
-        elif self._reference:
+        if self._reference:
             slope = self.definition(*wrt, dtype=dtype)
         elif self._derivative:
             slope = self._differentiated(self._expression(wrt[:1], dtype), wrt[1:])
         else:
             slope = self._differentiated(self._expression((), dtype), wrt)
+        used = {node.value for node in in_order([slope]) if node.op == "argument"}
         for name in self.operands:               # NaN in, NaN out, whatever the branches say
-            x = argument(name, dtype)
-            slope = where(build("eq", x, x), slope, x)
+            if name in used or len(self.operands) == 1:
+                x = argument(name, dtype)
+                slope = where(build("eq", x, x), slope, x)
+        if len(wrt) > 1:                         # more precision inside: the terms cancel
+            return narrowed(wide(slope)) if dtype == "float32" else doubled(slope)
         return slope
 
     def _differentiated(self, tree, wrt):
         try:
-            return functools.reduce(derivative, wrt, tree)
+            return functools.reduce(functools.partial(derivative, parameters=self.params), wrt, tree)
         except NotDifferentiableError as error:
             place = self._value.places.get(error.node)
             raise NotImplementedError(f"{self.name}: {error}{f': {place}' if place else ''}; "
@@ -389,6 +380,10 @@ class Activation:
         return names
 
 
+def _is_ours(function):
+    return str(function.__module__).partition(".")[0] == __package__
+
+
 def _signature(function):
     """The names of a scalar function's arguments, and the defaults of the last of them."""
     if not isinstance(function, FunctionType):
@@ -399,7 +394,7 @@ def _signature(function):
         raise TypeError(f"{function.__name__}: the arguments must be array operands, which have no default, and then "
                         "parameters, which have one; *, *args and **kwargs are not accepted")
     for name, value in zip(reversed(names), reversed(values), strict=False):
-        if isinstance(value, bool) or not isinstance(value, Real):
+        if isinstance(value, bool) or not isinstance(value, Real) or abs(value) > sys.float_info.max:
             raise TypeError(f"{function.__name__}: the default of {name} must be a number, not {value!r}")
     for name in {*OPTIONS, UPSTREAM, "wrt", "n"} & set(names):
         raise TypeError(f"{function.__name__}: an argument must not be named {name}, which is a keyword of the call")
@@ -450,10 +445,23 @@ class _Call(Function):
 
     def __init__(self, activation, wrt):
         self.activation, self.wrt = activation, wrt
-        self.name = activation.name + "'" * len(wrt)
 
     def __reduce__(self):
-        return Activation._call, (self.activation, self.wrt)
+        return _Call, (self.activation, self.wrt)
+
+    def __eq__(self, other):
+        return isinstance(other, _Call) and self.activation is other.activation and self.wrt == other.wrt
+
+    def __hash__(self):
+        return hash((id(self.activation), self.wrt))
+
+    @property
+    def name(self):
+        return self.activation.name + "'" * len(self.wrt)
+
+    @property
+    def arity(self):
+        return len(self.activation._inputs)
 
     def expand(self, *args):
         return self._with(args, self.activation._expression(self.wrt, args[0].dtype))
@@ -462,7 +470,7 @@ class _Call(Function):
         return self._with(args, self.activation.definition(*self.wrt, dtype=args[0].dtype))
 
     def partial(self, k, call):
-        return self.activation._call((*self.wrt, self.activation._inputs[k]))(*call.args)
+        return _Call(self.activation, (*self.wrt, self.activation._inputs[k]))(*call.args)
 
     def _with(self, args, tree):
         return substitute((tree,), dict(zip(self.activation._inputs, args, strict=True)))[0]

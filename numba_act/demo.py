@@ -10,6 +10,7 @@ EPOCHS = 30
 HIDDEN = 128
 BATCH = 32
 RATE, MOMENTUM = 0.05, 0.9
+STEEPEST = 1.0                                   # length of the gradient, without which exponential diverges
 TEST_IMAGES = 360
 LEARNED = "prelu", "swish"                       # the two whose parameter is part of what is learned
 ROW = "{:<14}{:>10}{:>10}   {}"
@@ -65,8 +66,10 @@ def train(activation, data, epochs=EPOCHS, seed=0):
         order = rng.permutation(len(images))
         for batch in np.split(order, range(BATCH, len(order), BATCH)):
             slopes = gradients(activation, weights, images[batch], labels[batch])
+            length = np.sqrt(sum(np.sum(slope**2) for slope in slopes.values()))
+            rate = RATE / max(1, length / STEEPEST)
             for name, slope in slopes.items():
-                velocity[name] = MOMENTUM * velocity[name] - RATE * slope
+                velocity[name] = MOMENTUM * velocity[name] - rate * slope
                 weights[name] = weights[name] + velocity[name]
     return weights
 

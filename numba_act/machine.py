@@ -13,19 +13,20 @@ PACKAGES = "numba_act", "numpy", "llvmlite", "numba", "tbb"
 
 
 def configuration():
-    """Versions, processor, cache and threads as they are now, in words, by subject."""
+    """Versions, processor, cache, GPU and threads as they are now, in words, by subject."""
     pool = threads.describe()
     state = pool["layer"] or "no pool"
     return {
         "versions": ", ".join([f"Python {platform.python_version()}", *map(_version, PACKAGES)]),
         "cpu": f"{objects.target()[0]}, {8 * objects.vector_bytes()} bits at a time",
         "cache": _cache(),
+        "gpu": _gpu(),
         "threads": f"{pool['threads']} ({state}{': ' + pool['reason'] if pool['reason'] else ''})",
     }
 
 
 def show_config():
-    """Print what numba_act runs with: versions, processor, cache and threads."""
+    """Print what numba_act runs with: versions, processor, cache, GPU and threads."""
     for subject, words in configuration().items():
         print(f"{subject + ':':10}{words}")
 
@@ -94,3 +95,11 @@ def _cache():
         return "off (NUMBA_ACT_CACHE_DIR is 0)"
     files = [file.stat().st_size for file in directory.glob("*.o")]
     return f"{directory}, {len(files)} kernels, {sum(files) / 2**20:.1f} MiB"
+
+
+def _gpu():
+    try:
+        from .backends import cuda
+    except ImportError as reason:
+        return f"none ({reason})"
+    return cuda.describe()

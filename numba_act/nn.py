@@ -85,7 +85,7 @@ class Activation:
             accepted = ", ".join(self.activation.params) or "none"
             raise TypeError(f"{self.activation.name}: unknown parameter {min(unknown)!r}; accepted: {accepted}")
         self.settings = {**self.activation.defaults, **settings}
-        self.params, self.grads, self._operands = {}, {}, None
+        self.params, self.grads, self._last = {}, {}, None
 
     def __repr__(self):
         name = [repr(self.activation.name)] if type(self) is Activation else []
@@ -96,29 +96,27 @@ class Activation:
 
     def __getstate__(self):
         """What the block was called with is not pickled."""
-        return {**self.__dict__, "_operands": None}
+        return {**self.__dict__, "_last": None}
 
     def __call__(self, *operands):
         """The activation's value; the operands are kept for `backward`."""
         called = *operands, *self._parameters(operands[0])
         y = self.activation(*called)
-        self._operands, self._shape = called, np.shape(y)
+        self._last = self.activation, called, np.shape(y)
         return y
 
     def backward(self, gy):
         """gy times the slope at the last call's x, a tuple for gated activations; `grads` grow."""
-        self._check(gy)
-        operands = self.activation.operands
-        gradients = self.activation.backward(gy, *self._operands, wrt=(*operands, *self.params))
+        if self._last is None:
+            raise RuntimeError(f"{self}: backward comes after a call, y = block(x)")
+        activation, called, shape = self._last
+        if np.shape(gy) != shape:
+            raise ValueError(f"{self}: gy has shape {np.shape(gy)}; that of y, {shape}, is accepted")
+        operands = activation.operands
+        gradients = activation.backward(gy, *called, wrt=(*operands, *self.params))
         for name, gradient in zip(self.params, gradients[len(operands):], strict=True):
             self.grads[name] += gradient.reshape(self.grads[name].shape)
         return gradients[0] if len(operands) == 1 else gradients[:len(operands)]
-
-    def _check(self, gy):
-        if self._operands is None:
-            raise RuntimeError(f"{self}: backward comes after a call, y = block(x)")
-        if np.shape(gy) != self._shape:
-            raise ValueError(f"{self}: gy has shape {np.shape(gy)}; that of y, {self._shape}, is accepted")
 
     def zero_grad(self):
         """Set the gradients to 0."""
@@ -337,3 +335,37 @@ class SiLU(Activation):
 
     def __init__(self):
         super().__init__("silu")
+
+
+class RReLU(Activation):
+    """A leaky ReLU whose slopes are drawn at random, one for each number, while training; otherwise their mean.
+
+    Parameters
+    ----------
+    lower, upper : between which the slopes are drawn
+    rng : seed or np.random.Generator of the draws, which are the same on the GPU
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> f = nn.RReLU(0.1, 0.3, rng=0)
+    >>> x = np.float32([-1, -1, 2])
+    >>> y = f(x)
+    >>> bool(y[0] == y[1]), bool((f.backward(x) == y).all())
+    (False, True)
+    >>> f.eval()(x)
+    array([-0.2, -0.2,  2. ], dtype=float32)
+    """
+
+    def __init__(self, lower=1 / 8, upper=1 / 3, rng=None):
+        super().__init__("rrelu", lower=lower, upper=upper)
+        self._rng = np.random.default_rng(rng)
+
+    def __call__(self, x):
+        """The activation's value; with x the slopes are kept for `backward`."""
+        if not self.training:
+            return super().__call__(x)
+        y, slopes = self.activation.sample(x, **self.settings, rng=self._rng)
+        self._last = get("leaky_relu"), (x, slopes), np.shape(y)
+        return y

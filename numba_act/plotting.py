@@ -25,7 +25,7 @@ FORMULA_SIZE = 12                                # points, where that fits
 FORMULA_WIDTH, FORMULA_HEIGHT = 0.88, 0.84       # at most, as shares of a column and of the band
 MATHTEXT = (                                     # from LaTeX to what matplotlib knows and spaces as LaTeX does
     (r"\\frac\b", r"\\dfrac"), (r"\\tfrac\b", r"\\frac"), (r"\\le\b", r"\\leq"), (r"\\ge\b", r"\\geq"),
-    (r"(\bx|[})]) (?=\\(?:tanh|log|min|max)\b)", r"\1 \\, "),
+    (r"(\b[a-z]|[})]) (?=\\(?:tanh|log|min|max)\b)", r"\1 \\, "),
 )
 
 
@@ -151,7 +151,7 @@ def card(activation):
     call = ", ".join([*activation.operands, *(f"{name}={value:.4g}" for name, value in activation.defaults.items())])
     aliases = f" also {', '.join(f'<code>{alias}</code>' for alias in activation.aliases)}" * bool(activation.aliases)
     summary = html.escape((activation.__doc__ or "").strip().partition("\n")[0])
-    return f"<p><code>{activation.name}({call})</code>{aliases}<br>{summary}</p>\n{_svg(activation)}"
+    return f"<p><code>{html.escape(activation.name)}({call})</code>{aliases}<br>{summary}</p>\n{_svg(activation)}"
 
 
 def _svg(activation):
@@ -280,7 +280,7 @@ def _styles(graphs, alone):
 def _entitle(ax, graph):
     """Name, parameters and formula above the axes."""
     ax.set_title(graph.name, loc="left", fontsize="medium", fontweight="bold", pad=FORMULA_BAND)
-    ax.set_title(graph.fixed, loc="right", fontsize="small", pad=FORMULA_BAND, **NEUTRAL)
+    ax.set_title(graph.fixed, loc="right", fontsize="x-small", pad=FORMULA_BAND, **NEUTRAL)
     formula = mathtext(graph.formula)
     ax.annotate(formula, (0, 1), (0, FORMULA_BAND / 2), "axes fraction", "offset points", va="center",
                 fontsize=_fitting(formula, ax), math_fontfamily="cm")

@@ -60,6 +60,10 @@ class ndarray:
     def __setitem__(self, key, value):
         self.host[key] = value.host if isinstance(value, ndarray) else value
 
+    def __iadd__(self, other):
+        self.host += other.host
+        return self
+
     def get(self):
         return self.host.copy()
 

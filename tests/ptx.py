@@ -5,6 +5,7 @@ exactly, accesses to memory are checked, and an opcode that is not known is an e
 """
 import functools
 import re
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -97,13 +98,14 @@ def parse(text):
 
 
 def run(text, memory, arguments, grid, block, first=0):
-    """Run `grid` blocks of a kernel, from block number `first` on."""
+    """Run `grid` blocks of a kernel, from block number `first` on; how often each opcode was executed by a thread, if
+    all of them go the same way."""
     program = parse(text)
     given = [np.asarray(a, np.int64) if isinstance(a, int) else np.asarray(a) for a in arguments]
     assert [a.nbytes for a in given] == list(program.parameters.values()), "arguments of other sizes"
     lanes = np.arange(grid * block, dtype=np.uint32)
     registers = {"%tid.x": lanes % np.uint32(block), "%ctaid.x": lanes // np.uint32(block) + np.uint32(first)}
-    _Run(program, memory, given, registers, lanes.size).run()
+    return _Run(program, memory, given, registers, lanes.size).run()
 
 
 PARAMETER = 1 << 16                          # each parameter at a multiple of this
@@ -113,6 +115,7 @@ class _Run:
     def __init__(self, program, memory, arguments, registers, n):
         self.program, self.memory, self.registers, self.n = program, memory, registers, n
         self.parameters = [np.frombuffer(a.tobytes(), np.uint8) for a in arguments]
+        self.counts = Counter()
         self.symbols = {name: np.uint64(PARAMETER * (k + 1)) for k, name in enumerate(program.parameters)}
 
     def run(self):
@@ -122,12 +125,14 @@ class _Run:
                 at = min(waiting)
                 lanes = np.sort(np.concatenate(waiting.pop(at)))
                 self.advance(at, lanes, waiting)
+        return self.counts
 
     def advance(self, at, lanes, waiting):
         """Run these lanes until they branch or meet others."""
         self.lanes = None if lanes.size == self.n else lanes
         while True:
             predicate, opcode, operands = self.program.instructions[at]
+            self.counts[opcode] += 1
             if opcode == "ret":
                 assert predicate is None
                 return

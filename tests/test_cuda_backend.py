@@ -1,6 +1,8 @@
 """Calls on CuPy's arrays, from the call to the result: layouts, outputs, options, sums, devices, streams, launches."""
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -358,6 +360,32 @@ def test_custom_activation(cupy):
     same(bump(on_gpu, 0.5), bump(x, 0.5))
     same(bump.grad(on_gpu, wrt="width"), bump.grad(x, wrt="width"))
     same(bump.grad(on_gpu, n=2), bump.grad(x, n=2))
+
+
+def test_show_config(cupy, capsys):
+    act.show_config()
+    line, = (line for line in capsys.readouterr().out.splitlines() if line.startswith("gpu:"))
+    assert f"CuPy {cupy.__version__}" in line
+    assert "compute capability" in line
+    assert "driver for CUDA" in line
+
+
+def test_the_script_for_a_gpu(stand_in, monkeypatch):
+    """What of ci/gpu.py needs no GPU: it finds equal bits, and sees one that is wrong."""
+    script, lines = runpy.run_path(Path(__file__).parent.parent / "ci" / "gpu.py"), []
+    monkeypatch.setitem(script["inputs"].__globals__, "CHUNK", 1 << 12)
+    monkeypatch.setitem(script["inputs"].__globals__, "SAMPLE", 1 << 13)
+    script["bits"](["swish", "relu"], False, lines.append)
+    assert len(lines) == 9
+    assert all(line.endswith("| 0 |") for line in lines[1:])
+    script["devices"](lines.append)
+    assert "2 devices in turn: 0 results" in lines[-1]
+    x = numbers(50, "f4")
+    assert script["differing"](stand_in.asarray(x + np.float32(1)), x) == 50
+    light, heavy = (script["instructions"](name, FLOAT32, False, 90) for name in ("relu", "gelu"))
+    assert 3 < light < 12 < heavy < 200
+    assert script["instructions"]("swish", DTYPES[3], True, 90) > script["instructions"]("swish", FLOAT32, True, 90)
+    assert set(script["FORMULAS"]) <= set(act.activations)
 
 
 # --- no GPU -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 """Activations of one's own: from source to trees, derivatives, formulas, fusion, and the way through processes."""
+import functools
 import importlib
 import linecache
 import math
@@ -6,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from copy import deepcopy
 
 import numba
 import numpy as np
@@ -105,7 +107,7 @@ def test_closures_and_helpers():
 
 def test_without_source():
     space = {"act": act}
-    with pytest.raises(TypeError, match=r"^the source of f\(\) cannot be read: define it in a file or a notebook cell"):
+    with pytest.raises(TypeError, match=r"^the source of f\(\) cannot be read: define it in a file"):
         exec("@act.activation\ndef f(x):\n    return x\n", space)
 
 
@@ -159,7 +161,9 @@ def test_the_branch_not_taken_does_not_poison():
 def test_nan_gives_nan():
     step = act.activation(lambda x: x if x > 0 else 0 * x)
     assert np.isnan(step.grad(np.array([np.nan])))
-    assert np.isnan(bias_gelu_residual.grad(1.0, 1.0, math.nan))
+    assert np.isnan(bias_gelu_residual.grad(1.0, math.nan, 1.0))
+    gx, _, gr = bias_gelu_residual.backward(1.0, 1.0, 1.0, math.nan)     # these do not depend on r
+    assert (gx, gr) == (act.gelu.grad(2.0), 1)
 
 
 MATHEMATICS = {                                  # name -> (lo, hi)
@@ -280,7 +284,7 @@ def test_scalars_inside():
      r"\begin{cases} x & x > 0 \\ \alpha \, \left(x - 1\right) & \text{otherwise} \end{cases}"),
     (lambda x: max(x, 0) * 2 - abs(x)**3, r"2 \, \max\left(0, x\right) - \left|x\right|^{3}"),
     (lambda x: act.gelu(math.sqrt(x)) - 1e-7, r"\operatorname{gelu}\left(\sqrt{x}\right) - 1 \cdot 10^{-7}"),
-    (lambda x: (1 - x) / (-x + 1) - -x / 2, r"\frac{1 - x}{-x + 1} - \left(-\frac{x}{2}\right)"),
+    (lambda x: (1 - x) / (-x + 1) - -x / 2, r"\frac{1 - x}{-x + 1} + \frac{x}{2}"),
     (lambda x: math.sin(x) * -x, r"-\sin\left(x\right) \, x"),
 ])
 def test_formula(function, formula):
@@ -307,10 +311,10 @@ def test_a_formula_too_long_to_read():
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("expression", "why"), [
-    ("x[0]", "not subscriptable"), ("'a'", "no meaning for a single number"), ("x + 'a'", "no meaning"),
+    ("x[0]", "not subscriptable"), ("'a'", "returns a number"), ("x + 'a'", "no meaning"),
     ("x.sum()", "no attribute 'sum'"), ("print(x)", r"print\(\) has no place"), ("[x]", "no meaning"),
     ("np.sin(x)", r"sin\(\) has no place in a scalar function; math.sin\(\) has"), ("x % 2", "operator has no place"),
-    ("unknown(x)", "unknown is not defined"), ("x if x > 0 else 'a'", "no meaning"), ("f(x)", "does not call itself"),
+    ("unknown(x)", "unknown is not defined"), ("x if x > 0 else 'a'", "branches give"), ("f(x)", "not call itself"),
     ("x if x > 0 else (x, x)", "branches give different things"), ("f'{x}'", "no meaning"),
     ("x if x > 0 else None", "branches give different things"), ("1 / 0 * x", "division by zero"),
     ("None", "returns a number"), ("(lambda a: a)(x)", "no meaning"), ("g(x, x)", "takes exactly one argument"),
@@ -336,6 +340,217 @@ def test_a_missing_return(tmp_path, monkeypatch):
         module = module_of(f"def f(x):\n    {body}\n", tmp_path, monkeypatch)
         with pytest.raises(TypeError, match=r"^f: a path returns nothing: .*written\.py:\d\)$"):
             act.activation(module.f)
+
+
+# --- semantics of Python ----------------------------------------------------------------------------------------------
+scale = 5.0
+
+
+def assigned_in_one_branch(x):
+    if x > 0:
+        scale = 2.0
+    return x * scale
+
+
+def wrapped(f):
+    @functools.wraps(f)
+    def wrapper(y):
+        return f(2 * y)
+    return wrapper
+
+
+@wrapped
+def plus_one(x):
+    return x + 1
+
+
+def total(*numbers, k=1.0):
+    return sum_of(*numbers) * k
+
+
+def sum_of(first, *rest):
+    return first + sum_of_two(*rest)
+
+
+def sum_of_two(a, b):
+    return a + b
+
+
+def guards(x):
+    if x > 2:
+        if x > 3:
+            return 3.0
+        y = 2 * x
+    elif x < -2:
+        return -2.0
+    else:
+        y = x
+    if y > 5:
+        y = 5.0
+    return y
+
+
+def many_guards(x):
+    y = x
+    if x > 0.0:
+        if y > 100:
+            return y
+        y = y + 1
+    if x > 0.1:
+        if y > 100:
+            return y
+        y = y + 1
+    if x > 0.2:
+        if y > 100:
+            return y
+        y = y + 1
+    return y
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x or 1.0, lambda x: x and 2 * x, lambda x: (x > 1 and x) or -x, lambda x: x > 1 and x < 2,
+    lambda x: max(0, 1, x), lambda x: max((x, 0.0)), lambda x: 1.0 if 1 < x <= 2 != x else 0, lambda x: plus_one(x),
+    lambda x: total(x, 2.0, x, k=3.0), lambda x: math.hypot(x, 2.0, 3.0), lambda x: math.copysign(x, -0.0),
+    lambda x: x if EPS != 0 and x < 1 / EPS else 2 * x, lambda x: min(float("inf"), x), lambda x: (x, 2 * x)[-1],
+    lambda x: table["k"] * x, lambda x: math.log(abs(x) + 2, 3) + math.log(8.0, abs(x) + 2), lambda x: not x > 1,
+    lambda x: 1.0 if ~(x > 1) & (x > -1) | (x > 2) else 0, lambda x: math.hypot(x), guards, many_guards,
+], ids=str)
+def test_python_says_the_same(function):
+    x = np.append(X, [0.0, 1, 2, -1])
+    f = act.activation(function)
+    np.testing.assert_allclose(f(x), [float(function(v)) for v in x.tolist()], rtol=1e-15)
+    copy = pickle.loads(pickle.dumps(f))
+    same_bits(copy(x), f(x))
+
+
+EPS = 0
+table = {"k": 3.0}
+
+
+@pytest.mark.parametrize(("function", "why"), [
+    (assigned_in_one_branch, "scale has no value on every path"), (lambda x: x & 1, "& and | join conditions"),
+    (lambda x: (x > 0) | x, "& and | join conditions"), (lambda x: ~x, "~ turns a condition round"),
+    (lambda x: math.sin(x, x), r"sin\(\) takes 1 number, not 2"), (lambda x: math.atan2(x), "takes 2 numbers, not 1"),
+    (lambda x: math.exp(x, x), r"exp\(\) takes 1 number, not 2"), (lambda x: max(x), "needs two numbers"),
+    (lambda x: math.remainder(x, 2), r"remainder\(\) has no place in a scalar function: "),
+    (lambda x: np.where(x > 0, x, 0), "`a if condition else b` has"),
+], ids=str)
+def test_what_python_allows_and_a_tree_does_not(function, why):
+    with pytest.raises(TypeError, match=rf"^[\w<>]+: .*{why}.*test_custom\.py:\d+\)$"):
+        act.activation(function)
+
+
+def test_many_guards_take_no_time():
+    block = "    if x > {}:\n        if y > 100:\n            return y\n        y = y + 1\n"
+    blocks = "".join(map(block.format, range(40)))
+    f = cell(f"@act.activation\ndef f(x):\n    y = x\n{blocks}    return y\n")["f"]
+    assert f(10.5) == 21.5
+
+
+def test_long_functions():
+    body = "".join("    y = y + x\n" for _ in range(1500))
+    f = cell(f"@act.activation\ndef f(x):\n    y = x\n{body}    return y\n", 1)["f"]
+    assert f(1.0) == 1501
+    assert f.grad(1.0) == 1501
+
+
+def test_tails_of_ordinary_spellings():
+    x = np.float32([-1e30, -100, -89, 89, 100, 1e30])
+    for f in (lambda x: x / (1 + math.exp(-x)), lambda x: 1 / (1 + math.exp(-x))):
+        for n in (1, 2):
+            assert np.isfinite(act.activation(f).grad(x, n=n)).all()
+    powers = act.activation(lambda x, p=0.0: x**p)
+    assert powers.grad(0.0) == 0
+    assert act.activation(lambda x: math.pow(x, 2.0)).grad(0.0, n=3) == 0
+
+
+def test_higher_derivatives_take_the_same_branch():
+    f = act.activation(lambda x: x * x if x > 0.1 else 0.0)
+    x = np.float32([0.1, 0.10000001])
+    assert f(x)[0] == f.grad(x)[0] == f.grad(x, n=2)[0] == 0
+    assert f.grad(x, n=2)[1] == 2
+
+
+def test_a_parameter_wins_a_tie():
+    clip = act.activation(lambda x, lo=-1.0, hi=1.0: min(max(x, lo), hi))
+    x = np.array([-2.0, -1, 0, 1, 2])
+    for wrt in ("x", "lo", "hi"):
+        same_bits(clip.grad(x, wrt=wrt), act.hard_tanh.grad(x, wrt=wrt))
+
+
+def test_a_derivative_is_read_when_it_is_declared():
+    space = cell("k = 2.0\n@act.activation\ndef f(x):\n    return x\n@f.derivative\ndef _(x):\n    return k\nk = 5.0\n")
+    assert space["f"].grad(1.0) == 2
+    for wrong in (3, lambda: 1, lambda x, y: 1):
+        with pytest.raises(TypeError, match=r"^f: a plain Python function of x is needed, not "):
+            space["f"].derivative(wrong)
+    with pytest.raises(ValueError, match="nonzero='b' is none of its parameters"):
+        act.activation(nonzero=("b",))(lambda x, a=1: x)
+
+
+def test_a_derivative_may_call_its_own_activation():
+    @act.activation
+    def sig(x):
+        return 1 / (1 + math.exp(-x))
+
+    @sig.derivative
+    def _(x):
+        y = sig(x)
+        return y * (1 - y)
+
+    for copy in (pickle.loads(pickle.dumps(sig)), deepcopy(sig)):
+        same_bits(copy.grad(X), sig.grad(X))
+        same_bits(copy.grad(X, n=2), sig.grad(X, n=2))
+
+
+def test_scalars_pickle_and_take_keywords():
+    for scalar in (act.elu.scalar, act.elu.scalar_grad):
+        copy = pickle.loads(pickle.dumps(scalar))
+        assert copy(-1.0, alpha=0.5) == scalar(-1.0, 0.5)
+        assert njit(lambda x: copy(x, alpha=0.5))(-1.0) == scalar(-1.0, 0.5)  # noqa: B023
+
+
+def test_numba_tells_activations_apart():
+    a, b = act.activation(lambda x: 2 * x), act.activation(lambda x: 3 * x)
+    assert [njit(lambda x: a.scalar(x))(1.0), njit(lambda x: b.scalar(x))(1.0)] == [2, 3]
+    assert [njit(lambda x: a.scalar_grad(x))(1.0), njit(lambda x: b.scalar_grad(x))(1.0)] == [2, 3]
+
+
+def test_numba_takes_numbers_only():
+    for wrong in (np.ones(3), (1.0,), "a", 1j):
+        with pytest.raises(numba.TypingError, match="gelu: x must be a number, not"):
+            njit(lambda x: act.gelu.scalar(x))(wrong)
+
+
+def test_names():
+    def gelu(x, self=2.0):
+        return x * self
+
+    mine = act.activation(gelu)
+    assert mine(1.0, self=3.0) == 3
+    assert mine.backward(1.0, 1.0, wrt="self") == 1
+    assert act.activation(lambda x: mine(x) + act.gelu(x))(0.0) == 0
+
+    def exp(x):
+        return x + 1
+    plus = act.activation(exp)
+    assert act.activation(lambda x: plus(x) + math.exp(x)).formula == r"\operatorname{exp}\left(x\right) + e^{x}"
+
+
+def test_huge_constants():
+    assert act.activation(lambda x: 1e308 * 10 * x)(1.0) == math.inf
+    with pytest.raises(TypeError, match="the default of k must be a number"):
+        cell("@act.activation\ndef f(x, k=10**400):\n    return x\n", 2)
+
+
+def test_numpy_beside_xarray():
+    xr = pytest.importorskip("xarray")
+    f = act.activation(lambda x, b: math.tanh(x + b))
+    x = xr.DataArray(np.ones((3, 5)), dims=("c", "l"))
+    for shape in ((5,), (3, 1), ()):
+        gx, gb = f.backward(x, x, np.zeros(shape))
+        assert gx.dims == x.dims
+        assert np.shape(gb) == shape
 
 
 # --- inside other people's kernels ------------------------------------------------------------------------------------
@@ -403,3 +618,11 @@ def test_containers_refuse_casting():
     with pytest.raises(TypeError, match=r"^gelu: casting= is not accepted for Dask arrays"):
         act.gelu(da.zeros(5, chunks=2), casting="no")
     same_bits(act.gelu(da.ones(5, chunks=2), order="".join("K")).compute(), act.gelu(np.ones(5)))
+
+
+def test_many_operands():
+    f = act.activation(lambda a, b, c, d, e, k=2.0: a * b + c * d - e * k)
+    gradients = f.backward(1.0, 1.0, 2.0, 3.0, 4.0, 5.0, wrt=("a", "b", "c", "d", "e", "k"))
+    assert gradients == (2, 1, 4, 3, -2, -5)
+    with pytest.raises(ValueError, match=r": at most 16 inputs and outputs fit in a kernel, not 17; ask for fewer"):
+        cell("f = act.activation(lambda a, b, c, d, e, f, g, h: a)\n", 3)["f"].backward(*[1.0] * 9)

@@ -32,7 +32,7 @@ def test_activations_show_an_example(name):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_examples(module):
+def test_examples(module, cupy_module):
     found = importlib.import_module(module)
     for part in vars(found).values():
         mine = getattr(part, "__module__", None) == module

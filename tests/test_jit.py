@@ -16,16 +16,23 @@ def test_same_bits_in_njit(name, dtype):
     activation = act.get(name)
     f, g = activation.scalar, activation.scalar_grad
 
-    @njit
-    def both(x, y, dy):
-        for i in range(x.size):
-            y[i], dy[i] = f(x[i]), g(x[i])
+    if len(activation.operands) == 1:
+        @njit
+        def both(x, z, y, dy):
+            for i in range(x.size):
+                y[i], dy[i] = f(x[i]), g(x[i])
+    else:
+        @njit
+        def both(x, z, y, dy):
+            for i in range(x.size):
+                y[i], dy[i] = f(x[i], z[i]), g(x[i], z[i])
 
-    x = X.astype(dtype)
+    x, z = X.astype(dtype), X.astype(dtype)[::-1]
     y, dy = np.empty_like(x), np.empty_like(x)
-    both(x, y, dy)
-    np.testing.assert_array_equal(y, activation(x))
-    np.testing.assert_array_equal(dy, activation.grad(x))
+    both(x, z, y, dy)
+    operands = (x, z)[:len(activation.operands)]
+    np.testing.assert_array_equal(y, activation(*operands))
+    np.testing.assert_array_equal(dy, activation.grad(*operands))
 
 
 def test_parameters():

@@ -3,9 +3,7 @@ import copy
 import inspect
 import pickle
 import re
-import sys
 import textwrap
-import types
 
 import numpy as np
 import pytest
@@ -26,6 +24,7 @@ BLOCKS = {
     "Swish(beta=1.5, learnable=False)": nn.Swish(1.5),
     "Swish(beta=0.5, learnable=True)": nn.Swish(0.5, learnable=True),
     "SiLU()": nn.SiLU(),
+    "RReLU(lower=0.25, upper=0.5)": nn.RReLU(0.25, 0.5).eval(),
 }
 every_block = pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
 
@@ -197,26 +196,49 @@ def test_a_failed_call_changes_nothing():
     assert block.backward(np.ones((2, 3))).shape == (2, 3)
 
 
-class Device(np.ndarray):
-    """What blocks ask of a CuPy array."""
-    __cuda_array_interface__ = property(lambda self: {})
+@every_dtype
+def test_random_slopes(dtype):
+    """A slope of its own for each negative number in each call, the same one in `backward`; the mean in evaluation."""
+    block, other = nn.RReLU(0.25, 0.5, rng=3), nn.RReLU(0.25, 0.5, rng=3)
+    x, gy = np.full(1000, -1, dtype), np.full(1000, 2, dtype)
+    slopes = -block(x).astype(np.float64)
+    assert slopes.min() >= 0.25
+    assert slopes.max() <= 0.5
+    assert abs(slopes.mean() - 0.375) < 0.01
+    np.testing.assert_array_equal(block.backward(gy), 2 * slopes)
+    assert block.backward(gy).dtype == dtype
+    np.testing.assert_array_equal(block.backward(gy), block.backward(gy))
+    np.testing.assert_array_equal(other(x), -slopes)
+    assert (block(x) != -slopes).mean() > 0.3
+    np.testing.assert_array_equal(block.eval()(x), np.full(1000, -0.375))
+    np.testing.assert_array_equal(block.backward(gy), np.full(1000, 0.75))
+    np.testing.assert_array_equal(block.train()(-x), -x)
+    np.testing.assert_array_equal(block.backward(gy), gy)
 
-    def get(self):
-        return self.view(np.ndarray)
+
+@every_block
+def test_on_a_gpu(block, cupy):
+    """The same numbers, and the learned parameters where x is."""
+    block, other, (x, gy) = copy.deepcopy(block), copy.deepcopy(block), pair(np.float32, 2, 3)
+    y, gx = block(cupy.asarray(x)), block.backward(cupy.asarray(gy))
+    assert type(y) is type(gx) is cupy.ndarray
+    np.testing.assert_array_equal(y.get(), other(x))
+    np.testing.assert_array_equal(gx.get(), other.backward(gy))
+    for name, gradient in block.grads.items():
+        assert type(gradient) is type(block.params[name]) is cupy.ndarray
+        np.testing.assert_allclose(gradient.get(), other.grads[name], rtol=1e-6)
 
 
-def test_parameters_go_where_x_is(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(asarray=lambda a: np.array(a).view(Device)))
-    block = nn.PReLU(2)
-    on_gpu = np.ones((1, 2)).view(Device)
-    block._parameters(on_gpu)
-    assert type(block.params["alpha"]) is type(block.grads["alpha"]) is Device
+def test_parameters_go_where_x_is(cupy):
+    block, x = nn.PReLU(2), np.ones((1, 2))
+    block(cupy.asarray(x))
+    block.zero_grad()
     state = block.state_dict()
     assert type(state["alpha"]) is np.ndarray
     state["alpha"][:] = 3
     block.load_state_dict(state)
-    assert type(block.params["alpha"]) is Device
-    block(np.ones((1, 2)))
+    assert type(block.params["alpha"]) is cupy.ndarray
+    block(x)
     assert type(block.params["alpha"]) is type(block.grads["alpha"]) is np.ndarray
     np.testing.assert_array_equal(block.params["alpha"], [3, 3])
 

@@ -42,7 +42,7 @@ def _dtype(operand):
 
 @functools.cache
 def _supported(dtype, exact=False):
-    native = dtype.newbyteorder("=")
+    native = dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else np.dtype(object)
     if native.kind in "biu" and not exact:
         return np.dtype(np.float64)
     if native.name not in STORED:

@@ -97,10 +97,9 @@ def backward(handler, kernel, operands, names, wrt, calls):
 
 
 def _summed(handler, gradient, operand):
-    if handler is through_xarray:
-        kept = getattr(operand, "dims", ())
-        return gradient.sum([d for d in gradient.dims if d not in kept])
-    shape = np.shape(operand)
+    if hasattr(operand, "dims"):
+        return gradient.sum([d for d in gradient.dims if d not in operand.dims])
+    shape, gradient = np.shape(operand), getattr(gradient, "data", gradient) if handler is through_xarray else gradient
     if shape == gradient.shape:
         return gradient
     lead = gradient.ndim - len(shape)

@@ -113,8 +113,8 @@ def record_of(kernel, storage, summed=frozenset()):
 def _compiled(kernel, storage, summed):
     from ..tree.node import in_order
     if len(kernel.inputs) + kernel.n_outputs > driver.MAX_OPERANDS:
-        raise ValueError(f"{kernel.name}: at most {driver.MAX_OPERANDS} inputs and outputs, not "
-                         f"{len(kernel.inputs) + kernel.n_outputs}")
+        raise ValueError(f"{kernel.owner}: at most {driver.MAX_OPERANDS} inputs and outputs fit in a kernel, not "
+                         f"{len(kernel.inputs) + kernel.n_outputs}; ask for fewer gradients at once")
     lanes = objects.vector_bytes() // _item_size(working(storage))
     names = ("general", "uniform") if kernel.parameters else ("general",)
     text = module_text(kernel, storage, lanes, summed)

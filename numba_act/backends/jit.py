@@ -8,14 +8,21 @@ class Scalar:
     In compiled code the first argument's type decides: float32 computes in float32, everything else in float64.
     """
 
-    def __init__(self, kernel, function, on_nodes):
-        self.kernel, self.function, self.on_nodes = kernel, function, on_nodes
+    def __init__(self, kernel, owner, wrt):
+        self.kernel, self.owner, self.wrt = kernel, owner, wrt
         self.__name__ = kernel.name
         self.type = None                         # Numba's, once it has asked
 
-    def __call__(self, *args):
-        result = self.function(*args)
+    def __call__(self, /, *args, **params):
+        result = self.owner.grad(*args, **params) if self.wrt else self.owner(*args, **params)
         return result.item() if type(args[0]) in (int, float, bool) else result
+
+    def on_nodes(self, /, *args, **params):
+        """A call of it in the tree of another function."""
+        return self.owner.on_nodes(*args, wrt=self.wrt, **params)
+
+    def __reduce__(self):
+        return getattr, (self.owner, "scalar_grad" if self.wrt else "scalar")
 
     def __repr__(self):
         return f"<scalar function {self.kernel.name}({', '.join(self.kernel.inputs)})>"
@@ -39,8 +46,8 @@ def register(owner):
 
     class OwnerType(types.Dummy):
         def __init__(self, owner):
-            self.owner = owner
-            super().__init__(repr(owner))
+            self.owner = owner                   # which keeps the id its own
+            super().__init__(f"{owner!r} at {id(owner)}")
 
     @typeof_impl.register(owner)
     def typeof_owner(owner, context):
@@ -67,12 +74,15 @@ def register(owner):
 
 def _definition(kernel):
     """What numba.extending.intrinsic decorates: the signature for argument types, and how to emit the call."""
-    from numba.core import types
+    from numba.core import errors, types
 
     from ..tree.emit import emit
 
     def typed(given):
         given = [types.Omitted(None) if type_ is None else type_ for type_ in given]
+        for name, type_ in zip(kernel.inputs, given, strict=True):
+            if not isinstance(type_, types.Number | types.Boolean | types.Omitted) or type_ in types.complex_domain:
+                raise errors.TypingError(f"{kernel.name}: {name} must be a number, not {type_}")
         number = types.float32 if given[0] == types.float32 else types.float64
 
         def codegen(context, builder, signature, values):
@@ -84,9 +94,8 @@ def _definition(kernel):
             return emit(builder, kernel.build(str(number)), arguments)[0]
         return number(*given), codegen
 
-    names = [f"a{k}" for k in range(len(kernel.inputs))]           # Numba wants them one by one, not as *args
-    first = len(names) - len(kernel.parameters)
-    shown = ", ".join(names[:first] + [f"{name}=None" for name in names[first:]])
-    space = {"typed": typed}
-    exec(f"def definition(typingctx, {shown}): return typed(({', '.join(names)},))", space)
+    first = len(kernel.inputs) - len(kernel.parameters)            # Numba wants them one by one, not as *args
+    shown = ", ".join([*kernel.inputs[:first], *(f"{name}=None" for name in kernel.inputs[first:])])
+    space = {" typed": typed}
+    exec(f"def definition(_context, {shown}): return globals()[' typed'](({', '.join(kernel.inputs)},))", space)
     return space["definition"]

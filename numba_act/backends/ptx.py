@@ -179,29 +179,32 @@ class _Builder:
         words = {name: [word for place in places[pointer] for word in _parts(b, b.load(place, align=ACCESS))]
                  for name, letter, pointer in zip(self.kernel.inputs, self.form.inputs, self.inputs, strict=True)
                  if letter == "a"}
-        results = self.packed(words) if len(positions) > 1 else self.in_halves(words)
+        results = self.packed(words) if len(positions) > 1 else self.in_turns(words)
         for pointer, words in zip(self.outputs, results, strict=True):
             for k, place in enumerate(places[pointer]):
                 b.store(_vector(b, words[4 * k:4 * k + 4]), place, align=ACCESS)
 
-    def in_halves(self, words):
-        """The outputs' four words, from the inputs', in two turns of a loop: half the code, half the registers."""
-        b = self.b
-        before, body, end = b.block, b.append_basic_block("half"), b.append_basic_block("whole")
+    def in_turns(self, words):
+        """The outputs' four words, from the inputs', two numbers a turn of a loop: less code, and few registers, for
+        in each turn the inputs' first words leave at the front and the outputs' enter at the back."""
+        b, count = self.b, 1 if self.size == 2 else 2
+        before, body, end = b.block, b.append_basic_block("turn"), b.append_basic_block("done")
         b.branch(body)
         b.position_at_end(body)
-        again = b.phi(ir.IntType(1))
-        earlier = [[b.phi(INT), b.phi(INT)] for _ in self.outputs]
-        results = self.packed({name: [b.select(again, w[k + 2], w[k]) for k in range(2)] for name, w in words.items()})
-        again.add_incoming(again.type(0), before)
-        again.add_incoming(again.type(1), b.block)
-        for phis, values in zip(earlier, results, strict=True):
-            for phi, value in zip(phis, values, strict=True):
-                phi.add_incoming(INT(0), before)
+        first = [*words.values(), *[[INT(0)] * 4] * (len(self.outputs) - len(words))]
+        turn, rows = b.phi(INT), [[b.phi(INT) for _ in row] for row in first]
+        b.asm(ir.FunctionType(ir.VoidType(), []), r".pragma \22nounroll\22;", "", [], True)
+        results = self.packed({name: row[:count] for name, row in zip(words, rows, strict=False)})
+        results += [row[:count] for row in rows[len(results):]]
+        after = [row[count:] + result for row, result in zip(rows, results, strict=True)]
+        following = b.add(turn, INT(count))
+        for phis, starts, values in zip([[turn], *rows], [[INT(0)], *first], [[following], *after], strict=True):
+            for phi, start, value in zip(phis, starts, values, strict=True):
+                phi.add_incoming(start, before)
                 phi.add_incoming(value, b.block)
-        b.cbranch(again, end, body)
+        b.cbranch(b.icmp_signed("<", following, INT(4)), body, end)
         b.position_at_end(end)
-        return [first + second for first, second in zip(earlier, results, strict=True)]
+        return after[:len(self.outputs)]
 
     def packed(self, words):
         """The outputs' words, from as many of the inputs'."""

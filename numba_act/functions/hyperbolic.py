@@ -4,9 +4,9 @@ from fractions import Fraction
 
 from ..declare import declared
 from ..scalar.coefficients import TANHSHRINK
-from ..scalar.exponential import decay
+from ..scalar.exponential import decay, decay_and_expm1
 from ..scalar.logarithm import LOGCOSH_END, log_of_mean, logcosh_near
-from ..scalar.logistic import decay_of_size, denominator, tanh_parts
+from ..scalar.logistic import beside_one, decay_of_size, tanh_parts
 from ..scalar.logistic import tanh as hyperbolic_tangent
 from ..scalar.pairs import (
     LARGEST,
@@ -171,12 +171,13 @@ def stanh(x, a=0.67, b=1.7159):
 def _(x, a, b):
     z, z_low = argument_product(x, a)
     size, sign = abs(z), copysign(number(1, x), z)
-    e, shrink = decay_of_size(2 * z, 2 * z_low)
-    q = reciprocal(denominator(e))
-    slope = multiply((4 * e[0], 4 * e[1]), multiply(q, q))
-    return (rounded_product(slope, two_product(a, b)) * shrink,
-            rounded_product(multiply(slope, (b, None)), (clipped(x, LARGEST), None)) * shrink,
-            sign * rounded(divide(*tanh_parts(size, sign * z_low))))
+    e, shrink, m = decay_and_expm1(-2 * size, -2 * sign * z_low)
+    n, d = beside_one(m)
+    q = reciprocal(d)
+    slope = multiply(multiply((4 * e[0], 4 * e[1]), multiply(q, q)), (b, None))
+    return (rounded_product(slope, (a, None)) * shrink,
+            rounded_product(slope, (clipped(x, LARGEST), None)) * shrink,
+            sign * rounded(divide(n, d)))
 
 
 @stanh.reference

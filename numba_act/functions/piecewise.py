@@ -262,7 +262,7 @@ def sparse_plus(x):
 
 @sparse_plus.derivative
 def _(x):
-    z = fma(x, 0.5, 0.5)
+    z = (x + 1) / 2
     return 0 if z <= 0 else 1 if z >= 1 else z
 
 
@@ -281,7 +281,7 @@ def sparse_sigmoid(x):
     >>> act.sparse_sigmoid(np.float32([-2, 0.5, 2]))
     array([0.  , 0.75, 1.  ], dtype=float32)
     """
-    z = fma(x, 0.5, 0.5)
+    z = (x + 1) / 2
     return 0 if z <= 0 else 1 if z >= 1 else z
 
 

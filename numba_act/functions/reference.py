@@ -8,6 +8,7 @@ from fractions import Fraction
 
 LN2 = Fraction("0.69314718055994530941723212145817656807550013436025525412068000949")
 ROOT_HALF = Fraction("0.70710678118654752440084436210484903928483593768847403658833986900")
+ROOT_HALF_SHORT = Fraction(round(ROOT_HALF * 2**28), 2**28)      # times a float32 it is exact in float64
 ROOT_2_OVER_PI = Fraction("0.79788456080286535587989211986876373695171726232986931533185165934")
 SELU_SCALE, SELU_ALPHA = Fraction("1.0507009873554804934193349852946"), Fraction("1.6732632423543772848170429916717")
 FAR = 1000                                       # beyond it everything here is at its limit to 2^-1100
@@ -88,8 +89,12 @@ def normal(x):
 
 
 def gelu(x):
+    """x times the distribution function; what float64 rounds away of erfc's argument z is put back."""
     inner = clipped(x)
-    return x if x > FAR else inner * normal(inner)
+    z = -ROOT_HALF * inner
+    rest = (-ROOT_HALF_SHORT * inner - z) - (ROOT_HALF - ROOT_HALF_SHORT) * inner
+    factor = math.erfc(z) / 2 - rest * ROOT_2_OVER_PI * ROOT_HALF * math.exp(-z * z)
+    return x if x > FAR else inner * factor
 
 
 def gelu_slope(x):

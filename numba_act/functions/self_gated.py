@@ -177,8 +177,8 @@ def _(x):
 @gelu_tanh.reference
 def _(x):
     inner, twice = reference.clipped(x), 2 * reference.ROOT_2_OVER_PI
-    z = twice * (inner + 0.044715 * inner * inner * inner)
-    slope = twice * (1 + 3 * 0.044715 * inner * inner)
+    z = inner * (twice + twice * 0.044715 * (inner * inner))
+    slope = twice + 3 * twice * 0.044715 * (inner * inner)
     return x * reference.logistic(z), reference.logistic(z) * (1 + inner * slope * reference.logistic(-z))
 
 

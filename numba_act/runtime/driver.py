@@ -19,7 +19,7 @@ from . import objects
 # ruff: noqa: F821, SIM109 (the primitives are no Python functions, and the language has no `in`)
 
 MAX_DIMS = 8
-MAX_OPERANDS = 8
+MAX_OPERANDS = 16
 BLOCK = 512                                  # elements; 2 KB of float32, several operands stay in the first cache
 LEAST_TASK = 8192                            # elements; below that handing a task over costs more than it saves
 TASKS_PER_THREAD = 4

@@ -62,13 +62,23 @@ def exponential_pair(s, p, p_low, rest=None):
 def decay(z, low=None, bounded=False):
     """e^(z + low) for z <= 0 as a pair, and the power of two by which it must still be multiplied.  `bounded`: z is
     never below LEAST."""
+    parts, shrink = _decay_parts(z, low, bounded)
+    return exponential_pair(*parts), shrink
+
+
+def decay_and_expm1(z, low=None):
+    """As `decay`, and e^(z + low) - 1 as a pair."""
+    parts, shrink = _decay_parts(z, low)
+    return exponential_pair(*parts), shrink, _less_one(*parts)
+
+
+def _decay_parts(z, low, bounded=False):
     if not bounded:
         z = where(z < LEAST, LEAST, z)
     far = z < FAR
     shift = SHIFT[z.dtype]
     rounder = ROUND[z.dtype]
-    e = exponential_pair(*reduced(z, low, where(far, number(rounder + shift, z), rounder)))
-    return e, where(far, number(2.0**-shift, z), 1)
+    return reduced(z, low, where(far, number(rounder + shift, z), rounder)), where(far, number(2.0**-shift, z), 1)
 
 
 GREATEST = PerType(float32=100.0, float64=720.0)            # e^z is infinite
@@ -83,8 +93,12 @@ def expm1_decay(z):
 
 def expm1_decay_whole(z, low=None):
     """e^(z + low) - 1 for z <= 0 as a pair."""
-    s, *parts = reduced(where(z < SATURATED, SATURATED, z), low)
-    m, m_low = fast_two_sum(number(-1, z), s)
+    return _less_one(*reduced(where(z < SATURATED, SATURATED, z), low))
+
+
+def _less_one(s, *parts):
+    """s (1 + p + p_low) (1 + rest) - 1 as a pair, s at most 1."""
+    m, m_low = fast_two_sum(number(-1, s), s)
     high, low = _moved(m, s, *parts)
     return high, low + m_low
 

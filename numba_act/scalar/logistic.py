@@ -107,8 +107,12 @@ def product_slope(z, v):
 
 def tanh_parts(a, low=None):
     """The pairs 1 - u and 1 + u, u = e^(-2 (a + low)), a >= 0: tanh(a + low) is their quotient."""
-    m = expm1_decay_whole(-2 * a, None if low is None else -2 * low)
-    return negate(m), add((number(2, a), None), m)
+    return beside_one(expm1_decay_whole(-2 * a, None if low is None else -2 * low))
+
+
+def beside_one(m):
+    """The pairs 1 - u and 1 + u of m = u - 1."""
+    return negate(m), add((number(2, m[0]), None), m)
 
 
 @for_numbers_too

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .node import Node, constant, in_order
+from .node import Node, constant, in_order, widened
 
 _named = {}
 
@@ -14,16 +14,19 @@ class Function:
     name : as in Python's math
     expand : from the operands' nodes to the node that computes it; None where the platform's library does
     partials : from the call and its operands to the derivatives in the operands, None for 0; None where not known
+    arity : how many operands it takes
     """
 
-    def __init__(self, name, expand=None, partials=None):
-        self.name, self.expand, self._partials = name, expand, partials
+    def __init__(self, name, expand=None, partials=None, arity=1):
+        self.name, self.expand, self._partials, self.arity = name, expand, partials, arity
         _named[name] = self
 
     def __reduce__(self):
         return named, (self.name,)
 
     def __call__(self, *args):
+        if len(args) != self.arity:
+            raise TypeError(f"{self.name}() takes {self.arity} number{'s' * (self.arity > 1)}, not {len(args)}")
         dtype = next(a.dtype for a in args if isinstance(a, Node))
         args = tuple(a if isinstance(a, Node) else constant(a, "float", dtype) for a in args)
         return Node("call", args, "float", dtype, self)
@@ -104,6 +107,19 @@ def expand(outputs):
 def define(outputs):
     """The outputs with every call that has a definition replaced by it."""
     return _replaced(outputs, lambda function: function.define)
+
+
+def wide(output):
+    """A float32 tree computed in float64, but for its conditions, which hold where they did."""
+    new = {}
+    for node in in_order([output]):
+        if node.kind == "bool":
+            new[node] = node
+        elif node.op == "argument":
+            new[node] = widened(node)
+        else:
+            new[node] = Node(node.op, tuple(new[a] for a in node.args), node.kind, "float64", node.value)
+    return new[output]
 
 
 def _replaced(outputs, means):

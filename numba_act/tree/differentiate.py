@@ -1,22 +1,27 @@
 """Derivatives of trees, forward: each node's derivative from those of its operands, None standing for 0."""
+import math
+
 from .call import NotDifferentiableError
-from .node import constant, copysign, fma, in_order, where
+from .node import build, constant, copysign, fma, in_order, where
 
 
-def derivative(output, name):
+def derivative(output, name, parameters=()):
     """The derivative of a tree in the argument of that name, as a tree.
 
-    Of a branch it is the derivative of the branch taken; of abs at 0 it is 0.
+    Of a branch it is the derivative of the branch taken; of abs at 0 it is 0.  At a tie of max or min what depends on
+    `parameters` alone wins; two other numbers share.
     """
-    slopes = {}
+    slopes, fixed = {}, {}
     for node in in_order([output]):
         own = [slopes[a] for a in node.args]
+        fixed[node] = node.value in parameters if node.op == "argument" else all(fixed[a] for a in node.args)
         if node.op == "argument":
             slopes[node] = constant(1, "float", node.dtype) if node.value == name else None
         elif all(slope is None for slope in own):
             slopes[node] = None
         elif node.op == "call":
-            slopes[node] = _chain(node, own)
+            ties = [fixed[a] for a in node.args] if node.value.name in ("maximum", "minimum") else ()
+            slopes[node] = _extreme(node, ties, *own) if sum(ties) == 1 else _chain(node, own)
         elif node.op in RULES:
             slopes[node] = RULES[node.op](node, *node.args, *own)
         else:
@@ -31,6 +36,13 @@ def _chain(call, slopes):
         if slope is not None:
             total = _plus(total, _times(call.value.partial(k, call), slope))
     return total
+
+
+def _extreme(call, fixed, da, db):
+    """Of the larger or smaller of two numbers of which one wins a tie."""
+    winner, other = (da, db) if fixed[0] else (db, da)
+    return where(build("eq", call, call.args[fixed.index(True)]), 0 if winner is None else winner,
+                 0 if other is None else other)
 
 
 def _plus(a, b):
@@ -49,12 +61,17 @@ def _multiply_add(a, b, c):
     return c if a is None or b is None else a * b if c is None else fma(a, b, c)
 
 
+def _quotient(slope, b, db):
+    """0 where the divisor is infinite, as 1 + e^-x soon is."""
+    return slope if db is None else where(abs(b) == math.inf, 0, slope)
+
+
 # node, operands, the operands' derivatives -> the node's derivative; comparisons are constant but for their jumps
 RULES = {
     "add": lambda y, a, b, da, db: _plus(da, db),
     "sub": lambda y, a, b, da, db: _minus(da, db),
     "mul": lambda y, a, b, da, db: _multiply_add(da, b, _times(a, db)),
-    "div": lambda y, a, b, da, db: _minus(da, _times(y, db)) / b,
+    "div": lambda y, a, b, da, db: _quotient(_minus(da, _times(y, db)) / b, b, db),
     "fma": lambda y, a, b, c, da, db, dc: _multiply_add(da, b, _multiply_add(a, db, dc)),
     "neg": lambda y, a, da: -da,
     "abs": lambda y, a, da: where(a > 0, da, where(a == 0, 0, -da)),

@@ -3,20 +3,22 @@ import re
 from collections import Counter
 from fractions import Fraction
 
+from .node import constant
+
 SYMBOL = {"lt": "<", "le": r"\le", "gt": ">", "ge": r"\ge", "eq": "=", "ne": r"\ne", "and": r"\land", "or": r"\lor"}
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "nu", "rho", "sigma",
          "tau", "phi", "psi", "omega"}
-EXTREMES = {"ge": "max", "gt": "max", "le": "min", "lt": "min"}
+EXTREMES = {"ge": "max", "gt": "max", "le": "min", "lt": "min", "maximum": "max", "minimum": "min"}
 UPRIGHT = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min"}
 LONGEST = 1000                                   # characters; a longer formula explains nothing
-CASES, SUM, PRODUCT, POWER, ATOM = range(5)      # how tightly a text binds
+CASES, SUM, SIGNED, PRODUCT, POWER, ATOM = range(6)      # how tightly a text binds; SIGNED: it begins with a minus
 
 
 def latex(node):
     """The formula of a tree; None where it would be too long to read."""
     try:
         return _text(node)
-    except _TooLongError:
+    except (_TooLongError, RecursionError):
         return None
 
 
@@ -39,20 +41,20 @@ def _of(node):
         case "constant", ():
             return _constant(node.value)
         case "add", (a, b):
-            return f"{_text(a, SUM)} + {_text(b, SUM)}", SUM
+            return _sum(_text(a, SUM), _text(b, SUM)), SUM
         case "sub", (a, b):
-            return f"{_text(a, SUM)} - {_text(b, PRODUCT)}", SUM
-        case "neg", (a,):
-            return f"-{_text(a, PRODUCT)}", SUM
-        case "mul", _:
+            text, binds = _of(b)
+            rest = f"+ {text[1:]}" if binds == SIGNED else f"- {_text(b, PRODUCT)}"
+            return f"{_text(a, SUM)} {rest}", SUM
+        case ("neg" | "mul"), _:
             return _product(node)
         case "div", (a, b):
-            text = _text(a)
-            if a.op in ("neg", "mul") and text.startswith("-"):
-                return rf"-\frac{{{text[1:]}}}{{{_text(b)}}}", SUM
-            return rf"\frac{{{_text(a)}}}{{{_text(b)}}}", ATOM
+            text, binds = _of(a)
+            if binds == SIGNED:
+                return rf"-\frac{{{text[1:]}}}{{{_text(b)}}}", SIGNED
+            return rf"\frac{{{text}}}{{{_text(b)}}}", POWER
         case "fma", (a, b, c):
-            return f"{_text(a * b, SUM)} + {_text(c, SUM)}", SUM
+            return _sum(_text(a * b, SUM), _text(c, SUM)), SUM
         case "abs", (a,):
             return rf"\left|{_text(a)}\right|", ATOM
         case "sqrt", (a,):
@@ -66,7 +68,7 @@ def _of(node):
         case op, (a, b) if op in SYMBOL:
             return f"{_text(a, SUM)} {SYMBOL[op]} {_text(b, SUM)}", CASES
         case "call", args:
-            return _call(node.value.name, args)
+            return _call(node.value, args)
         case op, args:
             return _function(op, args), ATOM
 
@@ -77,17 +79,22 @@ def _rows(node):
     return rows + (_rows(b) if b.op == "where" else [rf"{_text(b)} & \text{{otherwise}}"])
 
 
-def _call(name, args):
-    if name == "exp":
+def _call(function, args):
+    name, library = function.name, function.define is None
+    if library and name == "exp":
         return f"e^{{{_text(args[0])}}}", POWER
-    if name == "pow":
+    if library and name == "pow":
         return f"{_text(args[0], ATOM)}^{{{_text(args[1])}}}", POWER
-    return _function({"maximum": "max", "minimum": "min"}.get(name, name), args), ATOM
+    return _function(EXTREMES.get(name, name), args, library), ATOM
 
 
-def _function(name, args):
-    shown = rf"\{name}" if name in UPRIGHT else rf"\operatorname{{{_escaped(name)}}}"
+def _function(name, args, library=True):
+    shown = rf"\{name}" if library and name in UPRIGHT else rf"\operatorname{{{_escaped(name)}}}"
     return rf"{shown}\left({', '.join(map(_text, args))}\right)"
+
+
+def _sum(a, b):
+    return f"{a} - {b[1:]}" if b.startswith("-") else f"{a} + {b}"
 
 
 def _product(node):
@@ -96,27 +103,29 @@ def _product(node):
     negative = False
     while stack:
         part = stack.pop()
+        if len(stack) > LONGEST:
+            raise _TooLongError
         if part.op == "mul":
             stack += reversed(part.args)
-        elif part.op == "neg":
-            stack.append(part.args[0])
+        elif part.op == "neg" or (part.op == "constant" and isinstance(part.value, Fraction) and part.value < 0):
+            stack.append(part.args[0] if part.args else constant(-part.value, "float", part.dtype))
             negative = not negative
         else:
             factors[part] += 1
     texts = [_text(f, PRODUCT) if n == 1 else f"{_text(f, ATOM)}^{{{n}}}"
              for f, n in sorted(factors.items(), key=lambda item: item[0].op != "constant")]
     text = texts[0] + "".join((r" \cdot " if t[0].isdigit() else r" \, ") + t for t in texts[1:])
-    return ("-" + text, SUM) if negative else (text, PRODUCT if len(texts) > 1 else POWER)
+    return ("-" + text, SIGNED) if negative else (text, PRODUCT if len(texts) > 1 else POWER)
 
 
 def _name(name):
     if name in GREEK:
         return "\\" + name
-    return name if len(name) == 1 else rf"\mathrm{{{_escaped(name)}}}"
+    return name if len(name) == 1 and name.isalpha() else rf"\mathrm{{{_escaped(name)}}}"
 
 
 def _escaped(name):
-    return name.replace("_", r"\_")
+    return re.sub(r"[<>]", "", name).replace("_", r"\_")
 
 
 def _constant(value):
@@ -125,6 +134,15 @@ def _constant(value):
     if not isinstance(value, Fraction):
         return str(value), ATOM
     if value < 0:
-        return "-" + _constant(-value)[0], SUM
-    rounded = re.sub(r"e([+-])0*(\d+)$", lambda m: rf" \cdot 10^{{{m[1].strip('+')}{m[2]}}}", f"{float(value):.6g}")
+        return "-" + _constant(-value)[0], SIGNED
+    if value.denominator == 1 and value < 10**9:
+        return str(value), ATOM
+    rounded = re.sub(r"e([+-])0*(\d+)$", lambda m: rf" \cdot 10^{{{m[1].strip('+')}{m[2]}}}", f"{_float(value):.6g}")
     return rounded, PRODUCT if "cdot" in rounded else ATOM
+
+
+def _float(value):
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")

@@ -193,8 +193,12 @@ def split(value, like):
 
 def round_to(value, dtype):
     """A constant's value in the working dtype, as a NumPy scalar."""
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf if value > 0 else -math.inf
     with np.errstate(over="ignore", under="ignore"):
-        return np.dtype(dtype).type(float(value))
+        return np.dtype(dtype).type(value)
 
 
 def stored(x):

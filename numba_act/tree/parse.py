@@ -13,7 +13,7 @@ import math
 import operator
 from collections.abc import Hashable
 from fractions import Fraction
-from types import FunctionType
+from types import CodeType, FunctionType
 
 import numpy as np
 
@@ -25,6 +25,7 @@ BINARY = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.BitAnd: operator.and_, ast.BitOr: operator.or_,
 }
+HINTS = {"maximum": "max()", "minimum": "min()", "absolute": "abs()", "where": "`a if condition else b`"}
 COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
 
 
@@ -40,7 +41,7 @@ def parse(function, arguments, vocabulary, traced=False):
     a function of this package that is called with nodes simply runs: it is written with `where`.
     """
     places = {}
-    return _Reader(function, vocabulary, traced, places).run(arguments), places
+    return _Reader(function, vocabulary, traced, places).run(*arguments), places
 
 
 def syntax_of(function):
@@ -52,8 +53,9 @@ def syntax_of(function):
     except SyntaxError:
         found = None
     if found is None:
-        raise UnsupportedError(f"the source of {function.__name__}() cannot be read: define it in a file or a notebook "
-                               "cell, not by exec or at a bare prompt")
+        raise UnsupportedError(
+            f"the source of {function.__name__}() cannot be read: define it in a file that does not change, or in a "
+            "notebook cell, not by exec, at a bare prompt or under a cell magic such as %%time")
     return found
 
 
@@ -64,9 +66,25 @@ def _definition(nodes, code):
     for node in nodes:
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
             first = min([node.lineno, *[d.lineno for d in node.decorator_list]])
-            if first == code.co_firstlineno:
+            if first == code.co_firstlineno and _names(_compiled(node)) == _names(code):
                 return node
     return None
+
+
+def _compiled(node):
+    """The code of a definition by itself."""
+    bare = ast.FunctionDef(**{**dict(ast.iter_fields(node)), "decorator_list": [], "returns": None})
+    bare.args = ast.arguments([], [ast.arg(a.arg) for a in (*node.args.posonlyargs, *node.args.args)], node.args.vararg,
+                              [ast.arg(a.arg) for a in node.args.kwonlyargs], [None for _ in node.args.kwonlyargs],
+                              node.args.kwarg, [])
+    module = ast.fix_missing_locations(ast.Module([ast.copy_location(bare, node)], []))
+    return next(c for c in compile(module, "", "exec").co_consts if isinstance(c, CodeType))
+
+
+def _names(code):
+    """What tells two versions of a function apart, whatever encloses it."""
+    constants = [c for c in code.co_consts if isinstance(c, int | float)]
+    return code.co_varnames, {*code.co_names, *code.co_freevars}, constants
 
 
 def _lambda(nodes, code):
@@ -85,15 +103,15 @@ class _Reader:
         self.syntax, self.file = syntax_of(function), function.__code__.co_filename
         self.dtype = "float64"
 
-    def run(self, arguments):
-        bound = inspect.signature(self.function).bind(*arguments)
+    def run(self, *args, **keywords):
+        bound = inspect.signature(self.function, follow_wrapped=False).bind(*args, **keywords)
         bound.apply_defaults()
-        self.dtype = next((a.dtype for a in _flat(arguments) if isinstance(a, Node)), "float64")
+        self.dtype = next((a.dtype for a in _flat([*args, *keywords.values()]) if isinstance(a, Node)), "float64")
         names = {name: self.found(value) for name, value in bound.arguments.items()}
         if isinstance(self.syntax, ast.Lambda):
             return self.returned(self.syntax.body, names)
-        result = self.block(self.syntax.body, names)
-        if result is None:
+        done, result = self.block(self.syntax.body, names)
+        if done is not True:
             raise self.refused(self.syntax, "a path returns nothing")
         return result
 
@@ -105,19 +123,29 @@ class _Reader:
 
     # statements ------------------------------------------------------------------------------------------------
     def block(self, statements, names):
-        """Run statements; the returned value, or None where the end is reached."""
-        for k, statement in enumerate(statements):
+        """Run statements: whether they returned (True, False, or a node that tells), and what."""
+        earlier = []                                    # returns that depend on a condition
+        for statement in statements:
             if isinstance(statement, ast.Return):
-                if statement.value is None:
-                    raise self.refused(statement, "a path returns nothing")
-                return self.returned(statement.value, names)
-            if isinstance(statement, ast.If):
-                done, result = self.branch(statement, statements[k + 1:], names)
-                if done:
-                    return result
+                done, value = True, self.returned(statement.value, names)
+            elif isinstance(statement, ast.If):
+                done, value = self.branch(statement, names)
             else:
-                self.statement(statement, names)
-        return None
+                done, value = False, self.statement(statement, names)
+            if done is True:
+                return True, self.first(earlier, value)
+            if done is not False:
+                earlier.append((done, value, statement))
+        if not earlier:
+            return False, None
+        done = functools.reduce(operator.or_, [condition for condition, _, _ in earlier])
+        return done, self.first(earlier[:-1], earlier[-1][1])
+
+    def first(self, earlier, last):
+        """The value of the first condition that holds."""
+        for condition, value, syntax in reversed(earlier):
+            last = self.choose(condition, value, last, syntax)
+        return last
 
     def statement(self, statement, names):
         match statement:
@@ -125,8 +153,9 @@ class _Reader:
                 result = self.value(value, names)
                 for target in targets:
                     self.assign(target, result, names)
-            case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
-                names[name] = self.value(value, names)
+            case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                if value is not None:
+                    names[name] = self.value(value, names)
             case ast.AugAssign(target=ast.Name(id=name), op=op, value=value):
                 old = ast.copy_location(ast.Name(name), statement)
                 names[name] = self.value(ast.copy_location(ast.BinOp(old, op, value), statement), names)
@@ -144,24 +173,25 @@ class _Reader:
         else:
             raise self.refused(target, "only names can be assigned to")
 
-    def branch(self, statement, rest, names):
-        """(True, value) where the rest of the block has been run as well, (False, None) where names were merged."""
+    def branch(self, statement, names):
+        """As `block`, for an if; the names are then those of the branch taken."""
         condition = self.condition(statement.test, names)
         if not isinstance(condition, Node):
-            chosen = statement.body if condition else statement.orelse
-            return True, self.block(chosen + rest, names)
-        if any(isinstance(s, ast.Return) for b in (statement.body, statement.orelse) for t in b for s in ast.walk(t)):
-            results = [self.block(b + rest, dict(names)) for b in (statement.body, statement.orelse)]
-            if any(result is None for result in results):
-                raise self.refused(statement, "a path returns nothing")
-            return True, self.choose(condition, *results, statement)
+            return self.block(statement.body if condition else statement.orelse, names)
         then, other = dict(names), dict(names)
-        self.block(statement.body, then)
-        self.block(statement.orelse, other)
-        for name in then.keys() & other.keys():
-            same = then[name] is other[name]
-            names[name] = then[name] if same else self.choose(condition, then[name], other[name], statement)
-        return False, None
+        (done, value), (other_done, other_value) = self.block(statement.body, then), self.block(statement.orelse, other)
+        names.clear()
+        if done is True or other_done is True:
+            names.update(other if done is True else then)
+        else:
+            for name in then.keys() & other.keys():
+                same = then[name] is other[name]
+                names[name] = then[name] if same else self.choose(condition, then[name], other[name], statement)
+        if value is None or other_value is None:
+            value = other_value if value is None else value
+        else:
+            value = self.choose(condition, value, other_value, statement)
+        return _either(_both(condition, done), _both(~condition, other_done)) if done is not other_done else done, value
 
     def choose(self, condition, a, b, syntax):
         if _shape(a) != _shape(b) or _shape(a) is None:
@@ -170,6 +200,8 @@ class _Reader:
 
     def returned(self, syntax, names):
         """What a function returns: a number or a tuple."""
+        if syntax is None:
+            raise self.refused(self.syntax, "a path returns nothing")
         result = self.value(syntax, names)
         if _shape(result) is None:
             raise self.refused(syntax, "a scalar function returns a number")
@@ -194,9 +226,7 @@ class _Reader:
 
     def evaluated(self, syntax, names):
         match syntax:
-            case ast.Constant(value=bool() | None):
-                return syntax.value
-            case ast.Constant(value=int() | float()):
+            case ast.Constant(value=bool() | int() | float() | str() | None):
                 return _exact(syntax.value)
             case ast.Name(id=name):
                 return self.name(name, syntax, names)
@@ -204,28 +234,36 @@ class _Reader:
                 return tuple(self.value(p, names) for p in parts)
             case ast.Attribute(value=of, attr=attr):
                 return self.found(getattr(self.value(of, names), attr))
-            case ast.Subscript(value=of, slice=ast.Constant(value=int(index))):
-                return self.value(of, names)[index]
+            case ast.Subscript(value=of, slice=index):
+                index = self.value(index, names)
+                return self.found(self.value(of, names)[int(index) if isinstance(index, Fraction) else index])
             case ast.BinOp(left=left, op=op, right=right):
                 return self.binary(op, self.value(left, names), self.value(right, names), syntax)
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=float(zero))) if zero == 0:
+                return -0.0
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -number(self.value(operand, names))
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return number(self.value(operand, names))
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
+            case ast.UnaryOp(op=ast.Not() | ast.Invert() as op, operand=operand):
+                if isinstance(op, ast.Invert) and not _is_condition(self.value(operand, names)):
+                    raise self.refused(syntax, "~ turns a condition round")
                 inner = self.condition(operand, names)
                 return ~inner if isinstance(inner, Node) else not inner
             case ast.Compare(left=left, ops=ops, comparators=others):
                 return self.comparison([self.value(s, names) for s in (left, *others)], ops, syntax)
             case ast.BoolOp(op=op, values=parts):
-                return self.logic(op, [self.condition(p, names) for p in parts])
+                return self.logic(isinstance(op, ast.Or), parts, names)
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 condition = self.condition(test, names)
                 if not isinstance(condition, Node):
                     return self.value(body if condition else orelse, names)
                 return self.choose(condition, self.value(body, names), self.value(orelse, names), syntax)
             case ast.Call(func=func, args=args, keywords=keywords):
-                given = {k.arg: self.value(k.value, names) for k in keywords}
+                given = {}
+                for keyword in keywords:
+                    value = self.value(keyword.value, names)
+                    given.update(value if keyword.arg is None else {keyword.arg: value})
                 return self.call(self.value(func, names), list(self.spread(args, names)), given, syntax)
         raise self.refused(syntax, "this has no meaning for a single number")
 
@@ -239,7 +277,10 @@ class _Reader:
     def name(self, name, syntax, names):
         if name in names:
             return names[name]
-        closure = dict(zip(self.function.__code__.co_freevars, self.function.__closure__ or (), strict=True))
+        code = self.function.__code__
+        if name in code.co_varnames or name in code.co_cellvars:
+            raise self.refused(syntax, f"{name} has no value on every path")
+        closure = dict(zip(code.co_freevars, self.function.__closure__ or (), strict=True))
         if name in closure:
             return self.found(closure[name].cell_contents)
         for space in (self.function.__globals__, vars(builtins)):
@@ -252,22 +293,14 @@ class _Reader:
 
     def binary(self, op, left, right, syntax):
         if isinstance(op, ast.Pow):
-            return self.power(number(left), number(right), syntax)
+            return self.call(math.pow, [number(left), number(right)], {}, syntax)
         if type(op) not in BINARY:
             raise self.refused(syntax, "this operator has no place in a scalar function")
-        if not isinstance(op, ast.BitAnd | ast.BitOr):
-            left, right = number(left), number(right)
-        return _exact(BINARY[type(op)](left, right))
-
-    def power(self, base, exponent, syntax):
-        if not isinstance(base, Node) and not isinstance(exponent, Node):
-            return _exact(base**exponent)
-        if isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent) <= 64:
-            power = _by_squaring(base, abs(int(exponent))) if exponent else Fraction(1)
-            return power if exponent >= 0 else 1 / power
-        if isinstance(exponent, Fraction) and exponent == Fraction(1, 2):
-            return self.call(math.sqrt, [base], {}, syntax)
-        return self.call(math.pow, [base, exponent], {}, syntax)
+        if isinstance(op, ast.BitAnd | ast.BitOr):
+            if not (_is_condition(left) and _is_condition(right)):
+                raise self.refused(syntax, "& and | join conditions")
+            return (_both if isinstance(op, ast.BitAnd) else _either)(left, right)
+        return _exact(BINARY[type(op)](number(left), number(right)))
 
     def comparison(self, values, ops, syntax):
         results = []
@@ -280,18 +313,20 @@ class _Reader:
                 results.append(build(COMPARE[type(op)], number(left), number(right)))
             else:
                 results.append(getattr(operator, COMPARE[type(op)])(left, right))
-        return self.logic(ast.And(), results)
+        return functools.reduce(_both, results)
 
-    def logic(self, op, values):
-        decides = isinstance(op, ast.Or)
-        result = None
-        for value in values:
-            if not isinstance(value, Node):
-                if bool(value) == decides:
-                    return decides
-                continue
-            result = value if result is None else (result | value if decides else result & value)
-        return (not decides) if result is None else result
+    def logic(self, is_or, parts, names):
+        """The value of `or` or `and`: that of the first part that decides, or of the last."""
+        value = self.value(parts[0], names)
+        if len(parts) == 1:
+            return value
+        if not isinstance(value, Node):
+            return value if bool(value) == is_or else self.logic(is_or, parts[1:], names)
+        rest = self.logic(is_or, parts[1:], names)
+        if _is_condition(value) and _is_condition(rest):
+            return (_either if is_or else _both)(value, rest)
+        holds = value if value.kind == "bool" else build("ne", value, 0)
+        return self.choose(holds, *((value, rest) if is_or else (rest, value)), parts[0])
 
     def call(self, function, args, keywords, syntax):
         if not any(isinstance(a, Node) for a in _flat([*args, *keywords.values()])):
@@ -304,17 +339,32 @@ class _Reader:
                 self.places.setdefault(result, self.place(syntax))
             return result
         if not isinstance(function, FunctionType):
-            name = getattr(function, "__name__", function)
-            hint = f"; math.{name}() has" if hasattr(math, str(name)) else ""
-            raise self.refused(syntax, f"{name}() has no place in a scalar function{hint}")
+            name = getattr(function, "__name__", str(function))
+            known = HINTS.get(name) or (getattr(math, name, None) in self.vocabulary and f"math.{name}()")
+            raise self.refused(syntax, f"{name}() has no place in a scalar function{f'; {known} has' if known else ''}")
         if function in self.callers:
             raise self.refused(syntax, "a scalar function does not call itself")
         if self.traced and str(function.__module__).partition(".")[0] == PACKAGE:
             return function(*args, **keywords)
-        args = inspect.signature(function).bind(*args, **keywords)
-        args.apply_defaults()
-        inner = _Reader(function, self.vocabulary, self.traced, self.places, self.callers)
-        return inner.run(list(args.arguments.values()))
+        return _Reader(function, self.vocabulary, self.traced, self.places, self.callers).run(*args, **keywords)
+
+
+def _is_condition(value):
+    return isinstance(value, bool) or (isinstance(value, Node) and value.kind == "bool")
+
+
+def _both(a, b):
+    """`and` of conditions."""
+    if isinstance(a, Node) and isinstance(b, Node):
+        return a & b
+    return (b if a else False) if isinstance(b, Node) else (a if b else False)
+
+
+def _either(a, b):
+    """`or` of conditions."""
+    if isinstance(a, Node) and isinstance(b, Node):
+        return a | b
+    return (True if a else b) if isinstance(b, Node) else (True if b else a)
 
 
 def _exact(value):
@@ -354,10 +404,3 @@ def _flat(values):
             yield from _flat(value)
         else:
             yield value
-
-
-def _by_squaring(base, n):
-    if n == 1:
-        return base
-    half = _by_squaring(base, n // 2)
-    return half * half * base if n % 2 else half * half
