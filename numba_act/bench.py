@@ -125,11 +125,11 @@ def main(names=None, sizes=SIZES, dtypes=DTYPES, rounds=ROUNDS, threads=None, as
         row = [cell["name"], cell["kind"], cell["dtype"], cell["size"], *times, _shown(cell["ratio"], ".2f"),
                _shown(cell["out_ratio"], ".2f"), "c" * cell["copy_bound"]]
         tqdm.write(f"| {' | '.join(map(str, row))} |")
-    print("\n" + "\n".join(summary(done)))
+    print("", *summary(done), sep="\n")
 
 
 def summary(cells):
-    """Lines with the geometric mean of the ratios, forward, backward and over all."""
+    """Lines with the geometric mean of the ratios, forward, backward and over all, and who is missing."""
     for title, kinds in (*((kind, (kind,)) for kind in KINDS), ("all", KINDS)):
         kept = [cell for cell in cells if cell["kind"] in kinds and cell["ratio"] is not None]
         free = [cell["ratio"] for cell in kept if not cell["copy_bound"]]
@@ -137,6 +137,9 @@ def summary(cells):
             mean = math.exp(sum(map(math.log, free)) / len(free))
             yield (f"{title}: geometric mean {mean:.2f} over {len(free)} cells not bound by the copy; "
                    f"{sum(cell['ratio'] > 1 for cell in kept)} of {len(kept)} cells above 1")
+    missing = [peer for peer in PEERS if not any(peer in cell["times"] for cell in cells)]
+    if missing:
+        yield f"not installed, or without these functions: {', '.join(missing)}"
 
 
 def _shown(number, form=".3g"):

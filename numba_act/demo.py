@@ -13,7 +13,7 @@ RATE, MOMENTUM = 0.05, 0.9
 STEEPEST = 1.0                                   # length of the gradient, without which exponential diverges
 TEST_IMAGES = 360
 LEARNED = "prelu", "swish"                       # the two whose parameter is part of what is learned
-ROW = "{:<14}{:>10}{:>10}   {}"
+ROW = "{:<18}{:>10}{:>10}   {}"
 
 
 def run(epochs=EPOCHS, path="gallery.png"):
