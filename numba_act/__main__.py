@@ -3,12 +3,13 @@ import argparse
 import json
 import sys
 
-from . import bench, demo, machine, plotting
+from . import accuracy, bench, demo, machine, plotting
 from .backends import STORED
 from .declare import activations, get
 from .runtime import threads
 
-OPTIONAL = "matplotlib", "sklearn", "ml_dtypes"  # packages that a command may lack
+# packages that a command may lack
+OPTIONAL = "matplotlib", "sklearn", "ml_dtypes", "mpmath", "torch", "jax", "scipy"
 INTERRUPTED = 130                                # as a shell reports it
 
 
@@ -66,6 +67,12 @@ def _parser():
                          help="how often each is timed; the least time counts (%(default)s)")
     command.add_argument("--threads", type=_positive, metavar="N", help="default: the processors there are")
     command.add_argument("--fusion", action="store_true", help="instead: gelu(x + b) + r as one kernel and as three")
+    _json(command)
+
+    command = _command(commands, _accuracy, "measure the errors of activations and their gradients")
+    _names(command, "*")
+    _dtypes(command, STORED, STORED)
+    accuracy.add_arguments(command)
     _json(command)
 
     command = _command(commands, _warmup, "compile activations and their gradients now")
@@ -158,6 +165,10 @@ def _bench(given):
         return
     bench.main([activation.name for activation in given.names], given.size, given.dtype, given.rounds, given.threads,
                given.json)
+
+
+def _accuracy(given):
+    accuracy.main(given.names or None, given.dtype, given.exhaustive, given.against, given.json, given.output)
 
 
 def _warmup(given):

@@ -27,7 +27,7 @@ FACTORS = -0.7, 3.3, 50.0, 1e-3, 0.0             # times a default: a parameter 
 ORDINARY = 1e30                                  # nearer to 0 a definition with good parameters is a number
 FLOOR, AROUND = 2.0**-4, 0.5                     # near a zero of a slope the unit is at least that of the first
 STRIDE = 251                                     # between the float32 patterns of a sample
-CHUNK = 1 << 22                                  # patterns; the arrays of one, 16 MiB each, stay near the processor
+CHUNK = 1 << 20                                  # patterns; the arrays of one, 4 MiB each, stay near the processor
 RANDOM = 3000                                    # float64 patterns of a sample
 HIDDEN = 0x7FF << 52                             # the bits of a float64's exponent
 
@@ -433,6 +433,7 @@ def add_arguments(parser):
     parser.add_argument("--exhaustive", action="store_true", help="try all 2^32 numbers of float32")
     parser.add_argument("--against", type=_peers, default=(), metavar="NAME,...",
                         help=f"show the errors of others beside ours: {', '.join(PEERS)}")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the table to a file")
 
 
 def _peers(text):

@@ -1,5 +1,7 @@
 """Errors against the true value, in units in its last place."""
+import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from tools import (
 )
 
 import numba_act as act
+from numba_act import __main__ as command_line
 from numba_act import accuracy
 from numba_act.accuracy import errors, exact_error, number, points
 from numba_act.tree.differentiate import derivative
@@ -202,10 +205,54 @@ def test_measure_of_a_custom_activation():
     assert 0.4 < accuracy.measure(saturating, "width", "float64").error < 10
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-def test_the_command_writes_what_it_finds(tmp_path, as_json):
-    file = tmp_path / "accuracy"
-    accuracy.main(["relu", "leaky_relu"], ["float16"], as_json=as_json, output=file)
-    text = file.read_text()
-    for part in ("numpy 2", "relu", "leaky_relu", "d/dalpha", "alpha", "float16"):
-        assert part in text
+def command(*arguments):
+    return command_line.main(["accuracy", *map(str, arguments)])
+
+
+def test_the_command_shows_a_table(capsys):
+    assert command("leaky_relu", "relu", "--dtype", "float16", "bfloat16") == 0
+    text = capsys.readouterr().out
+    assert "numpy 2" in text
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(lines) == 1 + 2 * (3 + 2)
+    assert lines[1].startswith("| leaky_relu | value | float16 | 393,216 | 0.5 | ")
+    assert any("| relu | d/dx | bfloat16 | 65,536 | 0 | " in line for line in lines)
+
+
+def test_the_command_writes_for_scripts(tmp_path):
+    file = tmp_path / "accuracy.json"
+    assert command("threshold", "--dtype", "float16", "--json", "-o", file) == 0
+    found = json.loads(file.read_text())
+    assert [cell["output"] for cell in found["results"]] == ["value", "d/dx", "d/dtheta", "d/dvalue"]
+    assert all(cell["error"] <= 0.501 for cell in found["results"])
+    assert "numpy" in found["versions"]
+
+
+@pytest.mark.parametrize("library", ["torch", "jax", "scipy"])
+def test_the_command_shows_others(library, capsys):
+    pytest.importorskip(library)
+    assert command("sigmoid", "--dtype", "float32", "--against", library, "--json") == 0
+    value, slope = json.loads(capsys.readouterr().out)["results"]
+    assert value["error"] < 1 < value[library]
+    assert slope[library] is None if library == "scipy" else slope[library] > 100
+
+
+def test_the_command_says_what_is_wrong(capsys, monkeypatch):
+    with pytest.raises(SystemExit):
+        command("relu", "--against", "numpy")
+    assert "'numpy' is none of torch, jax, scipy" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert command("relu", "--against", "torch") == 1
+    assert "torch" in capsys.readouterr().err
+
+
+def test_an_exhaustive_sweep_takes_every_number():
+    """In full only where it is asked for: here the first and the last part."""
+    dtype, parts = np.dtype(np.float32), accuracy.samples(output("relu"), np.dtype(np.float32), exhaustive=True)
+    first = next(parts)
+    assert first.size == accuracy.CHUNK
+    np.testing.assert_array_equal(first.view(np.uint32), np.arange(accuracy.CHUNK))
+    sampled = np.concatenate([x.view(np.uint32) for x in accuracy.samples(output("relu"), dtype)])
+    assert sampled[0] == 0
+    assert sampled[-1] >= (1 << 32) - accuracy.STRIDE
+    assert set(np.diff(sampled)) == {accuracy.STRIDE}

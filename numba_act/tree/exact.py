@@ -37,7 +37,11 @@ class _Evaluator:
     """Trees at a fixed number of digits."""
 
     def __init__(self, digits):
-        import mpmath
+        try:
+            import mpmath
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError('the true values need mpmath: pip install "numba_act[accuracy]"',
+                                      name="mpmath") from None
         m = self.context = mpmath.MPContext()
         m.dps = digits
         self.number, self.nan = m.mpf, m.nan
