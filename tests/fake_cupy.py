@@ -36,7 +36,7 @@ class ndarray:
         flags = host.flags
         self.flags = types.SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous)
         start = host.__array_interface__["data"][0] - memory.bytes.__array_interface__["data"][0]
-        self.data = types.SimpleNamespace(ptr=ptx.BASE + start if host.size else 0)
+        self.data = types.SimpleNamespace(ptr=ptx.BASE + start if host.size else 0, device_id=device)
 
     @property
     def T(self):

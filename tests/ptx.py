@@ -104,7 +104,8 @@ def run(text, memory, arguments, grid, block, first=0):
     given = [np.asarray(a, np.int64) if isinstance(a, int) else np.asarray(a) for a in arguments]
     assert [a.nbytes for a in given] == list(program.parameters.values()), "arguments of other sizes"
     lanes = np.arange(grid * block, dtype=np.uint32)
-    registers = {"%tid.x": lanes % np.uint32(block), "%ctaid.x": lanes // np.uint32(block) + np.uint32(first)}
+    registers = {"%tid.x": lanes % np.uint32(block), "%ctaid.x": lanes // np.uint32(block) + np.uint32(first),
+                 "%ntid.x": np.asarray(block, np.uint32)}
     return _Run(program, memory, given, registers, lanes.size).run()
 
 
@@ -248,7 +249,8 @@ class _Run:
 
 def _width(register):
     """A register may be wider than what is loaded or stored."""
-    return np.dtype(WORDS[{"%rs": "16", "%r": "32", "%rd": "64"}[register.rstrip("0123456789")]])
+    bits = {"%rs": "16", "%r": "32", "%f": "32", "%rd": "64", "%fd": "64"}[register.rstrip("0123456789")]
+    return np.dtype(WORDS[bits])
 
 
 # --- what the opcodes compute -----------------------------------------------------------------------------------------
@@ -317,6 +319,7 @@ def _opcodes():
         number = FLOATS[f]
         for name, compute in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("div", np.divide)):
             table[f"{name}.rn.{f}"] = (f, f), compute
+        table[f"add.{f}"], table[f"mul.{f}"] = table[f"add.rn.{f}"], table[f"mul.rn.{f}"]          # a user's own
         table[f"fma.rn.{f}"] = (f, f, f), fused
         table[f"rcp.rn.{f}"] = (f,), functools.partial(np.divide, number(1))
         table[f"sqrt.rn.{f}"] = (f,), np.sqrt
@@ -356,6 +359,10 @@ def _opcodes():
                 to = f"{t.replace('s', 'i')}{int(bits) // 8}"
                 table[f"cvt.{t}{bits}.{t}{other}"] = (f"{t}{other}",), functools.partial(lambda to, a: a.astype(to), to)
     table["mul.wide.u32"] = ("u32", "u32"), lambda a, b: a.astype(np.uint64) * b.astype(np.uint64)
+    table["mul.wide.s32"] = ("s32", "s32"), lambda a, b: a.astype(np.int64) * b.astype(np.int64)
+    table["mad.lo.s32"] = ("u32", "u32", "u32"), lambda a, b, c: a * b + c
+    table["cvta.to.global.u64"] = ("u64",), lambda a: a
+    table["mov.f32"], table["mov.f64"] = (("b32",), lambda a: a), (("b64",), lambda a: a)
     table["mov.pred"], table["not.pred"] = (("pred",), lambda a: a), (("pred",), np.invert)
     table["and.pred"], table["or.pred"] = (("pred", "pred"), np.logical_and), (("pred", "pred"), np.logical_or)
     table["xor.pred"] = ("pred", "pred"), np.logical_xor

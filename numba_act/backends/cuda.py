@@ -129,11 +129,12 @@ def quick(kernel, operands, out, arrays):
     letters, arguments, addresses = "", [], 0
     for operand in (*operands, *defaults[len(defaults) - missing:], *(() if out is None else (out,))):
         if type(operand) is Array:
-            if not (operand.dtype == dtype and operand.shape == shape and operand.flags.c_contiguous
-                    and operand.device.id == device):
+            data = operand.data
+            if not (operand.dtype == dtype and operand.shape == shape and data.device_id == device
+                    and operand.flags.c_contiguous):
                 return None
             letters += "a"
-            addresses |= operand.data.ptr
+            addresses |= data.ptr
             arguments.append(operand)
         elif type(operand) is float and operand and len(letters) >= arrays:
             letters += "n"
@@ -178,9 +179,9 @@ def masked(kernel, arrays, out, where, casting, order, dtype):
         if where is not True:
             where = cupy.asarray(asarray(kernel, "where", *wrapped(kernel, (where,)))).astype(bool)
         results = call(kernel, arrays, None, order)
-        shape = np.broadcast_shapes(results[0].shape, np.shape(where))
-        given = (None,) * kernel.n_outputs if out is None else out
-        targets = tuple([_empty(shape, dtype) if a is None else a for a in given])
+        shape = np.broadcast_shapes(results[0].shape, () if where is True else where.shape)
+        axes, given = layout.axes(arrays, shape, order), (None,) * kernel.n_outputs if out is None else out
+        targets = tuple([_empty(shape, dtype, axes) if a is None else a for a in given])
         for target, result in zip(targets, results, strict=True):
             cupy.copyto(target, result, casting, None if where is True else where)
         return targets

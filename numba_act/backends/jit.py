@@ -1,4 +1,4 @@
-"""Scalar functions inside other people's Numba code: @njit, @vectorize, @guvectorize, @cfunc."""
+"""Scalar functions inside other people's Numba code: @njit, @vectorize, @guvectorize, @cfunc, @cuda.jit."""
 import functools
 
 
@@ -91,6 +91,8 @@ def _definition(kernel):
                 default = isinstance(type_, types.Omitted)
                 arguments[name] = (context.get_constant(number, kernel.parameters[name]) if default else
                                    context.cast(builder, value, type_, number))
+            if builder.module.triple.startswith("nvptx"):
+                builder = _Exact(builder)
             return emit(builder, kernel.build(str(number)), arguments)[0]
         return number(*given), codegen
 
@@ -99,3 +101,55 @@ def _definition(kernel):
     space = {" typed": typed}
     exec(f"def definition(_context, {shown}): return globals()[' typed'](({', '.join(kernel.inputs)},))", space)
     return space["definition"]
+
+
+class _Exact:
+    """A builder for NVVM, whose dialect has fewer words than LLVM's, and which contracts a * b + c throughout a user's
+    kernel unless every operation says .rn."""
+
+    def __init__(self, builder):
+        self._builder = builder
+
+    def __getattr__(self, name):
+        return getattr(self._builder, name)
+
+    @property
+    def module(self):
+        return self
+
+    def declare_intrinsic(self, name, fnty):
+        """What computes llvm.fabs.f32 and its like, for `call`."""
+        operation = name.split(".")[1]
+        return self._copysign if operation == "copysign" else functools.partial(self._nvvm, operation)
+
+    def call(self, function, operands):
+        return function(*operands)
+
+    def fadd(self, x, y):
+        return self._nvvm("add", x, y)
+
+    def fsub(self, x, y):
+        return self._nvvm("add", x, self.fneg(y))
+
+    def fmul(self, x, y):
+        return self._nvvm("mul", x, y)
+
+    def fdiv(self, x, y):
+        return self._nvvm("div", x, y)
+
+    def fneg(self, x):
+        return self._builder.fsub(x.type(-0.0), x)
+
+    def _nvvm(self, operation, *operands):
+        from llvmlite import ir
+        type_ = operands[0].type
+        name = f"llvm.nvvm.{operation}{'' if operation == 'fabs' else '.rn'}.{'d' if type_ == ir.DoubleType() else 'f'}"
+        signature = ir.FunctionType(type_, [type_] * len(operands))
+        return self._builder.call(self._builder.module.declare_intrinsic(name, fnty=signature), operands)
+
+    def _copysign(self, x, y):
+        from llvmlite import ir
+        b, word = self._builder, ir.IntType(64 if x.type == ir.DoubleType() else 32)
+        sign = word(1 << word.width - 1)
+        magnitude = b.and_(b.bitcast(x, word), b.not_(sign))
+        return b.bitcast(b.or_(magnitude, b.and_(b.bitcast(y, word), sign)), x.type)

@@ -1,0 +1,54 @@
+"""Scalar functions inside kernels that numba-cuda compiles: without a GPU, run by the interpreter of PTX."""
+import numpy as np
+import ptx
+import pytest
+from tools import random_patterns, same_bits
+
+import numba_act as act
+
+pytest.importorskip("numba_cuda")
+from numba import cuda, types
+
+
+def compiled(function, number, n_inputs):
+    """PTX of a kernel of pointers to the inputs and the output, and a count."""
+    if n_inputs == 1:
+        def kernel(x, y, n):
+            i = cuda.grid(1)
+            if i < n:
+                y[i] = function(x[i])
+    else:
+        def kernel(x, z, y, n):
+            i = cuda.grid(1)
+            if i < n:
+                y[i] = function(x[i], z[i])
+    pointers = [types.CPointer(number)] * (n_inputs + 1)
+    return cuda.compile(kernel, types.void(*pointers, types.int64), cc=(9, 0), abi="numba", device=False)[0]
+
+
+@pytest.mark.parametrize("number", [types.float32, types.float64], ids=str)
+@pytest.mark.parametrize("name", act.activations)
+def test_same_bits_in_cuda_jit(name, number):
+    """NVVM contracts multiplications and additions of a user's kernel, and not ours."""
+    a, dtype = act.get(name), np.dtype(str(number))
+    operands = [random_patterns(dtype, 5000, k) for k in range(len(a.operands))]
+    for function, call in ((a.scalar, a), (a.scalar_grad, a.grad)):
+        memory = ptx.Memory()
+        places = [memory.put(v) for v in operands]
+        y = memory.allocate(operands[0].nbytes)
+        ptx.run(compiled(function, number, len(operands)), memory, [*places, y, 5000], 20, 256)
+        same_bits(memory.get(y, dtype, 5000), call(*operands))
+
+
+def test_an_activations_own_scalar_and_parameters():
+    def kernel(x, y, n):
+        i = cuda.grid(1)
+        if i < n:
+            y[i] = act.swish.scalar(x[i], np.float32(1.5)) + np.float32(1)
+
+    pointer = types.CPointer(types.float32)
+    text, _ = cuda.compile(kernel, types.void(pointer, pointer, types.int64), cc=(9, 0), abi="numba", device=False)
+    memory, x = ptx.Memory(), np.linspace(-5, 5, 1000).astype("f4")
+    places = memory.put(x), memory.allocate(x.nbytes)
+    ptx.run(text, memory, [*places, x.size], 4, 256)
+    same_bits(memory.get(places[1], np.float32, x.size), act.swish(x, 1.5) + np.float32(1))
