@@ -3,12 +3,12 @@ import argparse
 import json
 import sys
 
-from . import bench, demo, machine, plotting
+from . import accuracy, bench, demo, machine, plotting
 from .backends import STORED
 from .declare import activations, get
 from .runtime import threads
 
-OPTIONAL = "matplotlib", "sklearn", "ml_dtypes"  # packages that a command may lack
+OPTIONAL = "matplotlib", "sklearn", "ml_dtypes", "mpmath", "torch", "jax", "scipy"   # what a command may lack
 INTERRUPTED = 130                                # as a shell reports it
 
 
@@ -19,9 +19,11 @@ def main(arguments=None):
     try:
         given.run(given)
     except ModuleNotFoundError as error:
-        if error.name.partition(".")[0] not in OPTIONAL:
+        package = error.name.partition(".")[0]
+        if package not in OPTIONAL:
             raise
-        print(f"numba-act: {error}", file=sys.stderr)
+        hint = "" if "pip install" in str(error) else f": pip install {package}"
+        print(f"numba-act: {error}{hint}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
         print(f"numba-act: {error}", file=sys.stderr)
@@ -68,6 +70,13 @@ def _parser():
     command.add_argument("--fusion", action="store_true", help="instead: gelu(x + b) + r as one kernel and as three")
     _json(command)
 
+    command = _command(commands, _accuracy, "measure errors against the true values, in units in the last place")
+    _names(command, "*")
+    _dtypes(command, STORED, STORED)
+    accuracy.add_arguments(command)
+    command.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: the terminal)")
+    _json(command)
+
     command = _command(commands, _warmup, "compile activations and their gradients now")
     _names(command, "*")
     _dtypes(command, STORED, machine.DTYPES)
@@ -88,7 +97,7 @@ def _names(command, count, words="an activation (default: all)"):
 
 def _dtypes(command, choices, default):
     command.add_argument("--dtype", nargs="+", choices=choices, default=default, metavar="DTYPE",
-                         help=f"of {', '.join(choices)} (default: {' and '.join(default)})")
+                         help=f"of {', '.join(choices)} (default: {', '.join(default)})")
 
 
 def _output(command, default):
@@ -158,6 +167,10 @@ def _bench(given):
         return
     bench.main([activation.name for activation in given.names], given.size, given.dtype, given.rounds, given.threads,
                given.json)
+
+
+def _accuracy(given):
+    accuracy.main(given.names or None, given.dtype, given.exhaustive, given.against, given.json, given.output)
 
 
 def _warmup(given):
