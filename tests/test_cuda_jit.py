@@ -1,4 +1,6 @@
 """Scalar functions inside kernels that numba-cuda compiles: without a GPU, run by the interpreter of PTX."""
+import math
+
 import numpy as np
 import ptx
 import pytest
@@ -52,3 +54,9 @@ def test_an_activations_own_scalar_and_parameters():
     places = memory.put(x), memory.allocate(x.nbytes)
     ptx.run(text, memory, [*places, x.size], 4, 256)
     same_bits(memory.get(places[1], np.float32, x.size), act.swish(x, 1.5) + np.float32(1))
+
+
+def test_the_platforms_library():
+    wave = act.activation(lambda x: math.sin(x) * math.gamma(x)).scalar
+    text = compiled(wave, types.float32, 1)
+    assert ".extern" not in text                 # all of libdevice that is needed is in it

@@ -1,5 +1,6 @@
 """Every kernel as PTX: what is in it, what NVIDIA's assembler makes of it, and the bits that it computes."""
 import functools
+import math
 import re
 
 import numpy as np
@@ -164,12 +165,25 @@ def test_the_interpreter_refuses():
         simulated.run(re.sub(r"setp\.le\.f32", "lg2.approx.f32", text), memory, [x, y, 0, 0, 100], 1, 256)
 
 
-def test_no_form_for_the_platforms_library(cupy):
-    import math
+@act.activation
+def wave(x):
+    return math.sin(x) * math.gamma(x) + x**2.5
 
-    @act.activation
-    def wave(x):
-        return math.sin(x)
 
-    with pytest.raises(NotImplementedError, match=r"^wave: sin\(\) has no CUDA form; pass x.get\(\)"):
-        wave(cupy.asarray(np.ones(3)))
+@pytest.mark.parametrize("target", ptx.TARGETS)
+@every_dtype
+def test_the_platforms_library(dtype, target):
+    try:
+        text = compiled(wave._forward, dtype.name, ptx.Form("general", "a", "a"), target)
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))
+    assert ".extern" not in text                 # all of libdevice that is needed is in it
+    if nvidia.library:
+        assert not nvidia.link(text, target).spills
+
+
+def test_without_the_platforms_library(monkeypatch):
+    monkeypatch.setattr(ptx, "LIBRARY_FILE", "no such file")
+    monkeypatch.setattr(ptx, "_library", ptx._library.__wrapped__)
+    with pytest.raises(ModuleNotFoundError, match="pip install nvidia-nvvm, or set CUDA_PATH"):
+        compiled.__wrapped__(wave._forward, "float32", ptx.Form("general", "a", "a"), 90)

@@ -110,8 +110,10 @@ class _Exact:
     def __init__(self, builder):
         self._builder = builder
 
+    library = "__nv_"                            # before the names of the platform's mathematics, which is libdevice
+
     def __getattr__(self, name):
-        return getattr(self._builder, name)
+        return getattr(self._builder, name) if hasattr(self._builder, name) else getattr(self._builder.module, name)
 
     @property
     def module(self):
@@ -123,7 +125,7 @@ class _Exact:
         return self._copysign if operation == "copysign" else functools.partial(self._nvvm, operation)
 
     def call(self, function, operands):
-        return function(*operands)
+        return self._builder.call(function, operands) if hasattr(function, "blocks") else function(*operands)
 
     def fadd(self, x, y):
         return self._nvvm("add", x, y)

@@ -8,7 +8,10 @@ sum      outputs added up over some of the dimensions, a thread many elements, i
 
 Every array is a pointer.  LLVM writes .rn on every operation, so nothing downstream may contract a * b + c.
 """
+import contextlib
 import functools
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -23,6 +26,8 @@ LIGHT = 40                                   # operations an element; with fewer
 #                                              thread makes two accesses to each operand to hide memory's latency
 REGISTERS = {"float32": 64, "float64": 128}  # at most, of a thread; at 64 the longest float64 kernels would spill
 MAX_DIMS = 8
+LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
+LIBRARY_PACKAGES = "nvidia-nvvm", "nvidia-cuda-nvcc-cu12"
 TARGETS = 75, 80, 90, 100                    # compute capabilities; PTX for one runs on all that follow
 
 WORD, INT, SHORT, SINGLE, DOUBLE = ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.FloatType(), ir.DoubleType()
@@ -97,20 +102,49 @@ def compile_ptx(text, target):
     """PTX from a module's LLVM IR."""
     import llvmlite.binding as llvm
     module = llvm.parse_assembly(text)
+    if f'@"{LIBRARY}' in text:
+        _link_library(module, _machine(target))
     module.verify()
     return _machine(target).emit_assembly(module)
 
 
+def _link_library(module, machine):
+    """Write out what a module calls of libdevice, NVIDIA's mathematics."""
+    import llvmlite.binding as llvm
+    own = {function.name for function in module.functions if not function.is_declaration}
+    library = llvm.parse_bitcode(_library())
+    library.triple, library.data_layout = module.triple, module.data_layout
+    module.link_in(library)
+    for function in module.functions:
+        if not function.is_declaration and function.name not in own:
+            function.linkage = "internal"
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
+
+
+@functools.cache
+def _library():
+    """libdevice as bitcode, from NVIDIA's wheels or a CUDA toolkit."""
+    import importlib.metadata
+    for package in LIBRARY_PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            for file in importlib.metadata.files(package) or ():
+                if file.name == LIBRARY_FILE:
+                    return Path(file.locate()).read_bytes()
+    for home in filter(None, map(os.environ.get, ("CUDA_PATH", "CUDA_HOME"))):
+        with contextlib.suppress(OSError):
+            return (Path(home) / "nvvm" / "libdevice" / LIBRARY_FILE).read_bytes()
+    raise ModuleNotFoundError(f"{LIBRARY_FILE}, NVIDIA's mathematics, is needed for what numba_act has no form of "
+                              f"its own for: pip install {LIBRARY_PACKAGES[0]}, or set CUDA_PATH")
+
+
 def module_text(kernel, storage, form):
     """Name and LLVM IR of a kernel.  Its parameters: inputs, outputs, then (tiles, head, n) or a plan by value."""
-    nodes = in_order(kernel.build(working(storage)))
-    foreign = next((node.value for node in nodes if node.op == "call"), None)
-    if foreign is not None:
-        raise NotImplementedError(f"{kernel.owner}: {foreign.name}() has no CUDA form; pass x.get() to compute on the "
-                                  f"CPU")
     name = "_".join(("numba_act", kernel.name, storage, form.shape, form.inputs, form.outputs.replace("-", "0")))
     module = ir.Module(name=name)
-    module.triple = "nvptx64-nvidia-cuda"
+    module.triple, module.library = "nvptx64-nvidia-cuda", LIBRARY
     _Builder(module, name, kernel, storage, form)
     return name, str(module)
 

@@ -34,6 +34,11 @@ class Function:
     def __repr__(self):
         return self.name
 
+    @property
+    def symbol(self):
+        """What the platform's library calls it."""
+        return {"gamma": "tgamma"}.get(self.name, self.name)
+
     def partial(self, k, call):
         """The derivative of a call in its operand k; None is 0."""
         if self._partials is None:
@@ -50,10 +55,10 @@ class Function:
     def emit(self, builder, *values):
         """One call of the platform's library for each lane, in double precision."""
         from llvmlite import ir
-        type_, double = values[0].type, ir.DoubleType()
+        type_, double, module = values[0].type, ir.DoubleType(), builder.module
         signature = ir.FunctionType(double, [double] * len(values))
-        name = {"gamma": "tgamma"}.get(self.name, self.name)
-        function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
+        symbol = getattr(module, "library", "") + self.symbol
+        function = module.globals.get(symbol) or ir.Function(module, signature, symbol)
 
         def one(scalars):
             if scalars[0].type == double:
