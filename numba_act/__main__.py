@@ -20,9 +20,11 @@ def main(arguments=None):
     try:
         given.run(given)
     except ModuleNotFoundError as error:
-        if error.name.partition(".")[0] not in OPTIONAL:
+        package = error.name.partition(".")[0]
+        if package not in OPTIONAL:
             raise
-        print(f"numba-act: {error}", file=sys.stderr)
+        hint = "" if "pip install" in str(error) else f": pip install {package}"
+        print(f"numba-act: {error}{hint}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
         print(f"numba-act: {error}", file=sys.stderr)
@@ -95,7 +97,7 @@ def _names(command, count, words="an activation (default: all)"):
 
 def _dtypes(command, choices, default):
     command.add_argument("--dtype", nargs="+", choices=choices, default=default, metavar="DTYPE",
-                         help=f"of {', '.join(choices)} (default: {' and '.join(default)})")
+                         help=f"of {', '.join(choices)} (default: {', '.join(default)})")
 
 
 def _output(command, default):

@@ -8,7 +8,7 @@ import pytest
 
 import numba_act as act
 from numba_act import __main__ as command_line
-from numba_act import bench, plotting
+from numba_act import accuracy, bench, plotting
 
 
 def run(*arguments):
@@ -83,7 +83,7 @@ def test_plot_families(given, drawn, tmp_path, monkeypatch):
 
 def test_info_for_scripts(capsys):
     assert run("info", "--json") == 0
-    assert json.loads(capsys.readouterr().out).keys() == {"versions", "cpu", "cache", "threads"}
+    assert json.loads(capsys.readouterr().out).keys() == {"versions", "cpu", "gpu", "cache", "threads"}
 
 
 QUICK = "--size", 10, 200_000, "--rounds", 1, "--dtype", "float32"
@@ -136,6 +136,25 @@ def test_measure_a_custom_activation():
     assert min(times.values()) > 0
 
 
+def test_accuracy(tmp_path, capsys):
+    assert run("accuracy", "softsign", "--dtype", "float16", "bfloat16") == 0
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| softsign")]
+    assert [row[1] for row in rows] == ["value", "d/dx"] * 2
+    assert [row[2] for row in rows] == ["float16"] * 2 + ["bfloat16"] * 2
+    assert all(0.49 < float(row[4]) < 0.501 for row in rows)
+    assert run("accuracy", "softsign", "--dtype", "float16", "--json", "-o", tmp_path / "errors.json") == 0
+    found = json.loads((tmp_path / "errors.json").read_text(encoding="utf-8"))
+    assert [cell["inputs"] for cell in found["results"]] == [65536, 65536]
+
+
+def test_accuracy_without_mpmath(monkeypatch, capsys):
+    def missing(*given):
+        raise ModuleNotFoundError("No module named 'mpmath'", name="mpmath")
+    monkeypatch.setattr(accuracy, "main", missing)
+    assert run("accuracy") == 1
+    assert one_line(capsys).endswith("No module named 'mpmath': pip install mpmath\n")
+
+
 def test_interrupted(monkeypatch):
     def interrupted(*given):
         raise KeyboardInterrupt
@@ -146,7 +165,7 @@ def test_interrupted(monkeypatch):
 def test_info(capsys):
     assert run("info") == 0
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert shown.keys() == {"versions:", "cpu:", "cache:", "threads:"}
+    assert shown.keys() == {"versions:", "cpu:", "gpu:", "cache:", "threads:"}
     assert f"numpy {np.__version__}" in shown["versions:"]
 
 
@@ -159,6 +178,7 @@ def test_info(capsys):
     (("plot", "gelu", "relu", "--beta", "1"), "--beta is a parameter of none of gelu, relu"),
     (("plot", "swish", "--beta", "much"), "'much'"),
     (("bench", "--size", "0"), "not a positive whole number"),
+    (("accuracy", "gelu", "--against", "nothing"), "'nothing' is none of torch"),
     (("bench", "gleu"), "no activation 'gleu'; did you mean"),
     ((), "COMMAND"),
 ])
