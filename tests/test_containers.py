@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tools import WITH_PARAMETERS, every_name, generator, same_bits
+from tools import GATED, WITH_PARAMETERS, every_plain, generator, same_bits
 
 import numba_act as act
 
@@ -27,7 +27,7 @@ def pd():
 
 
 # --- Dask -------------------------------------------------------------------------------------------------------------
-@every_name
+@every_plain
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 def test_dask(da, name, dtype):
     a, x = act.activations[name], numbers((40, 30), dtype)
@@ -72,13 +72,22 @@ def test_dask_parameters(da, name, shape):
     same_bits(a(lazy, **{a.params[0]: 0.5}).compute(scheduler="sync"), a(x, 0.5))
 
 
-@every_name
+@every_plain
 def test_dask_graphs_pickle(da, name):
     cloudpickle = pytest.importorskip("cloudpickle")
     a, x = act.activations[name], numbers((12, 4))
     lazy = da.from_array(x, chunks=(5, 4))
     for result, expected in ((a(lazy), a(x)), (a.grad(lazy), a.grad(x)), (a.backward(lazy, lazy), a.backward(x, x))):
         same_bits(cloudpickle.loads(cloudpickle.dumps(result)).compute(scheduler="sync"), expected)
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_dask_gates(da, name):
+    a, value, gate = act.activations[name], numbers((12, 4)), numbers((12, 4), seed=1)
+    lazy = [da.from_array(v, chunks=(5, 4)) for v in (value, gate)]
+    same_bits(a(*lazy).compute(scheduler="sync"), a(value, gate))
+    for result, expected in zip(a.backward(lazy[0], *lazy), a.backward(value, value, gate), strict=True):
+        same_bits(result.compute(scheduler="sync"), expected)
 
 
 def test_dask_refuses_where(da):
@@ -92,7 +101,7 @@ def test_dask_refuses_out(da):
 
 
 # --- xarray -----------------------------------------------------------------------------------------------------------
-@every_name
+@every_plain
 @pytest.mark.parametrize("chunks", [None, {"time": 5}])
 def test_xarray(xr, da, name, chunks):
     a, x = act.activations[name], numbers((12, 4))
@@ -119,15 +128,24 @@ def test_xarray_parameters_meet_by_name(xr, name):
     array = xr.DataArray(x, dims=("time", "channel"))
     p = xr.DataArray(np.linspace(0.5, 2, 12, dtype="f4"), dims="time")
     same_bits(a(array, p).values, a(x, p.values[:, None]))
-    gx, gp = a.backward(array, array, p, wrt=("x", *a.params))
+    gx, gp = a.backward(array, array, p, wrt=("x", a.params[0]))
     assert gx.dims == array.dims
     assert gp.dims == ("time",)
     np.testing.assert_allclose(gp.values, a.backward(x, x, p.values[:, None], wrt=a.params[0])[:, 0], rtol=1e-5,
                                atol=1e-5)
 
 
+@pytest.mark.parametrize("name", GATED)
+def test_xarray_gates_meet_by_name(xr, name):
+    a, value, gate = act.activations[name], numbers((12, 4)), numbers(4, seed=1)
+    array, per_channel = xr.DataArray(value, dims=("time", "channel")), xr.DataArray(gate, dims="channel")
+    same_bits(a(array, per_channel).values, a(value, gate))
+    _, in_gate = a.backward(array, array, per_channel)
+    assert in_gate.dims == ("channel",)
+
+
 # --- pandas and masked arrays -----------------------------------------------------------------------------------------
-@every_name
+@every_plain
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
 def test_pandas(pd, name, dtype):
     a, x = act.activations[name], numbers((6, 2)).astype(dtype)
@@ -142,7 +160,7 @@ def test_pandas(pd, name, dtype):
     same_bits(a.backward(series, series).to_numpy(), a.backward(x[:, 0], x[:, 0]))
 
 
-@every_name
+@every_plain
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
 def test_pandas_frame(pd, name, dtype):
     a, x = act.activations[name], numbers((6, 2)).astype(dtype)
@@ -154,7 +172,7 @@ def test_pandas_frame(pd, name, dtype):
         same_bits(np.ascontiguousarray(got.to_numpy()), call(x))
 
 
-@every_name
+@every_plain
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 def test_masked_arrays(name, dtype):
     a, x = act.activations[name], numbers((5, 6), dtype)
@@ -167,7 +185,7 @@ def test_masked_arrays(name, dtype):
         same_bits(got.data[~got.mask], call(x)[~got.mask])
 
 
-@every_name
+@every_plain
 def test_subclasses_keep_their_type(name):
     class Tagged(np.ndarray):
         pass
@@ -178,7 +196,7 @@ def test_subclasses_keep_their_type(name):
 
 
 # --- arrays on a GPU --------------------------------------------------------------------------------------------------
-@every_name
+@every_plain
 def test_device_arrays_beside_others(name, cupy):
     a, x = act.activations[name], np.ones(3, "f4")
     device_array, others = cupy.asarray(x), [x] * (len(a.operands) - 1)
