@@ -423,8 +423,8 @@ def test_show_config(cupy, capsys):
 
 
 def test_the_script_for_a_gpu(stand_in, monkeypatch):
-    """What of ci/gpu.py needs no GPU: it finds equal bits, and sees one that is wrong."""
-    script, lines = runpy.run_path(Path(__file__).parent.parent / "ci" / "gpu.py"), []
+    """What of ci/gpu needs no GPU: it finds equal bits, and sees one that is wrong."""
+    script, lines = runpy.run_path(Path(__file__).parent.parent / "ci" / "gpu"), []
     monkeypatch.setitem(script["inputs"].__globals__, "CHUNK", 1 << 12)
     monkeypatch.setitem(script["inputs"].__globals__, "SAMPLE", 1 << 13)
     script["bits"](["swish", "relu"], False, lines.append)

@@ -414,7 +414,7 @@ def many_guards(x):
     lambda x: x if EPS != 0 and x < 1 / EPS else 2 * x, lambda x: min(float("inf"), x), lambda x: (x, 2 * x)[-1],
     lambda x: table["k"] * x, lambda x: math.log(abs(x) + 2, 3) + math.log(8.0, abs(x) + 2), lambda x: not x > 1,
     lambda x: 1.0 if ~(x > 1) & (x > -1) | (x > 2) else 0, lambda x: math.hypot(x), guards, many_guards,
-], ids=str)
+])
 def test_python_says_the_same(function):
     x = np.append(X, [0.0, 1, 2, -1])
     f = act.activation(function)
@@ -434,7 +434,7 @@ table = {"k": 3.0}
     (lambda x: math.exp(x, x), r"exp\(\) takes 1 number, not 2"), (lambda x: max(x), "needs two numbers"),
     (lambda x: math.remainder(x, 2), r"remainder\(\) has no place in a scalar function: "),
     (lambda x: np.where(x > 0, x, 0), "`a if condition else b` has"),
-], ids=str)
+])
 def test_what_python_allows_and_a_tree_does_not(function, why):
     with pytest.raises(TypeError, match=rf"^[\w<>]+: .*{why}.*test_custom\.py:\d+\)$"):
         act.activation(function)
