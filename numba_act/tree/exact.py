@@ -3,7 +3,8 @@ import functools
 import operator
 from fractions import Fraction
 
-DIGITS, CORRECT, MOST = 60, 100, 1300            # digits to begin with and at most; bits of the result that must be right
+DIGITS, MOST = 60, 1300                          # to begin with, and at most
+CORRECT = 100                                    # bits of the result
 BITS = 10 / 3                                    # a digit
 NEVER, DUST = -(1 << 40), -2200                  # exponents of no error at all, and of what every dtype takes for 0
 # the size of the derivative, as an exponent, from those of the value and of the operand; see `steepness` for others
