@@ -3,29 +3,42 @@ import functools
 import operator
 from fractions import Fraction
 
-DIGITS, CORRECT, MOST = 60, 30, 1300             # to begin with, of the result, and enough for 2^1024 + 2^-2148
-EVERYTHING = 10 * MOST // 3                      # the most that is lost, in bits
-AMPLIFY = "log", "log2", "log10", "sin", "cos", "tan", "acos", "acosh", "lgamma", "fmod"   # near a zero not at 0
+DIGITS, MOST = 60, 1300                          # to begin with, and at most
+CORRECT = 100                                    # bits of the result
+BITS = 10 / 3                                    # a digit
+NEVER, DUST = -(1 << 40), -2200                  # exponents of no error at all, and of what every dtype takes for 0
+# the size of the derivative, as an exponent, from those of the value and of the operand; see `steepness` for others
+STEEPNESS = {
+    "sqrt": lambda value, x: -value, "exp": lambda value, x: value, "expm1": lambda value, x: max(value, 0) + 1,
+    "log": lambda value, x: 1 - x, "log1p": lambda value, x: 1, "tanh": lambda value, x: 0,
+    **dict.fromkeys(("sin", "cos", "atan", "asinh", "floor", "ceil", "trunc"), lambda value, x: 0),
+}
 
 
 def exactly(tree, arguments):
-    """The value at these arguments, by name, to thirty digits.
+    """The value at these arguments, by name, right to a hundred bits.
 
-    As many more digits are worked with as all sums together cancel.  Of a choice only the branch taken is evaluated; a
-    comparison with NaN chooses neither, and the choice is NaN.
+    Beside every number goes a bound of its error; where that of the result is too large, more digits are taken.  Of a
+    choice only the branch taken is evaluated; a comparison with NaN chooses neither, and the choice is NaN.
     """
     digits = DIGITS
     while True:
-        value, lost = _evaluator(digits).run(tree, arguments)
-        needed = min(CORRECT + lost, MOST)
-        if needed <= digits:
+        value, error = _evaluator(digits).run(tree, arguments)
+        excess = error - max(_exponent(value) - CORRECT, DUST)
+        if excess <= 0 or digits >= MOST:
             return number(value)
-        digits = -(-needed // DIGITS) * DIGITS
+        digits = min(DIGITS * (1 + int(excess / BITS + digits) // DIGITS), MOST)
 
 
 def number(value):
     """An mpmath number; sums of such numbers are right to sixty digits."""
     return _evaluator(DIGITS).number(value)
+
+
+def _exponent(value):
+    """The least k for which |value| < 2^k."""
+    _, _, exponent, bits = value._mpf_
+    return exponent + bits if value else NEVER
 
 
 @functools.cache
@@ -34,7 +47,7 @@ def _evaluator(digits):
 
 
 class _Evaluator:
-    """Trees at a fixed number of digits."""
+    """Trees at a fixed number of digits; every value is a number with the exponent of its error."""
 
     def __init__(self, digits):
         try:
@@ -44,81 +57,98 @@ class _Evaluator:
                                       name="mpmath") from None
         m = self.context = mpmath.MPContext()
         m.dps = digits
-        self.number, self.nan = m.mpf, m.nan
-        self.operations = {
-            "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": self.quotient, "neg": operator.neg,
-            "abs": abs, "fma": lambda a, b, c: a * b + c, "copysign": lambda a, b: -abs(a) if b < 0 else abs(a),
-            **{name: getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne", "and_", "or_", "not_")},
-        }
-        self.operations |= {name: self.operations.pop(name + "_") for name in ("and", "or", "not")}
+        self.number, self.nan, self.bits = m.mpf, m.nan, m.prec - 2
+        self.truths = {"and": operator.and_, "or": operator.or_, "not": operator.not_,
+                       **{name: getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}}
         self.functions = {
             "pow": m.power, "lgamma": m.loggamma, "exp2": lambda x: m.power(2, x), "log2": lambda x: m.log(x, 2),
-            "trunc": lambda x: m.floor(x) if x > 0 else m.ceil(x), "maximum": max,
-            "minimum": min,
+            "trunc": lambda x: m.floor(x) if x > 0 else m.ceil(x), "maximum": max, "minimum": min,
         }
         self.constants = {}
 
     def run(self, tree, arguments):
-        """The value, and about how many digits its sums lost."""
-        self.arguments = {name: self.number(value) for name, value in arguments.items()}
-        self.values, self.lost = {}, 0
-        value = self.value(tree)
-        return value, self.lost * 3 // 10
+        self.arguments = {name: (self.number(value), NEVER) for name, value in arguments.items()}
+        self.values = {}
+        return self.value(tree)
 
     def value(self, node):
         if node.op == "argument":
             return self.arguments[node.value]
         if node.op == "constant":
             return self.constant(node)
-        value = self.values.get(node)
-        if value is None:
-            value = self.values[node] = self.computed(node)
-        return value
+        if node not in self.values:
+            self.values[node] = self.choice(*node.args) if node.op == "where" else self.computed(node)
+        return self.values[node]
+
+    def choice(self, condition, a, b):
+        condition, _ = self.value(condition)
+        return (self.nan, NEVER) if condition != condition else self.value(a if condition else b)
 
     def computed(self, node):
-        if node.op == "where":
-            condition, a, b = node.args
-            condition = self.value(condition)
-            return self.nan if condition != condition else self.value(a if condition else b)
         operands = [self.value(a) for a in node.args]
-        if any(o != o for o in operands):
-            return self.nan
-        if node.op in ("call", "sqrt"):
-            return self.called(node.value.name if node.op == "call" else "sqrt", operands)
-        value = self.operations[node.op](*operands)
-        if node.op in ("add", "sub"):
-            self.cancelled(operands, value)
-        elif node.op == "fma":
-            self.cancelled((operands[0] * operands[1], operands[2]), value)
-        return value
-
-    def called(self, name, operands):
-        value = (self.functions.get(name) or getattr(self.context, name))(*operands)
-        if not hasattr(value, "_mpf_"):          # a complex number
-            return self.nan
-        if name in AMPLIFY:
-            self.cancelled((1, operands[0]), value)
-        return value
+        values = [v for v, _ in operands]
+        if any(v != v for v in values):
+            return self.nan, NEVER
+        if node.op in self.truths:
+            return self.truths[node.op](*values), NEVER
+        return self.call(node.value.name, *operands) if node.op == "call" else getattr(self, f"{node.op}_")(*operands)
 
     def constant(self, node):
-        value = self.constants.get(node)
-        if value is None:
+        if node not in self.constants:
             exact = node.value
             value = (self.number(exact.numerator) / exact.denominator if isinstance(exact, Fraction) else
                      self.number(exact) if node.kind == "float" else exact)
-            self.constants[node] = value
-        return value
+            whole = not isinstance(exact, Fraction) or exact.denominator & (exact.denominator - 1) == 0
+            self.constants[node] = value, NEVER if whole else _exponent(value) - self.bits
+        return self.constants[node]
 
-    def cancelled(self, terms, value):
-        """Note what a sum of these terms loses."""
-        if all(terms):
-            lost = max(map(self.magnitude, terms)) - self.magnitude(value) if value else EVERYTHING
-            self.lost = min(self.lost + max(0, lost), EVERYTHING)
+    # operations on numbers with errors: an underscore after the name, for some are Python's words
+    def rounded(self, value, *errors):
+        """A value, with the largest of the errors and its rounding."""
+        if not hasattr(value, "_mpf_"):          # a complex number
+            return self.nan, NEVER
+        return value, max(*errors, _exponent(value) - self.bits, NEVER) + 1
 
-    def magnitude(self, value):
-        """The least k for which |value| < 2^k."""
-        _, _, exponent, bits = self.number(value)._mpf_
-        return exponent + bits
+    def add_(self, a, b):
+        return self.rounded(a[0] + b[0], a[1], b[1])
 
-    def quotient(self, a, b):
-        return a / b if b else a * self.context.inf
+    def sub_(self, a, b):
+        return self.rounded(a[0] - b[0], a[1], b[1])
+
+    def mul_(self, a, b):
+        return self.rounded(a[0] * b[0], a[1] + _exponent(b[0]), b[1] + _exponent(a[0]))
+
+    def fma_(self, a, b, c):
+        return self.add_(self.mul_(a, b), c)
+
+    def div_(self, a, b):
+        value = a[0] / b[0] if b[0] else a[0] * self.context.inf
+        size = 1 - _exponent(b[0])
+        return self.rounded(value, a[1] + size, b[1] + size + _exponent(value))
+
+    def neg_(self, a):
+        return -a[0], a[1]
+
+    def abs_(self, a):
+        return abs(a[0]), a[1]
+
+    def copysign_(self, a, b):
+        return -abs(a[0]) if b[0] < 0 else abs(a[0]), a[1]
+
+    def sqrt_(self, a):
+        return self.call("sqrt", a)
+
+    def call(self, name, *operands):
+        value = (self.functions.get(name) or getattr(self.context, name))(*[v for v, _ in operands])
+        if not hasattr(value, "_mpf_"):
+            return self.nan, NEVER
+        errors = []
+        for x, error in operands:
+            steep = STEEPNESS.get(name, self.steepness)(_exponent(value), _exponent(x))
+            errors.append(error + steep if error > NEVER // 2 else NEVER)
+        return self.rounded(value, *errors)
+
+    @staticmethod
+    def steepness(value, x):
+        """That of functions that fall or grow no faster than e^(x^2), or as a power."""
+        return value - x + 2 * max(0, x) + 2
