@@ -17,14 +17,14 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from ..tree.emit import emit, widen
-from ..tree.node import in_order
+from ..tree.node import in_order, scheduled
 from .cpu import working
 
 THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is
 LIGHT = 40                                   # operations an element; with fewer a kernel is bound by memory, and a
 #                                              thread makes two accesses to each operand to hide memory's latency
-REGISTERS = {"float32": 64, "float64": 128}  # at most, of a thread; at 64 the longest float64 kernels would spill
+REGISTERS = 64                               # at most, of a thread
 MAX_DIMS = 8
 LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
 LIBRARY_PACKAGES = "nvidia-nvvm", "nvidia-cuda-nvcc-cu12"
@@ -179,7 +179,7 @@ class _Builder:
                      if letter in "no"}
         getattr(self, form.shape)()
         self.b.ret_void()
-        _limit_threads(module, function, REGISTERS[working(storage)])
+        _limit_threads(module, function)
 
     def special(self, name):
         """The word in a special register."""
@@ -358,7 +358,7 @@ class _Builder:
         return results
 
     def emit(self, arguments):
-        return emit(self.b, self.nodes, {**self.once, **arguments}, self.storage, self.narrow)
+        return emit(self.b, self.nodes, {**self.once, **arguments}, self.storage, self.narrow, scheduled)
 
     def narrow(self, value):
         """A number of the working type as it is stored; the 16-bit types have an instruction from sm_80 on."""
@@ -387,9 +387,9 @@ def _at(builder, pointer, offset):
     return builder.bitcast(builder.gep(builder.bitcast(pointer, _global(ir.IntType(8))), [offset]), pointer.type)
 
 
-def _limit_threads(module, function, registers):
+def _limit_threads(module, function):
     """Tell ptxas the block size, and how many blocks a processor of 65,536 registers is to hold."""
-    for name, value in (("maxntidx", THREADS), ("minctasm", 65536 // registers // THREADS)):
+    for name, value in (("maxntidx", THREADS), ("minctasm", 65536 // REGISTERS // THREADS)):
         module.add_named_metadata("nvvm.annotations", module.add_metadata([function, name, INT(value)]))
     if function.args[-1].type.is_pointer and function.args[-1].type.addrspace == 0:
         function.args[-1].add_attribute("byval")

@@ -10,13 +10,13 @@ from .node import in_order, number_of
 from .operations import OPERATIONS
 
 
-def emit(builder, outputs, arguments, storage="float32", rounded=None):
+def emit(builder, outputs, arguments, storage="float32", rounded=None, order=in_order):
     """LLVM values of the output nodes; `arguments` maps an argument's name to its LLVM value, in the working type.
     `rounded` is what `narrow` does, where a target has a shorter way."""
     rounded = rounded or functools.partial(narrow, builder, storage=storage)
     lanes = getattr(next(iter(arguments.values())).type, "count", None)
     values = {}
-    for node in in_order(outputs):
+    for node in order(outputs):
         if node.op == "argument":
             values[node] = arguments[node.value]
         elif node.op == "constant":

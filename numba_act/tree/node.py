@@ -234,9 +234,23 @@ def _extreme(comparison, a, b):
     return best if b.op == "constant" else where(build("ne", b, b), b, best)
 
 
-def in_order(outputs):
-    """Every node below the outputs, operands before their users."""
-    seen, order, stack = set(), [], [(node, False) for node in reversed(outputs)]
+def scheduled(outputs):
+    """`in_order`, with few values alive at once: what needs most of them comes first (R. Sethi and J. D. Ullman, 1970).
+
+    CUDA's longest float64 kernels take 63 registers so, and 82 otherwise.  On the CPU it wins and loses up to 10 %.
+    """
+    need = {}
+    for node in in_order(outputs):
+        below = sorted((need[a] for a in node.args), reverse=True)
+        need[node] = max((n + k for k, n in enumerate(below)), default=int(node.op != "constant"))
+    return in_order(outputs, key=lambda node: -need[node])
+
+
+def in_order(outputs, key=None):
+    """Every node below the outputs, operands before their users; of those the ones with the least key first."""
+    def following(nodes):
+        return reversed(nodes if key is None else sorted(nodes, key=key))
+    seen, order, stack = set(), [], [(node, False) for node in following(outputs)]
     while stack:
         node, ready = stack.pop()
         if ready:
@@ -244,7 +258,7 @@ def in_order(outputs):
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
+            stack.extend((arg, False) for arg in following(node.args) if arg not in seen)
     return order
 
 
