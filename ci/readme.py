@@ -1,11 +1,13 @@
 """Write the parts of README.md that follow from the code, and its picture: `python ci/readme.py`."""
 import hashlib
+import json
 from pathlib import Path
 
 from numba_act import activations, gallery
 
 ROOT = Path(__file__).parent.parent
 README, PICTURE = ROOT / "README.md", ROOT / "notebooks" / "activations.png"
+ERRORS = ROOT / "ci" / "accuracy.json"
 LIBRARIES = "PyTorch", "JAX", "Keras", "MXNet"
 # what the others call it, and their defaults where those differ; one name stands for all four
 ELSEWHERE = {
@@ -81,7 +83,23 @@ def draw():
     gallery().savefig(PICTURE, dpi=100, metadata={"Description": fingerprint()}, pil_kwargs={"optimize": True})
 
 
-PARTS = {"activations": table, "comparison": comparison}
+def exactness():
+    """The largest errors that `numba-act accuracy --json -o ci/accuracy.json` found, in Markdown."""
+    found = json.loads(ERRORS.read_text(encoding="utf-8"))
+    worst = {}
+    for cell in found["results"]:
+        key = cell["activation"], cell["dtype"], cell["output"] == "value"
+        worst[key] = max(worst.get(key, 0), cell["error"])
+    dtypes = list(dict.fromkeys(dtype for _, dtype, _ in worst))
+    lines = [f"Of {found['versions']}, on {found['cpu']}: value / derivatives.", "",
+             f"| name | {' | '.join(dtypes)} |", "|---|" + "---|" * len(dtypes)]
+    for name in dict.fromkeys(name for name, _, _ in worst):
+        errors = [" / ".join(f"{worst[name, dtype, value]:.3f}" for value in (True, False)) for dtype in dtypes]
+        lines.append(f"| `{name}` | {' | '.join(errors)} |")
+    return "\n".join(lines)
+
+
+PARTS = {"activations": table, "comparison": comparison, "exactness": exactness}
 
 
 def renewed(text):
