@@ -23,12 +23,13 @@ def kernels(a):
     return [*found, a._kernel("backward", both)] if a.params else found
 
 
-def forms(kernel):
+def forms(kernel, storage):
     """A form of each shape: parameters as numbers where that is usual."""
     arrays, numbers = len(kernel.inputs) - len(kernel.parameters), len(kernel.parameters)
     wide = ptx.Form("wide", "a" * arrays + "n" * numbers, "a" * kernel.n_outputs)
     general = ptx.Form("general", "a" * len(kernel.inputs), "a" * kernel.n_outputs)
-    return wide, general, ptx.Form("sum", general.inputs, "a" * (kernel.n_outputs - 1) + "s")
+    return wide, general, ptx.Form(
+        "sum", general.inputs, ("-" if ptx.sums_only(kernel, storage) else "a") * (kernel.n_outputs - 1) + "s")
 
 
 @functools.lru_cache(maxsize=64)
@@ -43,7 +44,7 @@ def test_instructions(name, storage):
     for kernel in kernels(act.activations[name]):
         tree = in_order(kernel.build("float64" if storage == "float64" else "float32"))
         fused = sum(node.op == "fma" for node in tree)
-        for form in forms(kernel):
+        for form in forms(kernel, storage):
             text = compiled(kernel, storage, form)
             body = text[text.index("\n{"):]
             assert not re.search(r"\.local|\bcall\b|\.approx|\.ftz|\.full|%SP", text)
@@ -68,8 +69,8 @@ def test_instructions(name, storage):
 def test_cubins(name, storage):
     a = act.activations[name]
     found = kernels(a)
-    chosen = [(kernel, forms(kernel)[0], target) for kernel in found for target in ptx.TARGETS]
-    chosen += [(found[-1], form, target) for form in forms(found[-1])[1:] for target in ptx.TARGETS]
+    chosen = [(kernel, forms(kernel, storage)[0], target) for kernel in found for target in ptx.TARGETS]
+    chosen += [(found[-1], form, target) for form in forms(found[-1], storage)[1:] for target in ptx.TARGETS]
     for kernel, form, target in chosen:
         cubin = nvidia.link(compiled(kernel, storage, form, target), target)
         assert cubin.code.startswith(b"\x7fELF")

@@ -328,10 +328,12 @@ def reduce(kernel, arrays, targets):
     with _on(device):
         if size == 0:
             return tuple([cupy.zeros(shape if t is None else t, dtype) for t in targets])
-        whole = [_empty(shape, dtype, layout.axes(arrays, shape, "K")) if t is None else None for t in targets]
+        apart = None in targets and ptx.sums_only(kernel, storage_of(dtype))
+        whole = (call(kernel, arrays) if apart else
+                 [_empty(shape, dtype, layout.axes(arrays, shape, "K")) if t is None else None for t in targets])
         results = list(whole)
         for turn, target in enumerate(summed):
-            now = [t == target or (t is None and turn == 0) for t in targets]
+            now = [t == target or (t is None and turn == 0 and not apart) for t in targets]
             outputs = [w if t is None else target for w, t in zip(whole, targets, strict=True)]
             sums = _sum(kernel, arrays, [o if n else None for o, n in zip(outputs, now, strict=True)], target, shape,
                         dtype, device)

@@ -70,6 +70,12 @@ def accesses(kernel, storage):
     return 2 if len(in_order(kernel.build(working(storage)))) * kernel.n_outputs <= LIGHT else 1
 
 
+def sums_only(kernel, storage):
+    """Whether a sum leaves outputs that are not summed to another launch: with them the longest float64 kernels would
+    take more than REGISTERS."""
+    return storage == "float64" and accesses(kernel, storage) == 1
+
+
 def tile(kernel, storage):
     """Elements that a block takes in the wide form."""
     return THREADS * accesses(kernel, storage) * ACCESS // item_size(storage)

@@ -77,8 +77,9 @@ def tanh_softplus_slope(x):
     """The derivative of tanh(log(1 + e^x)) = 1 - 2 / (e^2x + 2 e^x + 2)."""
     e = math.exp(-abs(x))
     if x > 0:
-        d = 1 + 2 * e + 2 * e * e
-        return 4 * e * e * (1 + e) / (d * d)
+        square = math.exp(-2 * x)                # not e e, which loses bits before the result does
+        d = 1 + 2 * e + 2 * square
+        return 4 * square * (1 + e) / (d * d)
     d = 2 + 2 * e + e * e
     return 4 * e * (1 + e) / (d * d)
 

@@ -1,64 +1,115 @@
 """A tree in twice the precision: every number a pair, rounded at the end.
 
 Derivatives of higher order are computed so where nothing wider is at hand: what cancels between their terms, and what
-an exponential makes of its argument's last bit, does not show then.
+an exponential makes of its argument's last bit, does not show then.  Far out an exponential is carried times a power
+of two, as long as it is only multiplied, or added to what is carried so as well: a subnormal one would lack bits.
 """
-from ..tree.node import build, copysign, fma, in_order, split, sqrt, where
+from typing import NamedTuple
+
+from ..tree.node import Node, build, copysign, fma, in_order, split, sqrt, where
 from . import vocabulary
-from .exponential import exponential_of_pair
+from .exponential import exp_pair
 from .pairs import add_any, divide, multiply, negate, rounded
+
+
+class Number(NamedTuple):
+    """pair times scale, a power of two; None for 1."""
+    pair: tuple
+    scale: Node | None = None
+
+    def plain(self):
+        """The pair with the scale multiplied in."""
+        return self.pair if self.scale is None else self.times(self.scale)
+
+    def times(self, power):
+        """The pair times a power of two."""
+        return tuple(None if p is None else p * power for p in self.pair)
 
 
 def doubled(output):
     """The node that computes this one by pairs."""
-    pairs = {}
+    numbers = {}
     for node in in_order([output]):
-        pairs[node] = _pair(node, [pairs[a] for a in node.args])
-    pair = pairs[output]
-    return where(build("eq", pair[1], pair[1]), rounded(pair), pair[0]) if pair[1] is not None else pair[0]
+        numbers[node] = _number(node, [numbers[a] for a in node.args])
+    pair, scale = numbers[output]
+    result = pair[0] if pair[1] is None else where(build("eq", pair[1], pair[1]), rounded(pair), pair[0])
+    return result if scale is None else result * scale
 
 
-def _pair(node, args):
+def _number(node, args):
     if node.op in RULES:
         return RULES[node.op](*args)
     if node.op == "constant" and node.kind == "float" and not isinstance(node.value, str):
         high, low = split(node.value, node)
-        return high, low if low.value else None
+        return Number((high, low if low.value else None))
     if node.op == "call":
-        return _call(node, args)
-    high = [h for h, _ in args]                          # an argument, or the truth of a comparison
-    return (build(node.op, *high) if high else node), None
+        return _call(node, [a.plain() for a in args])
+    high = [a.plain()[0] for a in args]                  # an argument, or the truth of a comparison
+    return Number((build(node.op, *high) if high else node, None))
 
 
 def _call(node, args):
     function = node.value
     if function is vocabulary.exp:
-        return exponential_of_pair(*args[0])
+        return Number(*exp_pair(*args[0]))
     call, low = function(*[h for h, _ in args]), None
     for k, (_, rest) in enumerate(args):
         slope = None if rest is None else function.partial(k, call)
         if slope is not None:
             low = slope * rest if low is None else fma(slope, rest, low)
-    return call, low
+    return Number((call, low))
+
+
+def _sum(a, b):
+    if a.scale is b.scale:
+        return Number(add_any(a.pair, b.pair), a.scale)
+    if a.scale is None or b.scale is None:
+        return Number(add_any(a.plain(), b.plain()))
+    larger = where(a.scale > b.scale, a.scale, b.scale)
+    return Number(add_any(a.times(a.scale / larger), b.times(b.scale / larger)), larger)
+
+
+def _negative(a):
+    return a._replace(pair=negate(a.pair))
+
+
+def _product(a, b):
+    scales = [s for s in (a.scale, b.scale) if s is not None]
+    return Number(multiply(a.pair, b.pair), scales[0] * scales[1] if len(scales) == 2 else (scales or [None])[0])
+
+
+def _quotient(a, b):
+    if b.scale is None:
+        return Number(divide(a.pair, b.pair), a.scale)
+    return Number(divide(a.pair, b.pair), (1 if a.scale is None else a.scale) / b.scale)
+
+
+def _choice(c, a, b):
+    pair = where(c.pair[0], a.pair, b.pair)
+    if a.scale is b.scale:
+        return Number(pair, a.scale)
+    one = split(1, pair[0])[0]
+    return Number(pair, where(c.pair[0], one if a.scale is None else a.scale, one if b.scale is None else b.scale))
 
 
 def _absolute(a):
-    return where(a[0] < 0, negate(a), a)
+    return a._replace(pair=where(a.pair[0] < 0, negate(a.pair), a.pair))
 
 
 def _root(a):
-    root = sqrt(a[0])
-    rest = fma(-root, root, a[0]) if a[1] is None else fma(-root, root, a[0]) + a[1]
-    return root, where(root > 0, rest / (2 * root), 0)
+    high, low = a.plain()
+    root = sqrt(high)
+    rest = fma(-root, root, high) if low is None else fma(-root, root, high) + low
+    return Number((root, where(root > 0, rest / (2 * root), 0)))
 
 
 def _with_sign(a, b):
-    sign = copysign(1, a[0]) * copysign(1, b[0])
-    return multiply(a, (sign, None))
+    sign = copysign(1, a.pair[0]) * copysign(1, b.pair[0])
+    return a._replace(pair=multiply(a.pair, (sign, None)))
 
 
 RULES = {
-    "add": add_any, "sub": lambda a, b: add_any(a, negate(b)), "mul": multiply, "div": divide, "neg": negate,
-    "fma": lambda a, b, c: add_any(multiply(a, b), c), "abs": _absolute, "sqrt": _root, "copysign": _with_sign,
-    "where": lambda c, a, b: where(c[0], a, b),
+    "add": _sum, "sub": lambda a, b: _sum(a, _negative(b)), "mul": _product, "div": _quotient, "neg": _negative,
+    "fma": lambda a, b, c: _sum(_product(a, b), c), "abs": _absolute, "sqrt": _root, "copysign": _with_sign,
+    "where": _choice,
 }

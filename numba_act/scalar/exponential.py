@@ -141,9 +141,3 @@ def expm1(z):
     """e^z - 1."""
     y, grow = expm1_pair(z)
     return copysign(rounded(y) * grow, z)
-
-
-def exponential_of_pair(z, low):
-    """e^(z + low) as a pair."""
-    (high, low), grow = exp_pair(z, low)
-    return high * grow, low * grow

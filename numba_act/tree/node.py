@@ -243,14 +243,12 @@ def scheduled(outputs):
     for node in in_order(outputs):
         below = sorted((need[a] for a in node.args), reverse=True)
         need[node] = max((n + k for k, n in enumerate(below)), default=int(node.op != "constant"))
-    return in_order(outputs, key=lambda node: -need[node])
+    return in_order(outputs, lambda nodes: sorted(nodes, key=need.get))
 
 
-def in_order(outputs, key=None):
-    """Every node below the outputs, operands before their users; of those the ones with the least key first."""
-    def following(nodes):
-        return reversed(nodes if key is None else sorted(nodes, key=key))
-    seen, order, stack = set(), [], [(node, False) for node in following(outputs)]
+def in_order(outputs, arranged=reversed):
+    """Every node below the outputs, operands before their users; `arranged` puts operands that come first last."""
+    seen, order, stack = set(), [], [(node, False) for node in arranged(outputs)]
     while stack:
         node, ready = stack.pop()
         if ready:
@@ -258,7 +256,7 @@ def in_order(outputs, key=None):
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((arg, False) for arg in following(node.args) if arg not in seen)
+            stack.extend((arg, False) for arg in arranged(node.args) if arg not in seen)
     return order
 
 
