@@ -471,3 +471,13 @@ def test_no_driver(tmp_path, monkeypatch):
     (tmp_path / "cupy.py").write_text("class ndarray: pass\nclass cuda:\n    is_available = lambda: False\n")
     assert without(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n") == (
         "RuntimeError gelu: a Other is on a GPU, but CuPy finds no device or no driver\n")
+
+
+def test_dask_blocks_stay_on_the_gpu(cupy):
+    dask, da = pytest.importorskip("dask"), pytest.importorskip("dask.array")
+    x = np.linspace(-5, 5, 600, dtype=np.float32).reshape(20, 30)
+    lazy = da.from_array(x, chunks=(7, 30)).map_blocks(cupy.asarray, meta=cupy.asarray(x[:0]))
+    for f in (act.gelu, act.gelu.grad):
+        blocks = dask.compute(*f(lazy).to_delayed().ravel(), scheduler="sync")
+        assert {type(block) for block in blocks} == {cupy.ndarray}
+        same_bits(np.concatenate([block.get() for block in blocks]), f(x))
