@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..tree.node import Node, build, copysign, fma, in_order, split, sqrt, where
 from . import vocabulary
-from .exponential import exp_pair
+from .exponential import exp_pair_fine
 from .pairs import add_any, divide, multiply, negate, rounded
 
 
@@ -51,7 +51,7 @@ def _number(node, args):
 def _call(node, args):
     function = node.value
     if function is vocabulary.exp:
-        return Number(*exp_pair(*args[0]))
+        return Number(*exp_pair_fine(*args[0]))
     call, low = function(*[h for h, _ in args]), None
     for k, (_, rest) in enumerate(args):
         slope = None if rest is None else function.partial(k, call)
