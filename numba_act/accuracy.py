@@ -117,7 +117,7 @@ def definition(activation, wrt):
 
 def _compared(node, args):
     """The larger and the smaller of two by comparisons: no library treats NaN as they do."""
-    if node.op == "call" and node.value.name in ("maximum", "minimum"):
+    if node.op == "call" and node.value.extreme:
         return node.value.expand(*args)
     return with_operands(node, args)
 

@@ -531,6 +531,12 @@ def test_names():
     assert mine.backward(1.0, 1.0, wrt="self") == 1
     assert act.activation(lambda x: mine(x) + act.gelu(x))(0.0) == 0
 
+    def maximum(x, k=0.0):
+        return 3 * x + k
+
+    other = act.activation(maximum)
+    assert act.activation(lambda x, k=0.0: other(x, k)).grad(0.0) == 3
+
     def exp(x):
         return x + 1
     plus = act.activation(exp)

@@ -54,7 +54,7 @@ FUSED = re.compile(r"^vfn?m(add|sub)\d+(ps|pd)\b")
 @pytest.mark.parametrize("storage", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kernel_is_vectors(name, storage, compiled):
-    lanes = objects.vector_bytes() // cpu._item_size(storage)
+    lanes = objects.vector_bytes() // cpu.item_size(storage)
     scalar = "double" if storage == "float64" else "float"
     for kernel in kernels(name):
         text, assembly = compiled(kernel, storage, lanes)

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from ..runtime import threads
-from . import result_dtype
+from . import layout, result_dtype
 
 USUAL = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
 
@@ -102,8 +102,6 @@ def _summed(handler, gradient, operand):
     shape, gradient = np.shape(operand), getattr(gradient, "data", gradient) if handler is through_xarray else gradient
     if shape == gradient.shape:
         return gradient
-    lead = gradient.ndim - len(shape)
-    axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1 and gradient.shape[lead + d] != 1))
     if handler is through_ufunc:
         gradient = np.ma.filled(gradient, 0) if isinstance(gradient, np.ma.MaskedArray) else np.asarray(gradient)
-    return gradient.sum(axis=axes, dtype=np.float64, keepdims=True).reshape(shape).astype(gradient.dtype)
+    return layout.summed(gradient, shape)

@@ -40,7 +40,7 @@ def _function(module, name, kernel, storage, lanes, summed, fixed):
     from ..tree.emit import emit, narrow, widen
     word, single = ir.IntType(64), ir.DoubleType() if storage == "float64" else ir.FloatType()
     stored = ir.IntType(16) if storage in ("float16", "bfloat16") else single
-    size = _item_size(storage)
+    size = item_size(storage)
     signature = ir.FunctionType(ir.VoidType(), [stored.as_pointer().as_pointer(), word])
     function = ir.Function(module, signature, name)
     function.attributes.add("nounwind")
@@ -67,7 +67,7 @@ def _function(module, name, kernel, storage, lanes, summed, fixed):
     for j, value in enumerate(results):
         kind = single if j in summed else stored
         value = value if j in summed else narrow(b, value, storage)
-        align = _item_size(working(storage)) if j in summed else size
+        align = item_size(working(storage)) if j in summed else size
         b.store(value, _lanes_at(b, bases[len(kernel.inputs) + j], i, kind, lanes), align=align)
     following = b.add(i, word(1))
     i.add_incoming(following, loop)
@@ -88,7 +88,7 @@ def _lanes_at(builder, base, i, kind, lanes):
     return builder.gep(builder.bitcast(base, ir.VectorType(kind, lanes).as_pointer()), [i])
 
 
-def _item_size(storage):
+def item_size(storage):
     return {"float64": 8, "float32": 4}.get(storage, 2)
 
 
@@ -115,7 +115,7 @@ def _compiled(kernel, storage, summed):
     if len(kernel.inputs) + kernel.n_outputs > driver.MAX_OPERANDS:
         raise ValueError(f"{kernel.owner}: at most {driver.MAX_OPERANDS} inputs and outputs fit in a kernel, not "
                          f"{len(kernel.inputs) + kernel.n_outputs}; ask for fewer gradients at once")
-    lanes = objects.vector_bytes() // _item_size(working(storage))
+    lanes = objects.vector_bytes() // item_size(working(storage))
     names = ("general", "uniform") if kernel.parameters else ("general",)
     text = module_text(kernel, storage, lanes, summed)
     addresses = objects.load(text, lambda: text, names)
@@ -125,11 +125,11 @@ def _compiled(kernel, storage, summed):
     record[driver.CONTROL] = threads.control_address()
     record[driver.N_IN] = len(kernel.inputs)
     record[driver.N_ALL] = len(kernel.inputs) + kernel.n_outputs
-    record[driver.ITEM_SIZE] = _item_size(storage)
+    record[driver.ITEM_SIZE] = item_size(storage)
     record[driver.LANES] = lanes
     record[driver.PARAMETERS] = sum(1 << k for k, name in enumerate(kernel.inputs) if name in kernel.parameters)
     nodes = len(in_order(kernel.build(working(storage))))
-    record[driver.COST] = max(STREAM_COST * record[driver.N_ALL], nodes) * _item_size(working(storage)) // 4
+    record[driver.COST] = max(STREAM_COST * record[driver.N_ALL], nodes) * item_size(working(storage)) // 4
     return record
 
 
@@ -352,7 +352,7 @@ def _launch(kernel, arrays, results, shape, sums=(), tasks=0, grain=0):
 @functools.lru_cache(maxsize=1024)
 def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
     """The job for operands of these shapes and strides, without their addresses; None for too many dimensions."""
-    n_in, item = len(kernel.inputs), _item_size(storage)
+    n_in, item = len(kernel.inputs), item_size(storage)
     record = record_of(kernel, storage, frozenset(sums))
     rows = {n_in + j: 8 * math.prod(layouts[n_in + j][0][1:]) for j in sums}
     layouts = [(s[1:], steps[1:]) if k in rows else (s, steps) for k, (s, steps) in enumerate(layouts)]
@@ -376,7 +376,7 @@ def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
             mode = driver.VALUE
         elif k < n_in and mode == driver.STAGED and period <= driver.BLOCK:
             mode = driver.CYCLE
-        size = _item_size(working(storage)) if k in rows else item
+        size = item_size(working(storage)) if k in rows else item
         job += [0, size, mode, rows.get(k, 0), period, *s, *unused]
     return (ctypes.c_ssize_t * len(job))(*job)
 

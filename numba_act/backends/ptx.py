@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from ..tree.emit import emit, widen
 from ..tree.node import in_order, scheduled
-from .cpu import working
+from .cpu import item_size, working
 
 THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is
@@ -60,10 +60,7 @@ class BFloat(ir.Type):
 STORED = {"float16": ir.HalfType(), "bfloat16": BFloat(), "float32": SINGLE, "float64": DOUBLE}
 
 
-def item_size(storage):
-    return {"float32": 4, "float64": 8}.get(storage, 2)
-
-
+@functools.cache
 @functools.cache
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand."""

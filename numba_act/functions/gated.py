@@ -8,7 +8,7 @@ import numpy as np
 
 from ..declare import declared
 from ..scalar.logistic import logistic_slope
-from ..tree.node import stored
+from ..tree.node import build, stored, where
 from . import reference
 from .rectifiers import relu
 from .self_gated import gelu, gelu_slope, silu, silu_slope
@@ -54,6 +54,11 @@ def split_gate(x, axis=-1, gate="second"):
     return (first, second) if gate == "second" else (second, first)
 
 
+def slopes(value, factor, slope):
+    """Of value times a factor of the gate; the factor is NaN where the value is."""
+    return where(build("eq", value, value), factor, value), value * stored(slope)
+
+
 @declared(formula=r"\mathrm{value} \, \sigma(\mathrm{gate})")
 def glu(value, gate):
     """The value times the logistic function of the gate.
@@ -68,7 +73,7 @@ def glu(value, gate):
 
 @glu.derivative
 def _(value, gate):
-    return sigmoid(gate) if value == value else value, value * stored(logistic_slope(gate, 1))
+    return slopes(value, sigmoid(gate), logistic_slope(gate, 1))
 
 
 @glu.reference
@@ -114,7 +119,7 @@ def geglu(value, gate):
 
 @geglu.derivative
 def _(value, gate):
-    return gelu(gate) if value == value else value, value * stored(gelu_slope(gate))
+    return slopes(value, gelu(gate), gelu_slope(gate))
 
 
 @geglu.reference
@@ -137,7 +142,7 @@ def swiglu(value, gate):
 
 @swiglu.derivative
 def _(value, gate):
-    return silu(gate) if value == value else value, value * stored(silu_slope(gate))
+    return slopes(value, silu(gate), silu_slope(gate))
 
 
 @swiglu.reference

@@ -15,7 +15,10 @@ class Function:
     expand : from the operands' nodes to the node that computes it; None where the platform's library does
     partials : from the call and its operands to the derivatives in the operands, None for 0; None where not known
     arity : how many operands it takes
+    extreme : whether it is the larger or the smaller of its operands
     """
+
+    extreme = False
 
     def __init__(self, name, expand=None, partials=None, arity=1):
         self.name, self.expand, self._partials, self.arity = name, expand, partials, arity

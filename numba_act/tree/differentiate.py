@@ -20,7 +20,7 @@ def derivative(output, name, parameters=()):
         elif all(slope is None for slope in own):
             slopes[node] = None
         elif node.op == "call":
-            ties = [fixed[a] for a in node.args] if node.value.name in ("maximum", "minimum") else ()
+            ties = [fixed[a] for a in node.args] if node.value.extreme else ()
             slopes[node] = _extreme(node, ties, *own) if sum(ties) == 1 else _chain(node, own)
         elif node.op in RULES:
             slopes[node] = RULES[node.op](node, *node.args, *own)
