@@ -79,6 +79,10 @@ def same(a, b):
 
 
 EQUAL = {                                        # the same arithmetic, so the same bits
+    "silu, swish": (act.silu, lambda x: act.swish(x, 1.0)),
+    "silu', swish'": (act.silu.grad, lambda x: act.swish.grad(x, 1.0)),
+    "celu, elu": (lambda x: act.celu(x, 1.0), lambda x: act.elu(x, 1.0)),
+    "celu', elu'": (lambda x: act.celu.grad(x, 1.0), lambda x: act.elu.grad(x, 1.0)),
     "prelu, leaky_relu": (lambda x: act.prelu(x, 0.3), lambda x: act.leaky_relu(x, 0.3)),
     "leaky_relu, relu": (lambda x: act.leaky_relu(x, 0.0), act.relu),
     "threshold, relu": (lambda x: act.threshold(x, 0.0, 0.0), act.relu),
@@ -95,10 +99,6 @@ EQUAL = {                                        # the same arithmetic, so the s
     "logcosh', tanh": (act.logcosh.grad, act.tanh),
 }
 NEARLY = {                                       # each with an error of its own, below 1 unit
-    "silu, swish": (act.silu, lambda x: act.swish(x, 1.0)),
-    "silu', swish'": (act.silu.grad, lambda x: act.swish.grad(x, 1.0)),
-    "celu, elu": (lambda x: act.celu(x, 1.0), lambda x: act.elu(x, 1.0)),
-    "celu', elu'": (lambda x: act.celu.grad(x, 1.0), lambda x: act.elu.grad(x, 1.0)),
     "stanh, tanh": (lambda x: act.stanh(x, 1.0, 1.0), act.tanh),
     "stanh', tanh'": (lambda x: act.stanh.grad(x, 1.0, 1.0), act.tanh.grad),
 }

@@ -3,7 +3,7 @@ import math
 from fractions import Fraction
 
 from ..declare import declared
-from ..scalar.logistic import decay_of_size, denominator, logistic_pair, logistic_product, product_slope
+from ..scalar.logistic import decay_of_size, denominator, logistic_product, product_slope
 from ..scalar.normal import DENSITY, magnitude, mills, normal_decay, times_mills
 from ..scalar.pairs import (
     LARGEST,
@@ -35,15 +35,15 @@ def clipped(x, limit):
     return where(abs(x) > limit, copysign(limit, x), x)
 
 
-def gated(x, right, gate, shrink, limit=FLAT):
-    """x times a pair from 0 to 1 that is exactly 0 or 1 beyond the limit, 1 on the right."""
-    inner = clipped(x, limit)
+def gated(x, right, gate, shrink):
+    """x times a pair from 0 to 1 that is exactly 0 or 1 beyond FLAT, 1 on the right."""
+    inner = clipped(x, FLAT)
     return fma(where(right, x, inner), gate[0], inner * gate[1]) * shrink
 
 
 def silu_slope(x):
-    z = clipped(x, FLAT), None
-    return product_slope(z, z)
+    z = clipped(x, FLAT)
+    return product_slope((z, number(0, x)), (z, None))
 
 
 def gelu_slope(x):
@@ -86,8 +86,7 @@ def swish(x, beta=1.0):
     >>> act.swish(np.float32([-2, 0, 2]), 1.5)
     array([-0.09485175,  0.        ,  1.9051483 ], dtype=float32)
     """
-    z, z_low = argument_product(x, beta)
-    return gated(x, z >= 0, *logistic_pair(z, z_low), LARGEST)
+    return logistic_product(x, *argument_product(x, beta))
 
 
 @swish.derivative
@@ -115,7 +114,7 @@ def silu(x):
     >>> act.silu(np.float32([-100, 0, 2]))
     array([-3.7204474e-42,  0.0000000e+00,  1.7615942e+00], dtype=float32)
     """
-    return logistic_product(x)
+    return logistic_product(x, x, number(0, x))
 
 
 @silu.derivative
@@ -166,7 +165,7 @@ def gelu_tanh(x):
     >>> act.gelu_tanh(np.float32([-1, 0, 1]))
     array([-0.15880801,  0.        ,  0.841192  ], dtype=float32)
     """
-    return gated(x, x >= 0, *logistic_pair(*gelu_argument(x)[0]))
+    return logistic_product(x, *gelu_argument(x)[0])
 
 
 @gelu_tanh.derivative
@@ -191,7 +190,7 @@ def quick_gelu(x):
     >>> act.quick_gelu(np.float32([-1, 0, 1]))
     array([-0.15420423,  0.        ,  0.84579575], dtype=float32)
     """
-    return gated(x, x >= 0, *logistic_pair(*quick_argument(x)))
+    return logistic_product(x, *quick_argument(x))
 
 
 @quick_gelu.derivative

@@ -12,6 +12,7 @@ from ..scalar.pairs import (
     LARGEST,
     add_any,
     divide,
+    fast_two_sum,
     finite,
     multiply,
     negate,
@@ -80,7 +81,7 @@ def celu(x, alpha=1.0):
     array([-0.5       , -0.43233237,  2.        ], dtype=float32)
     """
     z, z_low = ratio(x, alpha)
-    y, grow = expm1_pair(z, z_low)
+    y, grow = expm1_pair(z, z_low, fast_two_sum)
     left = rounded_product((alpha, None), y) * grow
     return x if x > 0 else x if abs(z) < TINY else left
 

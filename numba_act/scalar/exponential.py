@@ -136,12 +136,15 @@ def _in_range(z):
     return z, rounder, where(small, number(2.0**-shift, z), where(large, number(2.0**shift, z), 1))
 
 
-def expm1_pair(z, low=None):
-    """As `exp_pair`, e^(z + low) - 1; but where the power of two is not 1, the 1 beside it is left out."""
+def expm1_pair(z, low=None, sum_=two_sum):
+    """As `exp_pair`, e^(z + low) - 1; but where the power of two is not 1, the 1 beside it is left out.
+
+    With fast_two_sum for the sum it is `expm1_decay` for z <= 0.
+    """
     z = where(z < SATURATED, SATURATED, where(z > GREATEST, GREATEST, z))
     shift, rounder, large = SHIFT[z.dtype], ROUND[z.dtype], z > -FAR[z.dtype]
     s, *parts = reduced(z, low, where(large, number(rounder - shift, z), rounder))
-    m, m_low = two_sum(s, where(large, number(0, z), -1))
+    m, m_low = sum_(s, where(large, number(0, z), -1))
     high, low = _moved(m, s, *parts)
     return (high, low + m_low), where(large, number(2.0**shift, z), 1)
 

@@ -5,7 +5,6 @@ from .exponential import ROUND, SATURATED, decay, expm1_decay_whole, exponential
 from .pairs import (
     add,
     add_any,
-    divide,
     fast_two_sum,
     finite,
     multiply,
@@ -21,7 +20,10 @@ from .pairs import (
 CARRY = PerType(float32=64, float64=512)                    # logistic()'s denominator is carried times 2^-CARRY
 STEEP, FLAT = PerType(float32=104.5, float64=746.0), PerType(float32=30.0, float64=60.0)
 STEEP_SLOPE = PerType(float32=112.0, float64=760.0)
-STEEP_PRODUCT = PerType(float32=130.0, float64=790.0)
+# Below FAR_LEFT the denominator of x s(z) is carried times 2^-2HALF, and the 1 in it does not count even in a pair;
+# below NOTHING x s(z) is 0 for every x.
+FAR_LEFT, HALF = PerType(float32=-80.0, float64=-700.0), PerType(float32=76, float64=539)
+NOTHING = PerType(float32=-193.5, float64=-1456.0)
 
 
 def decay_of_size(z, low=None):
@@ -63,25 +65,22 @@ def sum_with_exponential(larger, smaller, s, p):
     return d, fma(s, p, base - d) + base_low
 
 
-def logistic_product(x):
-    """x s(x) by one division and 39 other operations."""
-    left = x < 0
-    z = bounded(x, -STEEP_PRODUCT[x.dtype], FLAT)
-    carry = CARRY[x.dtype]
-    one = where(left, number(2.0**-carry, x), 1)
-    s, p, p_low = reduced_plain(z, where(left, number(ROUND[x.dtype] - carry, x), ROUND[x.dtype]), -1)
+def logistic_product(x, z, low):
+    """x s(z + low) by one division and 43 other operations.
+
+    On the far left, x takes one half of what the denominator is carried times, the result the other.
+    """
+    far = z < FAR_LEFT[x.dtype]
+    x = where(z < NOTHING[x.dtype], copysign(0, x), x)
+    z = bounded(z, NOTHING[x.dtype], FLAT)
+    one = where(far, number(2.0**-HALF[x.dtype], x), 1)
+    rounder = where(far, number(ROUND[x.dtype] - 2 * HALF[x.dtype], x), ROUND[x.dtype])
+    s, p, p_low = reduced_plain(z, rounder, -1, low)
+    left = z < 0
     d, d_low = sum_with_exponential(where(left, s, one), where(left, one, s), s, p)
     q, rest = reciprocal_parts((d, fma(s, p_low, d_low)))
-    y, y_low = two_product(where(left, z, x), q)
+    y, y_low = two_product(x * one, q)
     return (y + finite(fma(y, rest, y_low))) * one
-
-
-def logistic_pair(z, low=None):
-    """s(z + low) as a pair, and the power of two still to be multiplied."""
-    e, shrink = decay_of_size(z, low)
-    right = z >= 0
-    numerator = where(right, (number(1, z), None), e)
-    return divide(numerator, denominator(e)), where(right, 1, shrink)
 
 
 def logistic_slope(z, height):
