@@ -1,15 +1,17 @@
 """How exact the activations are, in units in the last place of the true value.
 
-The true value is that of an activation's definition: by mpmath for float64, and for narrower types in float64 by the
-platform's library, which is good to 2^-45.  Nothing of what is judged is shared, but that operands are rounded to
-their dtype first.
+The true value is that of an activation's definition, by the platform's library: for float64 in quadruple precision,
+and for narrower types in float64.  Where the platform has no quadruple precision mpmath takes its place, a thousand
+times slower.  Nothing of what is judged is shared, but that operands are rounded to their dtype first.
 """
 import argparse
 import functools
+import itertools
 import json
 import math
 import zlib
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ from .backends import STORED, Kernel, cpu
 from .declare import Activation, activations, get
 from .machine import dtype_named
 from .runtime import threads
-from .tree.call import rewritten, substitute, with_operands
+from .tree import quad
+from .tree.call import retyped, rewritten, substitute, with_operands
 from .tree.exact import exactly, number
 from .tree.node import argument, bits, build, constant, from_bits, in_order, narrowed, where, widened
 
@@ -28,8 +31,9 @@ ORDINARY = 1e30                                  # nearer to 0 a definition with
 FLOOR, AROUND = 2.0**-4, 0.5                     # near a zero of a slope the unit is at least that of the first
 STRIDE = 251                                     # between the float32 patterns of a sample
 CHUNK = 1 << 20                                  # patterns; the arrays of one, 4 MiB each, stay near the processor
-RANDOM = 1000                                    # float64 patterns of a sample
-HIDDEN = 0x7FF << 52                             # the bits of a float64's exponent
+MANY, DENSE = 10**7, 64                          # float64 numbers; how much denser than by mpmath they lie
+# the type of truth: the bits of its exponent, and how good the definitions are in it
+WIDE = {"float64": (0x7FF << 52, 2.0**-45), "float128": (0x7FFF << 112, 2.0**-100)}
 
 
 # --- outputs and their definitions ------------------------------------------------------------------------------------
@@ -177,12 +181,12 @@ def errors(output, x, got=None):
     A NaN where there is none is infinitely wrong.  At infinities, of which definitions know nothing, they are 0.
     """
     got = output(x) if got is None else got
-    if x.dtype == np.float64:
+    if x.dtype == np.float64 and not quad.available():
         return np.array([exact_error(output, *pair, x.dtype) for pair in zip(x.tolist(), got.tolist(), strict=True)])
     with np.errstate(all="ignore"):
-        operands = [np.asarray(a, np.float32) for a in (got, x, *output.parameters(x.dtype))]
-    kernel = _error_kernel(output.activation, output.wrt, unit(x.dtype), loose(output, x.dtype))
-    return cpu.call(kernel, operands)[0]
+        operands = [np.asarray(a, cpu.working(x.dtype)) for a in (got, x, *output.parameters(x.dtype))]
+        kernel = _error_kernel(output.activation, output.wrt, unit(x.dtype), loose(output, x.dtype))
+        return cpu.call(kernel, operands)[0]
 
 
 def exact_error(output, x, got, dtype):
@@ -206,24 +210,26 @@ def _clipped(value, top):
 
 @functools.cache
 def _error_kernel(activation, wrt, format, intervals):
-    """The error of float32 numbers, which may be those of a 16-bit type."""
+    """The error of numbers in the working type of a dtype, computed in twice its width."""
     names = activation.operands[-1], *activation.params
     name = "_".join((activation.name, "error", *wrt))
 
     def build(dtype):
         got, *operands = [widened(argument(name, dtype)) for name in ("got", *names)]
-        true, = substitute((definition(activation, wrt),), dict(zip(names, operands, strict=True)))
+        tree = retyped(definition(activation, wrt), got.dtype)
+        true, = substitute((tree,), dict(zip(names, operands, strict=True)))
         return narrowed(_error(operands[0], got, true, *format, intervals)),
     return Kernel(name, activation.name, ("got", *names), activation.defaults, build)
 
 
 def _error(x, got, true, digits, least, most, intervals):
-    """Nodes of what exact_error is."""
-    top = 2.0**most
-    size = where(abs(true) < top, abs(true), top / 2)
+    """Nodes of what exact_error is, and of twice that where the true value may lie just below a power of two."""
+    exponent, doubt = WIDE[true.dtype]
+    top = Fraction(2) ** most
+    size = where(abs(true) < top, abs(true) * (1 - Fraction(doubt)), top / 2)
     for low, high in intervals:
         size = where((x > low) & (x < high) & (size < FLOOR), FLOOR, size)
-    power = from_bits(bits(size) & HIDDEN)
+    power = from_bits(bits(size) & exponent)
     power = where(power < 2.0**least, 2.0**least, power)
     error = abs(_clipped(got, top) - _clipped(true, top)) / power * 2.0**digits
     error = where(_is_nan(error), math.inf, error)
@@ -269,9 +275,11 @@ def near(points, dtype, count=8):
     return np.array(found, dtype)
 
 
-def points(output, dtype, scale=1):
-    """Finite inputs of every exponent and sign, dense where something happens; more for a larger scale."""
-    rng = np.random.default_rng(zlib.crc32(repr((output.activation.name, output.wrt, output.row, dtype)).encode()))
+def points(output, dtype, scale=1, part=0):
+    """Finite inputs of every exponent and sign, dense where something happens; more for a larger scale, others for
+    every part."""
+    about = output.activation.name, output.wrt, output.row, dtype, part
+    rng = np.random.default_rng(zlib.crc32(repr(about).encode()))
     info = np.finfo(dtype)
     exponents = np.arange(int(info.minexp) - int(info.nmant), int(info.maxexp))
     exponents = exponents[::max(1, exponents.size // (300 * scale))]
@@ -296,12 +304,11 @@ def _subnormal(output, dtype):
     return [(x[max(r[0] - 1, 0)], x[min(r[-1] + 1, x.size - 1)]) for r in runs]
 
 
-def samples(output, dtype, exhaustive=False):
-    """Arrays of inputs: every pattern of a 16-bit type, every or every 251st of float32, some of float64."""
+def samples(output, dtype, exhaustive=False, rows=1):
+    """Arrays of inputs: every pattern of a 16-bit type; every or every 251st of float32; of float64 some of everywhere,
+    or ten million shared by so many rows of parameters."""
     if dtype == np.float64:
-        rng = np.random.default_rng(0)
-        x = rng.integers(0, 1 << 64, RANDOM, np.uint64).view(dtype)
-        yield np.concatenate([points(output, dtype), x[np.isfinite(x)]])
+        yield from _some_float64(output, MANY // rows if exhaustive else 1)
     elif dtype.itemsize == 2:
         yield np.arange(1 << 16, dtype=np.uint16).view(dtype)
     else:
@@ -309,6 +316,19 @@ def samples(output, dtype, exhaustive=False):
         for start in range(0, 1 << 32, CHUNK * stride):
             stop = min(1 << 32, start + CHUNK * stride)
             yield np.arange(start, stop, stride, np.uint32).view(dtype)
+
+
+def _some_float64(output, count):
+    """Arrays of `count` numbers or more: one of a few thousand where mpmath is to judge them."""
+    dtype, scale, count = np.dtype(np.float64), *((DENSE, count) if quad.available() else (1, 1))
+    for part in itertools.count():
+        dense = points(output, dtype, scale, part)
+        wide = np.random.default_rng(part).integers(0, 1 << 64, dense.size, np.uint64).view(dtype)
+        x = np.concatenate([dense, wide[np.isfinite(wide)]])
+        yield x
+        count -= x.size
+        if count <= 0:
+            return
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -331,7 +351,7 @@ def measure(activation, wrt=None, dtype="float32", exhaustive=False, grid=None, 
     activation : a name or an Activation
     wrt : the operand or parameter to differentiate in; None for the value
     dtype : float16, bfloat16, float32 or float64
-    exhaustive : whether to try all 2^32 numbers of float32
+    exhaustive : whether to try all 2^32 numbers of float32, and ten million of float64
     grid : tuples of parameters; a small grid by default
     compute : what to judge instead, from an array to an array
     progress : called after each part with the number of inputs
@@ -353,9 +373,10 @@ def measure(activation, wrt=None, dtype="float32", exhaustive=False, grid=None, 
     activation, dtype = get(activation), dtype_named(dtype)
     wrt = () if wrt is None else activation._names(wrt)
     worst, count = None, 0
-    for row in rows(activation) if grid is None else grid:
+    grid = rows(activation) if grid is None else grid
+    for row in grid:
         output = Output(activation, wrt, tuple(row))
-        for x in samples(output, dtype, exhaustive):
+        for x in samples(output, dtype, exhaustive, len(grid)):
             got = (compute or output)(x)
             error = errors(output, x, got)
             k = int(error.argmax())
@@ -388,15 +409,16 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=()):
     ----------
     names : names or Activations; all built-in ones by default
     dtypes : of float16, bfloat16, float32 and float64
-    exhaustive : whether to try all 2^32 numbers of float32
+    exhaustive : whether to try all 2^32 numbers of float32, and ten million of float64
     against : of torch, jax and scipy, which are judged with the default parameters
     """
     from tqdm import tqdm
     peers = {name: PEERS[name](threads.processors()) for name in against}
     chosen = [get(name) for name in (activations if names is None else names)]
     jobs = [(a, wrt, dtype) for a in chosen for dtype in dtypes for wrt in (None, *a.operands, *a.params)]
-    sizes = {"float32": 1 << 32 if exhaustive else (1 << 32) // STRIDE, "float64": 2 * RANDOM}
-    total = sum(len(rows(a)) * sizes.get(dtype, 1 << 16) for a, _, dtype in jobs)
+    sizes = {"float32": 1 << 32 if exhaustive else (1 << 32) // STRIDE}
+    total = sum(MANY if exhaustive and dtype == "float64" else len(rows(a)) * sizes.get(dtype, 1 << 16)
+                for a, _, dtype in jobs)
     with tqdm(total=total, unit="", unit_scale=True, leave=False, disable=None) as bar:
         for activation, wrt, dtype in jobs:
             title = "value" if wrt is None else f"d/d{wrt}"
@@ -430,7 +452,8 @@ def _called(make, activation, kind, x):
 
 def add_arguments(parser):
     """The command's options."""
-    parser.add_argument("--exhaustive", action="store_true", help="try all 2^32 numbers of float32")
+    parser.add_argument("--exhaustive", action="store_true",
+                        help="try all 2^32 numbers of float32, and ten million of float64")
     parser.add_argument("--against", type=_peers, default=(), metavar="NAME,...",
                         help=f"show the errors of others beside ours: {', '.join(PEERS)}")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the table to a file")

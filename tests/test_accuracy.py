@@ -80,6 +80,21 @@ def test_the_reference_is_good_in_float64(name, what, row, dtype):
         assert abs(number(fast) - exact) <= 2.0**-45 * (1 if loose else abs(exact)) + 2.0**-194, v
 
 
+@pytest.mark.parametrize(("name", "what", "row"), ROWS)
+def test_errors_of_float64_are_those_by_mpmath(name, what, row):
+    """Of what is computed, of neighbours a few units away, and of NaN and infinity."""
+    dtype, call, rng = np.dtype(np.float64), output(name, what, row), generator(name, what, row)
+    x = rng.choice(points(call, dtype), 40)
+    got = call(x)
+    moved = np.clip(got, -1e308, 1e308) * (1 + rng.integers(-9, 9, 40) * 2.0**-52)
+    wrong = np.where(rng.random(40) < 0.9, moved, rng.choice([np.nan, np.inf], 40))
+    for y in (got, wrong):
+        for v, w, error in zip(x.tolist(), y.tolist(), errors(call, x, y), strict=True):
+            exact, true = exact_error(call, v, w, dtype), abs(call.exact(v, dtype))
+            between = true and abs(math.frexp(true)[0] - 0.75) > 0.25 - 2.0**-52
+            assert error == pytest.approx(exact, 1e-12, 1e-12) or (between and error == pytest.approx(2 * exact, 1e-12))
+
+
 # --- values and first derivatives -------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("name", "what", "row"), ROWS)
 @wide

@@ -56,18 +56,21 @@ class Function:
         return (numpys or np.vectorize(getattr(math, self.name)))(*numbers)
 
     def emit(self, builder, *values):
-        """One call of the platform's library for each lane, in double precision."""
+        """One call of the platform's library for each lane, in double precision or in quadruple."""
         from llvmlite import ir
-        type_, double, module = values[0].type, ir.DoubleType(), builder.module
-        signature = ir.FunctionType(double, [double] * len(values))
-        symbol = getattr(module, "library", "") + self.symbol
+        type_, module = values[0].type, builder.module
+        scalar = getattr(type_, "element", type_)
+        quad = str(scalar) == "fp128"
+        kind = scalar if quad else ir.DoubleType()
+        symbol = getattr(module, "library", "") + self.symbol + ("f128" if quad else "")
+        signature = ir.FunctionType(kind, [kind] * len(values))
         function = module.globals.get(symbol) or ir.Function(module, signature, symbol)
 
         def one(scalars):
-            if scalars[0].type == double:
+            if scalar == kind:
                 return builder.call(function, scalars)
-            wide = builder.call(function, [builder.fpext(s, double) for s in scalars])
-            return builder.fptrunc(wide, scalars[0].type)
+            wide = builder.call(function, [builder.fpext(s, kind) for s in scalars])
+            return builder.fptrunc(wide, scalar)
         if not hasattr(type_, "count"):
             return one(values)
         result = ir.Constant(type_, ir.Undefined)
@@ -115,6 +118,11 @@ def expand(outputs):
 def define(outputs):
     """The outputs with every call that has a definition replaced by it."""
     return _replaced(outputs, lambda function: function.define)
+
+
+def retyped(output, dtype):
+    """A tree computed in another dtype."""
+    return rewritten((output,), lambda node, args: Node(node.op, args, node.kind, dtype, node.value))[0]
 
 
 def wide(output):

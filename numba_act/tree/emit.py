@@ -7,7 +7,9 @@ import functools
 from llvmlite import ir
 
 from .node import in_order, number_of
-from .operations import OPERATIONS
+from .operations import OPERATIONS, float_type
+
+WIDTHS = {"float32": 32, "float64": 64, "float128": 128}
 
 
 def emit(builder, outputs, arguments, storage="float32", rounded=None, order=in_order):
@@ -82,9 +84,9 @@ class _Splat:
 
 
 def _constant(node, lanes):
-    wide = node.dtype == "float64"
+    width = WIDTHS[node.dtype]
     if node.kind == "float":
-        value = ir.Constant(ir.DoubleType() if wide else ir.FloatType(), float(number_of(node)))
+        value = ir.Constant(float_type(width), node.value if width == 128 else float(number_of(node)))
     else:
-        value = ir.Constant(ir.IntType(1 if node.kind == "bool" else 64 if wide else 32), node.value)
+        value = ir.Constant(ir.IntType(1 if node.kind == "bool" else width), node.value)
     return value if lanes is None else _Splat(value, lanes)

@@ -207,13 +207,13 @@ def stored(x):
 
 
 def widened(x):
-    """A float32 number as float64."""
-    return Node("widened", (x,), "float", "float64")
+    """A float32 number as float64, or that as float128."""
+    return Node("widened", (x,), "float", {"float32": "float64", "float64": "float128"}[x.dtype])
 
 
 def narrowed(x):
-    """A float64 number rounded to float32."""
-    return Node("narrowed", (x,), "float", "float32")
+    """A float64 number rounded to float32, or a float128 number to float64."""
+    return Node("narrowed", (x,), "float", {"float64": "float32", "float128": "float64"}[x.dtype])
 
 
 def maximum(a, b):

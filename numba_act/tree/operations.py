@@ -47,14 +47,29 @@ def _intrinsic(name, compute):
 def _like(kind, type_):
     """The LLVM type of the other kind, of the same width and as many lanes."""
     from llvmlite import ir
+    width = _width(type_)
+    return _with_lanes(ir.IntType(width) if kind == "int" else float_type(width), type_)
+
+
+def _width(type_):
     scalar = getattr(type_, "element", type_)
-    double = str(scalar) in ("double", "i64")
-    return _with_lanes(ir.IntType(64 if double else 32) if kind == "int" else _float(double), type_)
+    return {"float": 32, "double": 64, "fp128": 128}.get(str(scalar)) or scalar.width
 
 
-def _float(double):
+def float_type(width):
+    """The LLVM type of a float of so many bits."""
     from llvmlite import ir
-    return ir.DoubleType() if double else ir.FloatType()
+    if width == 128:
+        from .quad import Quad
+        return Quad()
+    return ir.DoubleType() if width == 64 else ir.FloatType()
+
+
+def _cast(cast, factor, compute):
+    """To a float `factor` times as wide."""
+    def emit(b, x):
+        return getattr(b, cast)(x, _with_lanes(float_type(int(factor * _width(x.type))), x.type))
+    return Operation(emit, compute)
 
 
 def _with_lanes(scalar, type_):
@@ -115,8 +130,8 @@ OPERATIONS = {
     "bits": Operation(lambda b, x: b.bitcast(x, _like("int", x.type)), lambda x: x.view(_integer_of(x)), "int"),
     "from_bits": Operation(lambda b, i: b.bitcast(i, _like("float", i.type)),
                            lambda i: i.view(f"f{i.itemsize}"), "float"),
-    "widened": Operation(lambda b, x: b.fpext(x, _with_lanes(_float(True), x.type)), np.float64),
-    "narrowed": Operation(lambda b, x: b.fptrunc(x, _with_lanes(_float(False), x.type)), np.float32),
+    "widened": _cast("fpext", 2, np.float64),
+    "narrowed": _cast("fptrunc", 0.5, np.float32),
     "to_float": Operation(lambda b, i: b.sitofp(i, _like("float", i.type)),
                           lambda i: i.astype(f"f{i.itemsize}"), "float"),
 }
