@@ -151,9 +151,13 @@ def expm1_pair(z, low=None, sum_=two_sum):
 
 @for_numbers_too
 def exp(z):
-    """e^z."""
-    e, grow = exp_pair(z)
-    return rounded(e) * grow
+    """e^z, by 22 operations to within 0.99 ULP; the pair would take ten more for 0.75."""
+    left, rounder = z < 0, ROUND[z.dtype]
+    z = where(z < LEAST, LEAST, z)
+    z = where(z > GREATEST, GREATEST, z)
+    up, down = SHIFT[z.dtype], 20
+    s, p, _ = reduced_plain(z, where(left, number(rounder + up, z), rounder - down))
+    return fma(s, p, s) * where(left, number(2.0**-up, z), 2.0**down)
 
 
 @for_numbers_too
