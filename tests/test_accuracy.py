@@ -212,6 +212,14 @@ def test_measure_sees_a_fault():
     assert lost.error == np.inf
 
 
+def test_measure_without_quadruple_precision(monkeypatch):
+    better = accuracy.measure("selu", "x", "float64")
+    monkeypatch.setattr(accuracy.quad, "available", lambda: False)
+    worst = accuracy.measure("selu", "x", "float64")
+    assert 1000 < worst.count < better.count / 10
+    assert 0.4 < worst.error < 1
+
+
 def test_measure_of_a_custom_activation():
     @act.activation
     def saturating(x, width=1.0):
