@@ -28,7 +28,7 @@ from tools import (
 import numba_act as act
 from numba_act import __main__ as command_line
 from numba_act import accuracy
-from numba_act.accuracy import errors, exact_error, number, points
+from numba_act.accuracy import errors, exact_error, near, number, points
 from numba_act.tree.differentiate import derivative
 from numba_act.tree.exact import exactly
 

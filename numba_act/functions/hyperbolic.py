@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from ..declare import declared
 from ..scalar.coefficients import TANHSHRINK
-from ..scalar.exponential import decay, decay_and_expm1
+from ..scalar.exponential import decay, decay_and_expm1, lift
 from ..scalar.logarithm import LOGCOSH_END, log_of_mean, logcosh_near
 from ..scalar.logistic import beside_one, decay_of_size, tanh_parts
 from ..scalar.logistic import tanh as hyperbolic_tangent
@@ -122,7 +122,7 @@ def _(x):
 
 @lisht.reference
 def _(x):
-    return x * math.tanh(x), math.tanh(x) + x * reference.sech2(x)
+    return x * math.tanh(x), math.tanh(x) + reference.clipped(x) * reference.sech2(x)
 
 
 @declared(formula=r"x \tanh e^x")
@@ -149,7 +149,7 @@ def _(x):
 @telu.reference
 def _(x):
     e = math.exp(x if x < 10 else 10)
-    return x * math.tanh(e), math.tanh(e) + x * e * reference.sech2(e)
+    return x * math.tanh(e), math.tanh(e) + reference.clipped(x) * e * reference.sech2(e)
 
 
 @declared(formula=r"b \tanh(a x)")
@@ -174,9 +174,11 @@ def _(x, a, b):
     e, shrink, m = decay_and_expm1(-2 * size, -2 * sign * z_low)
     n, d = beside_one(m)
     q = reciprocal(d)
-    slope = multiply(multiply((4 * e[0], 4 * e[1]), multiply(q, q)), (b, None))
-    return (rounded_product(slope, (a, None)) * shrink,
-            rounded_product(slope, (clipped(x, LARGEST), None)) * shrink,
+    up, down = lift(size)
+    slope = multiply(multiply((4 * up * e[0], 4 * up * e[1]), multiply(q, q)), (b, None))
+    back = shrink * down
+    return (rounded_product(slope, (a, None)) * back,
+            rounded_product(slope, (clipped(x, LARGEST), None)) * back,
             sign * rounded(divide(n, d)))
 
 

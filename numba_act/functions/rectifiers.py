@@ -3,7 +3,7 @@ import math
 from fractions import Fraction
 
 from ..declare import declared
-from ..scalar.exponential import LEAST, decay, expm1_decay
+from ..scalar.exponential import LEAST, NEAR, decay, expm1_decay, lift
 from ..scalar.logarithm import log1p_unit
 from ..scalar.logistic import decay_of_size, denominator, logistic
 from ..scalar.pairs import (
@@ -44,7 +44,7 @@ def leak_slopes(x, alpha):
 
 def times_exp(scale, x):
     """(a pair) e^x for x <= 0."""
-    e, shrink = decay(x)
+    e, shrink = decay(x, far=NEAR)
     return rounded_product(scale, e) * shrink
 
 
@@ -95,9 +95,11 @@ def _(x, beta):
     size, size_low = where(abs(z) > -LEAST, (-LEAST, 0), (abs(z), where(z < 0, -z_low, z_low)))
     e, e_shrink = decay_of_size(size, size_low)
     share = multiply(multiply(e, reciprocal(denominator(e))), (size, size_low))
+    high, low = add_any(log1p_unit(e), share)
     per_beta = reciprocal((beta, None))
-    in_beta = rounded_product(add_any(log1p_unit(e), share), multiply(per_beta, per_beta))
-    return logistic(z, z_low), -in_beta * e_shrink
+    up, down = lift(size)
+    in_beta = rounded_product((high * up, low * up), multiply(per_beta, per_beta))
+    return logistic(z, z_low), -in_beta * (e_shrink * down)
 
 
 @softplus.reference

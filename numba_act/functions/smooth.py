@@ -31,6 +31,7 @@ from . import reference
 TINY = PerType(float32=2.0**-27, float64=2.0**-56)           # below it e^z - 1 is z
 SERIES = 0.7                                                 # up to it celu's slope in alpha is a polynomial
 LONG, SHORTER = PerType(float32=2.0**50, float64=2.0**400), PerType(float32=2.0**-66, float64=2.0**-524)
+SHORT, LONGER = PerType(float32=2.0**-70, float64=2.0**-300), PerType(float32=2.0**90, float64=2.0**600)
 LIFT = PerType(float32=2.0**32, float64=2.0**64)             # times it z^2 keeps its low part
 THIRD = Fraction(1, 3)
 
@@ -54,12 +55,13 @@ def celu_in_alpha(z, z_low):
 
 
 def squareplus_parts(x, b):
-    """The pairs of (|x| + R) / 2 and R = sqrt(x^2 + b), both times a scale that keeps x^2 in range; that scale, which
-    is 0 for infinity, and its reciprocal."""
+    """The pairs of (|x| + R) / 2 and R = sqrt(x^2 + b), times `up` and `down`, which keep x^2 in range; these two, the
+    latter 0 for infinity; and what takes both back."""
     a = abs(x)
-    long, endless = a > LONG, a > LARGEST
-    scale = where(long, number(SHORTER, x), 1)
-    a, b = where(endless, number(LARGEST, x), a) * scale, b * (scale * scale)
+    long, endless, short = a > LONG, a > LARGEST, fma(a, a, b) < SHORT[x.dtype]
+    up, down = where(short, number(LONGER, x), 1), where(long, number(SHORTER, x), 1)
+    scale = up * down
+    a, b = where(endless, number(LARGEST, x), a) * scale, b * scale * scale
     square, square_low = two_product(a, a)
     total, rest = two_sum(square, b)
     root, half_a = sqrt(total), 0.5 * a
@@ -67,7 +69,8 @@ def squareplus_parts(x, b):
     error = (fma(-root, root, total) + (rest + square_low)) * (0.5 * half * (1 / (half * root)))
     root = root, where(total > 0, error, 0)
     half = add_any((half_a, None), (0.5 * root[0], 0.5 * root[1]))
-    return half, root, where(endless, 0, scale), where(long, where(endless, float("inf"), 1 / SHORTER[x.dtype]), 1)
+    back = where(long, where(endless, float("inf"), 1 / SHORTER[x.dtype]), where(short, 1 / LONGER[x.dtype], 1))
+    return half, root, up, where(endless, 0, down), back
 
 
 @declared(nonzero=("alpha",),
@@ -129,24 +132,25 @@ def _(x):
 
 @declared(formula=r"\frac{x + \sqrt{x^2 + b}}{2}")
 def squareplus(x, b=4.0):
-    """A smooth rectifier without transcendental functions; b > 0 is the size of its bend.
+    """A smooth rectifier without transcendental functions; b is the size of its bend, 0 for relu.
 
     Source: J. T. Barron, Squareplus: a softplus-like algebraic rectifier, 2021.
 
     >>> act.squareplus(np.float32([-1e3, 0, 3]))
     array([9.9999900e-04, 1.0000000e+00, 3.3027756e+00], dtype=float32)
     """
-    half, _, scale, back = squareplus_parts(x, b)
-    return rounded_quotient((0.25 * b, None), half) * scale if x < 0 else rounded(half) * back
+    half, _, up, down, back = squareplus_parts(x, b)
+    return rounded_quotient((0.25 * b * up, None), half) * down if x < 0 else rounded(half) * back
 
 
 @squareplus.derivative
 def _(x, b):
-    half, root, scale, _ = squareplus_parts(x, b)
+    half, root, up, down, _ = squareplus_parts(x, b)
     left = x < 0
-    in_x = rounded_quotient(where(left, (0.25 * b, None), multiply(half, half)), multiply(half, root))
+    in_x = rounded_quotient(where(left, (0.25 * b * up * up, None), multiply(half, half)), multiply(half, root))
     in_b, in_b_low = reciprocal(root)
-    return in_x * scale * scale if left else in_x, fma(0.25, in_b, 0.25 * in_b_low) * scale
+    return (0.5 if root[0] == 0 else in_x * down * down if left else in_x,
+            fma(0.25, in_b, finite(0.25 * in_b_low)) * up * down)
 
 
 @squareplus.reference

@@ -19,6 +19,7 @@ ROUND = PerType(float32=1.5 * 2**23 + 127, float64=1.5 * 2**52 + 1023)
 # A decaying exponential below FAR is carried times 2^SHIFT, so that it keeps all its bits long after it would have
 # become subnormal.  At LEAST its exponent field reaches zero, and it is 0 exactly.
 FAR = PerType(float32=-80.0, float64=-700.0)
+NEAR = PerType(float32=-30.0, float64=-200.0)                # where a small factor may still come
 SHIFT = PerType(float32=64, float64=128)
 LEAST = PerType(float32=-(127 + 64) * 0.6931471805599453, float64=-(1023 + 128) * 0.6931471805599453)
 
@@ -61,10 +62,10 @@ def exponential_pair(s, p, p_low, rest=None):
     return high, low if rest is None else fma(high, rest, low)
 
 
-def decay(z, low=None, bounded=False):
-    """e^(z + low) for z <= 0 as a pair, and the power of two by which it must still be multiplied.  `bounded`: z is
-    never below LEAST."""
-    parts, shrink = _decay_parts(z, low, bounded)
+def decay(z, low=None, bounded=False, far=FAR):
+    """e^(z + low) for z <= 0 as a pair, and the power of two by which it must still be multiplied: not 1 below `far`,
+    from FAR on negligible beside 1.  `bounded`: z is never below LEAST."""
+    parts, shrink = _decay_parts(z, low, bounded, far)
     return exponential_pair(*parts), shrink
 
 
@@ -74,13 +75,20 @@ def decay_and_expm1(z, low=None):
     return exponential_pair(*parts), shrink, _less_one(*parts)
 
 
-def _decay_parts(z, low, bounded=False):
+def _decay_parts(z, low, bounded=False, far=FAR):
     if not bounded:
         z = where(z < LEAST, LEAST, z)
-    far = z < FAR
+    far = z < far
     shift = SHIFT[z.dtype]
     rounder = ROUND[z.dtype]
     return reduced(z, low, where(far, number(rounder + shift, z), rounder)), where(far, number(2.0**-shift, z), 1)
+
+
+def lift(size):
+    """A power of two by which e^-size may be multiplied before small factors are, so that low parts stay normal
+    numbers, and its reciprocal."""
+    far = size > 20
+    return where(far, number(2.0**40, size), 1), where(far, number(2.0**-40, size), 1)
 
 
 GREATEST = PerType(float32=100.0, float64=720.0)            # e^z is infinite
