@@ -112,6 +112,34 @@ def test_error_of_many_float32(name, what):
         check(output(name, what, row), x, LIMITS[dtype])
 
 
+@pytest.mark.parametrize(("name", "what", "row"), ROWS)
+def test_error_of_many_float64(name, what, row):
+    dtype = np.dtype(np.float64)
+    call = output(name, what, row)
+    for x in accuracy.samples(call, dtype):
+        check(call, x, LIMITS[dtype])
+
+
+@pytest.mark.parametrize(("name", "what", "row", "x"), [
+    ("elu", "x", (1e-3,), -79.97032),
+    ("softplus", "beta", (1940.5319,), 0.039649863),
+    ("stanh", "x", (2.7366991, -8.541455e-5), 14.55591),
+    ("stanh", "a", (4.7054629, 9.98e-7), -8.151821),
+    ("squareplus", "f", (0.0,), 1e-20),
+    ("squareplus", "x", (0.0,), -1e-30),
+])
+def test_error_of_small_factors_in_a_tail(name, what, row, x):
+    """Where one factor is so small that the low part of another would be subnormal."""
+    dtype = np.dtype(np.float32)
+    check(output(name, what, row), near([x], dtype, 1000), LIMITS[dtype])
+
+
+def test_squareplus_without_a_bend_is_relu():
+    x = specials(np.dtype(np.float32))
+    np.testing.assert_array_equal(act.squareplus(x, 0.0), act.relu(x))
+    np.testing.assert_array_equal(act.squareplus.grad(np.float32([0, -1, 1]), 0.0), [0.5, 0, 1])
+
+
 @every_output
 @pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
 def test_error_of_all_16_bit_patterns(name, what, dtype):
