@@ -6,11 +6,13 @@ by each library; `out` and `in place` are ours into a given array.  The ratio is
 ONNX Runtime counts where it is within 4 ULP on [-5, 5] (marked ! where not).  A cell is bound by the copy where the
 best time of all is within 1.5 times that of copying as many bytes; the geometric mean is taken over the others.
 """
+import contextlib
 import functools
 import itertools
 import json
 import math
 import multiprocessing
+import sys
 import time
 
 import numpy as np
@@ -139,7 +141,7 @@ def summary(cells):
                    f"{sum(cell['ratio'] > 1 for cell in kept)} of {len(kept)} cells above 1")
     missing = [peer for peer in PEERS if not any(peer in cell["times"] for cell in cells)]
     if missing:
-        yield f"not installed, or without these functions: {', '.join(missing)}"
+        yield f"not usable here, or without these functions: {', '.join(missing)}"
 
 
 def _shown(number, form=".3g"):
@@ -286,7 +288,7 @@ def _operands(dtype, size):
 
 
 class _Contenders:
-    """The libraries that are installed, each in a process of its own, so that no library's threads spin while another
+    """The libraries that can be used, each in a process of its own, so that no library's threads spin while another
     is timed."""
 
     def __init__(self, threads):
@@ -295,32 +297,42 @@ class _Contenders:
         for contender in (OURS, *PEERS):
             pipe, other = context.Pipe()
             context.Process(target=_work, args=(contender, threads, other), daemon=True).start()
-            if pipe.recv():
+            other.close()                        # so that reading ends when the process does
+            try:
+                pipe.recv()
                 self._pipes[contender] = pipe
+            except EOFError:
+                if contender == OURS:
+                    raise ChildProcessError(f"{OURS} cannot be used in a process of its own") from None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *raised):
         for pipe in self._pipes.values():
-            pipe.send(None)
+            with contextlib.suppress(OSError):   # it has ended already
+                pipe.send(None)
 
     def seconds(self, *cell):
         """One round: the seconds of a call, by who made it."""
         found = {}
-        for pipe in self._pipes.values():
+        for contender, pipe in self._pipes.items():
             time.sleep(REST)
-            pipe.send(cell)
-            found.update(pipe.recv())
+            try:
+                pipe.send(cell)
+                found.update(pipe.recv())
+            except (EOFError, OSError):
+                raise ChildProcessError(f"{contender} failed at {', '.join(map(str, cell))}") from None
         return found
 
 
 def _work(contender, threads, pipe):
-    """What a contender's process does: time the cells that come through the pipe."""
+    """What a contender's process does: say that it can be used, then time the cells that come through the pipe."""
     try:
         make = _ours(threads) if contender == OURS else PEERS[contender](threads)
-    except ImportError:
-        pipe.send(False)
+    except Exception as error:                   # not installed, or broken in its own way
+        if not isinstance(error, ImportError):
+            print(f"{contender} cannot be used: {error!r}", file=sys.stderr)
         return
     pipe.send(True)
     calls, current = {}, None

@@ -8,7 +8,7 @@ import pytest
 
 import numba_act as act
 from numba_act import __main__ as command_line
-from numba_act import accuracy, bench, plotting
+from numba_act import accuracy, bench, machine, plotting
 
 
 def run(*arguments):
@@ -102,6 +102,21 @@ def test_bench(peers, monkeypatch, capsys):
     assert ("geometric mean" in out) == (peers and any(row[-3] != "-" for row in rows))
 
 
+def test_bench_beside_a_broken_peer(monkeypatch, capfd):
+    """One whose import raises anything at all counts as missing."""
+    monkeypatch.setattr(bench, "PEERS", {"broken": None})        # unknown to a fresh process: KeyError
+    assert run("bench", "gelu", "--size", 10, "--rounds", 1, "--dtype", "float32") == 0
+    out, err = capfd.readouterr()
+    assert out.endswith("not usable here, or without these functions: broken\n")
+    assert "broken cannot be used: KeyError" in err
+
+
+def test_a_contender_that_dies_is_named(monkeypatch):
+    monkeypatch.setattr(bench, "PEERS", {})
+    with bench._Contenders(1) as contenders, pytest.raises(ChildProcessError, match="numba_act failed at gleu, forw"):
+        contenders.seconds("gleu", "forward", "float32", 10)
+
+
 def test_bench_for_scripts(capsys):
     assert run("bench", "gelu", *QUICK[3:], "--size", 1000, "--json") == 0
     cells = json.loads(capsys.readouterr().out)
@@ -169,6 +184,14 @@ def test_info(capsys):
     assert f"numpy {np.__version__}" in shown["versions:"]
 
 
+def test_info_while_the_cache_is_pruned(tmp_path, monkeypatch):
+    """A file that is listed may be gone."""
+    monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", str(tmp_path))
+    (tmp_path / "gone.o").symlink_to("nothing")
+    (tmp_path / "kept.o").touch()
+    assert "1 kernels" in machine.configuration()["cache"]
+
+
 @pytest.mark.parametrize("arguments, said", [
     (("plot", "gleu"), "no activation 'gleu'; did you mean"),
     (("warmup", "nonsense"), "there is no activation 'nonsense'"),
@@ -213,6 +236,14 @@ print(before, len(list(objects.cache_directory().iterdir())))
     before, after = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True,
                                    text=True).stdout.split()
     assert int(before) == int(after) > 8
+
+
+def test_warmup_of_one(monkeypatch):
+    called = []
+    monkeypatch.setattr(machine, "_call_all", lambda activation, x: called.append((activation, x.dtype)))
+    act.warmup("gelu", dtypes="float32")
+    act.warmup(act.relu, dtypes=np.float64)
+    assert called == [(act.gelu, np.float32), (act.relu, np.float64)]
 
 
 def test_warmup_refuses():
