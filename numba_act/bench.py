@@ -58,11 +58,7 @@ def measure(activation, dtype="float32", size=1_000_000, rounds=ROUNDS):
     operands = _operands(dtype, size)
     forward, backward = (our_calls(get(activation), kind, *operands) for kind in KINDS)
     calls = {"copy": forward["copy"], "forward": forward["ours"], "backward": backward["ours"]}
-    times = dict.fromkeys(calls, math.inf)
-    for _ in range(rounds):
-        for what, call in calls.items():
-            times[what] = min(times[what], timed(call, SECONDS) / size * 1e9)
-    return times
+    return _least(calls, size, rounds)
 
 
 def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
@@ -77,7 +73,7 @@ def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
     """
     gelu, plus = get("gelu"), activation(lambda a, b: a + b)
     fused = activation(lambda x, b, r: gelu(x + b) + r)
-    x, r = (a.reshape(-1, 1000) for a in _operands(dtype, size))
+    x, r = (a.reshape(-1, math.gcd(size, 1000)) for a in _operands(dtype, size))
     b, out, between = x[0].copy(), np.empty_like(x), np.empty_like(x)
 
     def chain():
@@ -85,12 +81,28 @@ def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
         gelu(between, out=between)
         plus(between, r, out=out)
 
-    calls = {"fused": lambda: fused(x, b, r, out=out), "chain": chain}
-    times = dict.fromkeys(calls, math.inf)
-    for _ in range(rounds):
-        for what, call in calls.items():
-            times[what] = min(times[what], timed(call, SECONDS) / size * 1e9)
+    times = _least({"fused": lambda: fused(x, b, r, out=out), "chain": chain}, size, rounds)
     return {"ns": times, "bytes": {"fused": 3 * x.itemsize, "chain": 7 * x.itemsize}}
+
+
+def show_fusion(sizes=SIZES, dtypes=DTYPES, rounds=ROUNDS, threads=None, as_json=False):
+    """Print `fusion` for every dtype and size, as lines or as JSON."""
+    if threads:
+        _use(threads)
+    cells = [{"dtype": dtype, "size": size, **fusion(dtype, size, rounds)}
+             for dtype, size in itertools.product(dtypes, sizes)]
+    if as_json:
+        print(json.dumps(cells, indent=1))
+        return
+    for cell in cells:
+        times = ", ".join(f"{what} {_shown(time)} ns, {cell['bytes'][what]} bytes" for what, time in cell["ns"].items())
+        print(f"{cell['dtype']}, {cell['size']} numbers, an element: {times}")
+
+
+def _least(calls, size, rounds):
+    """Nanoseconds an element by call, the least of some rounds in which they take turns."""
+    times = [{what: timed(call, SECONDS) / size * 1e9 for what, call in calls.items()} for _ in range(rounds)]
+    return {what: min(taken[what] for taken in times) for what in calls}
 
 
 def run(names=None, sizes=SIZES, dtypes=DTYPES, rounds=ROUNDS, threads=None):
@@ -344,9 +356,13 @@ def _work(contender, threads, pipe):
         pipe.send({who: timed(call, SECONDS) for who, call in calls.items()})
 
 
-def _ours(threads):
+def _use(threads):
     import numba
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+
+
+def _ours(threads):
+    _use(threads)
     return lambda name, *rest: our_calls(get(name), *rest)
 
 
@@ -369,7 +385,7 @@ def _cell(contenders, name, kind, dtype, size, rounds):
     times = {who: min(t[who] for t in taken) / size * 1e9 for who in taken[0]}
     if "in place" in times:
         times["in place"] -= times["copy"]
-    uncounted = [who for who in ("ORT",) if who in times and _ulp_on_five(who, name, dtype) > MOST_ULP]
+    uncounted = ["ORT"] if "ORT" in times and _onnx_ulp(name, dtype) > MOST_ULP else []
     best = min((times[who] for who in PEERS if who in times and who not in uncounted), default=None)
     fastest = min(times[who] for who in times if who in ("ours", "out", *PEERS) and who not in uncounted)
     copy_bound = size >= COPIED and fastest < COPY_BOUND * times["copy"] * TRAFFIC[kind]
@@ -379,12 +395,10 @@ def _cell(contenders, name, kind, dtype, size, rounds):
 
 
 @functools.cache
-def _ulp_on_five(contender, name, dtype):
-    """A peer's largest error on [-5, 5], in units in the last place."""
+def _onnx_ulp(name, dtype):
+    """ONNX Runtime's largest error on [-5, 5], in units in the last place."""
     x = np.linspace(-5, 5, 100_001).astype(dtype)
-    call = PEERS[contender](1)(name, "forward", x, x)
-    if call is None:
-        return 0
+    call = onnx_peer(1)(name, "forward", x, x)
     true = get(name)(x.astype(np.float64))
     units = np.spacing(np.maximum(np.abs(true), np.finfo(dtype).tiny).astype(dtype)).astype(np.float64)
     return (np.abs(np.asarray(call(), np.float64) - true) / units).max()
