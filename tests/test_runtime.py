@@ -186,6 +186,19 @@ print(threads.describe()["threads"], threads.describe()["reason"].split(":")[0])
     assert run(script, NUMBA_THREADING_LAYER="nonsense") == "1 ValueError"
 
 
+@pytest.mark.parametrize("quota, count", [
+    ("150000 100000", 2), ("1000 100000", 1), ("900000 100000", 8), ("max 100000", 8), (None, 8),
+])
+def test_processors(quota, count, tmp_path, monkeypatch):
+    """The affinity, or less by the cgroup's quota."""
+    file = tmp_path / "cpu.max"
+    if quota:
+        file.write_text(f"{quota}\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setattr(threads, "Path", lambda path: file)
+    assert threads.processors() == count
+
+
 def test_nothing_starts_at_import():
     assert run(KERNEL + "print(threading.active_count(), threads.describe()['layer'])") == "1 None"
 
