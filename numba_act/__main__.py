@@ -1,6 +1,8 @@
 """The command line: `python -m numba_act` or `numba-act`."""
 import argparse
 import json
+import os
+import re
 import sys
 
 from . import accuracy, bench, demo, machine, plotting
@@ -11,6 +13,7 @@ from .runtime import threads
 # packages that a command may lack
 OPTIONAL = "matplotlib", "sklearn", "ml_dtypes", "mpmath", "torch", "jax", "scipy"
 INTERRUPTED = 130                                # as a shell reports it
+NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|-inf$", re.IGNORECASE)   # a number, not an option
 
 
 def main(arguments=None):
@@ -35,6 +38,10 @@ def main(arguments=None):
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self._negative_number_matcher = NEGATIVE # argparse's own knows no exponents before Python 3.14
+
     def error(self, message):
         """One line, without the usage."""
         self.exit(2, f"{self.prog}: {message}\n")
@@ -101,7 +108,7 @@ def _dtypes(command, choices, default):
 
 
 def _output(command, default):
-    command.add_argument("-o", "--output", default=default, metavar="FILE", help="the image (%(default)s)")
+    command.add_argument("-o", "--output", type=_image, default=default, metavar="FILE", help="the image (%(default)s)")
 
 
 def _json(command):
@@ -119,6 +126,13 @@ def _positive(text):
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return int(text)
+
+
+def _image(path):
+    """The file that is written: a PNG where the name has no ending."""
+    if not os.path.basename(path) or os.path.isdir(path):
+        raise argparse.ArgumentTypeError(f"{path!r} is not the name of a file")
+    return path if os.path.splitext(path)[1] else f"{path}.png"
 
 
 def _parameters():
@@ -163,7 +177,9 @@ def _gallery(given):
 
 def _bench(given):
     if given.fusion:
-        print(json.dumps({size: bench.fusion(size=size, rounds=given.rounds) for size in given.size}, indent=1))
+        if given.names:
+            given.refuse("--fusion is of gelu(x + b) + r; no names are accepted beside it")
+        bench.show_fusion(given.size, given.dtype, given.rounds, given.threads, given.json)
         return
     bench.main([activation.name for activation in given.names], given.size, given.dtype, given.rounds, given.threads,
                given.json)

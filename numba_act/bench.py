@@ -6,11 +6,13 @@ by each library; `out` and `in place` are ours into a given array.  The ratio is
 ONNX Runtime counts where it is within 4 ULP on [-5, 5] (marked ! where not).  A cell is bound by the copy where the
 best time of all is within 1.5 times that of copying as many bytes; the geometric mean is taken over the others.
 """
+import contextlib
 import functools
 import itertools
 import json
 import math
 import multiprocessing
+import sys
 import time
 
 import numpy as np
@@ -56,11 +58,7 @@ def measure(activation, dtype="float32", size=1_000_000, rounds=ROUNDS):
     operands = _operands(dtype, size)
     forward, backward = (our_calls(get(activation), kind, *operands) for kind in KINDS)
     calls = {"copy": forward["copy"], "forward": forward["ours"], "backward": backward["ours"]}
-    times = dict.fromkeys(calls, math.inf)
-    for _ in range(rounds):
-        for what, call in calls.items():
-            times[what] = min(times[what], timed(call, SECONDS) / size * 1e9)
-    return times
+    return _least(calls, size, rounds)
 
 
 def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
@@ -75,7 +73,7 @@ def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
     """
     gelu, plus = get("gelu"), activation(lambda a, b: a + b)
     fused = activation(lambda x, b, r: gelu(x + b) + r)
-    x, r = (a.reshape(-1, 1000) for a in _operands(dtype, size))
+    x, r = (a.reshape(-1, math.gcd(size, 1000)) for a in _operands(dtype, size))
     b, out, between = x[0].copy(), np.empty_like(x), np.empty_like(x)
 
     def chain():
@@ -83,12 +81,28 @@ def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
         gelu(between, out=between)
         plus(between, r, out=out)
 
-    calls = {"fused": lambda: fused(x, b, r, out=out), "chain": chain}
-    times = dict.fromkeys(calls, math.inf)
-    for _ in range(rounds):
-        for what, call in calls.items():
-            times[what] = min(times[what], timed(call, SECONDS) / size * 1e9)
+    times = _least({"fused": lambda: fused(x, b, r, out=out), "chain": chain}, size, rounds)
     return {"ns": times, "bytes": {"fused": 3 * x.itemsize, "chain": 7 * x.itemsize}}
+
+
+def show_fusion(sizes=SIZES, dtypes=DTYPES, rounds=ROUNDS, threads=None, as_json=False):
+    """Print `fusion` for every dtype and size, as lines or as JSON."""
+    if threads:
+        _use(threads)
+    cells = [{"dtype": dtype, "size": size, **fusion(dtype, size, rounds)}
+             for dtype, size in itertools.product(dtypes, sizes)]
+    if as_json:
+        print(json.dumps(cells, indent=1))
+        return
+    for cell in cells:
+        times = ", ".join(f"{what} {_shown(time)} ns, {cell['bytes'][what]} bytes" for what, time in cell["ns"].items())
+        print(f"{cell['dtype']}, {cell['size']} numbers, an element: {times}")
+
+
+def _least(calls, size, rounds):
+    """Nanoseconds an element by call, the least of some rounds in which they take turns."""
+    times = [{what: timed(call, SECONDS) / size * 1e9 for what, call in calls.items()} for _ in range(rounds)]
+    return {what: min(taken[what] for taken in times) for what in calls}
 
 
 def run(names=None, sizes=SIZES, dtypes=DTYPES, rounds=ROUNDS, threads=None):
@@ -139,7 +153,7 @@ def summary(cells):
                    f"{sum(cell['ratio'] > 1 for cell in kept)} of {len(kept)} cells above 1")
     missing = [peer for peer in PEERS if not any(peer in cell["times"] for cell in cells)]
     if missing:
-        yield f"not installed, or without these functions: {', '.join(missing)}"
+        yield f"not usable here, or without these functions: {', '.join(missing)}"
 
 
 def _shown(number, form=".3g"):
@@ -286,7 +300,7 @@ def _operands(dtype, size):
 
 
 class _Contenders:
-    """The libraries that are installed, each in a process of its own, so that no library's threads spin while another
+    """The libraries that can be used, each in a process of its own, so that no library's threads spin while another
     is timed."""
 
     def __init__(self, threads):
@@ -295,32 +309,42 @@ class _Contenders:
         for contender in (OURS, *PEERS):
             pipe, other = context.Pipe()
             context.Process(target=_work, args=(contender, threads, other), daemon=True).start()
-            if pipe.recv():
+            other.close()                        # so that reading ends when the process does
+            try:
+                pipe.recv()
                 self._pipes[contender] = pipe
+            except EOFError:
+                if contender == OURS:
+                    raise ChildProcessError(f"{OURS} cannot be used in a process of its own") from None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *raised):
         for pipe in self._pipes.values():
-            pipe.send(None)
+            with contextlib.suppress(OSError):   # it has ended already
+                pipe.send(None)
 
     def seconds(self, *cell):
         """One round: the seconds of a call, by who made it."""
         found = {}
-        for pipe in self._pipes.values():
+        for contender, pipe in self._pipes.items():
             time.sleep(REST)
-            pipe.send(cell)
-            found.update(pipe.recv())
+            try:
+                pipe.send(cell)
+                found.update(pipe.recv())
+            except (EOFError, OSError):
+                raise ChildProcessError(f"{contender} failed at {', '.join(map(str, cell))}") from None
         return found
 
 
 def _work(contender, threads, pipe):
-    """What a contender's process does: time the cells that come through the pipe."""
+    """What a contender's process does: say that it can be used, then time the cells that come through the pipe."""
     try:
         make = _ours(threads) if contender == OURS else PEERS[contender](threads)
-    except ImportError:
-        pipe.send(False)
+    except Exception as error:                   # not installed, or broken in its own way
+        if not isinstance(error, ImportError):
+            print(f"{contender} cannot be used: {error!r}", file=sys.stderr)
         return
     pipe.send(True)
     calls, current = {}, None
@@ -332,9 +356,13 @@ def _work(contender, threads, pipe):
         pipe.send({who: timed(call, SECONDS) for who, call in calls.items()})
 
 
-def _ours(threads):
+def _use(threads):
     import numba
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+
+
+def _ours(threads):
+    _use(threads)
     return lambda name, *rest: our_calls(get(name), *rest)
 
 
@@ -357,7 +385,7 @@ def _cell(contenders, name, kind, dtype, size, rounds):
     times = {who: min(t[who] for t in taken) / size * 1e9 for who in taken[0]}
     if "in place" in times:
         times["in place"] -= times["copy"]
-    uncounted = [who for who in ("ORT",) if who in times and _ulp_on_five(who, name, dtype) > MOST_ULP]
+    uncounted = ["ORT"] if "ORT" in times and _onnx_ulp(name, dtype) > MOST_ULP else []
     best = min((times[who] for who in PEERS if who in times and who not in uncounted), default=None)
     fastest = min(times[who] for who in times if who in ("ours", "out", *PEERS) and who not in uncounted)
     copy_bound = size >= COPIED and fastest < COPY_BOUND * times["copy"] * TRAFFIC[kind]
@@ -367,12 +395,10 @@ def _cell(contenders, name, kind, dtype, size, rounds):
 
 
 @functools.cache
-def _ulp_on_five(contender, name, dtype):
-    """A peer's largest error on [-5, 5], in units in the last place."""
+def _onnx_ulp(name, dtype):
+    """ONNX Runtime's largest error on [-5, 5], in units in the last place."""
     x = np.linspace(-5, 5, 100_001).astype(dtype)
-    call = PEERS[contender](1)(name, "forward", x, x)
-    if call is None:
-        return 0
+    call = onnx_peer(1)(name, "forward", x, x)
     true = get(name)(x.astype(np.float64))
     units = np.spacing(np.maximum(np.abs(true), np.finfo(dtype).tiny).astype(dtype)).astype(np.float64)
     return (np.abs(np.asarray(call(), np.float64) - true) / units).max()

@@ -1,4 +1,5 @@
 """numba_act on this machine: what it runs with, and kernels compiled ahead of their first use."""
+import contextlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
@@ -36,8 +37,8 @@ def warmup(names=None, dtypes=DTYPES):
 
     Parameters
     ----------
-    names : names or Activations; all built-in ones by default
-    dtypes : float16, bfloat16, float32, float64
+    names : a name or an Activation, or several; all built-in ones by default
+    dtypes : one or several of float16, bfloat16, float32, float64
 
     Raises
     ------
@@ -47,14 +48,19 @@ def warmup(names=None, dtypes=DTYPES):
     Examples
     --------
     >>> import numba_act as act
-    >>> act.warmup(["gelu"], dtypes=["float32"])
+    >>> act.warmup("gelu", dtypes=["float32", "float64"])
     """
     from tqdm import tqdm
-    chosen = [get(name) for name in (activations if names is None else names)]
-    arrays = [np.zeros(1, dtype_named(name)) for name in dtypes]
+    chosen = [get(name) for name in (activations if names is None else _several(names))]
+    arrays = [np.zeros(1, dtype_named(name)) for name in _several(dtypes)]
     for activation in tqdm(chosen, desc="compiling", unit="activation", disable=None):     # silent off a terminal
         for x in arrays:
             _call_all(activation, x)
+
+
+def _several(given):
+    """One thing, as a list of it; several as they are."""
+    return given if np.iterable(given) and not isinstance(given, str) else [given]
 
 
 def _call_all(activation, x):
@@ -93,8 +99,11 @@ def _cache():
     directory = objects.cache_directory()
     if directory is None:
         return "off (NUMBA_ACT_CACHE_DIR is 0)"
-    files = [file.stat().st_size for file in directory.glob("*.o")]
-    return f"{directory}, {len(files)} kernels, {sum(files) / 2**20:.1f} MiB"
+    sizes = []
+    for file in directory.glob("*.o"):
+        with contextlib.suppress(FileNotFoundError):             # another process keeps the cache small
+            sizes.append(file.stat().st_size)
+    return f"{directory}, {len(sizes)} kernels, {sum(sizes) / 2**20:.1f} MiB"
 
 
 def _gpu():

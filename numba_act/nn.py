@@ -5,6 +5,8 @@
     y = f(x); gx = f.backward(gy)
     f.params["alpha"] -= 0.01 * f.grads["alpha"]; f.zero_grad()
 """
+from numbers import Integral
+
 import numpy as np
 
 from .backends import result_dtype
@@ -31,7 +33,7 @@ class Activation:
     Raises
     ------
     ValueError : an unknown name; a gy of another shape than y
-    TypeError : a setting that the activation does not have
+    TypeError : a setting that the activation does not have; in a call, another number of operands
     RuntimeError : `backward` before the first call
 
     Examples
@@ -100,6 +102,9 @@ class Activation:
 
     def __call__(self, *operands):
         """The activation's value; the operands are kept for `backward`."""
+        if len(operands) != len(self.activation.operands):
+            accepted = ", ".join(self.activation.operands)
+            raise TypeError(f"{self}: {len(operands)} operands were given; accepted: {accepted}")
         called = *operands, *self._parameters(operands[0])
         y = self.activation(*called)
         self._last = self.activation, called, np.shape(y)
@@ -159,7 +164,9 @@ class Activation:
         """The activation's parameters for a call with x: settings, and what is learned in their place."""
         for arrays in (self.params, self.grads):
             arrays.update({name: _beside(values, x) for name, values in arrays.items()})
-        learned = {name: self._placed(values, x).astype(result_dtype((x,))) for name, values in self.params.items()}
+        dtype = result_dtype((x,))
+        with np.errstate(over="ignore"):         # too large a parameter is infinite, as in the activation itself
+            learned = {name: self._placed(values, x).astype(dtype) for name, values in self.params.items()}
         return {**self.settings, **learned}.values()
 
     def _placed(self, values, x):
@@ -206,6 +213,7 @@ class PReLU(Activation):
     Raises
     ------
     ValueError : another init; in a call, an x with another number of channels
+    TypeError : a num_parameters or an axis that is no whole number
 
     Examples
     --------
@@ -225,6 +233,9 @@ class PReLU(Activation):
 
     def __init__(self, num_parameters=1, init=0.25, axis=1, scale=0.05, rng=None):
         super().__init__("prelu")
+        for name, value in (("num_parameters", num_parameters), ("axis", axis)):
+            if not isinstance(value, Integral):
+                raise TypeError(f"PReLU: {name}={value!r} was given; a whole number is accepted")
         self.num_parameters, self.axis = num_parameters, axis
         shape = num_parameters,
         if callable(init):
@@ -242,7 +253,7 @@ class PReLU(Activation):
 
     def _placed(self, values, x):
         if self.num_parameters == 1:
-            return values
+            return values.reshape(())
         shape = np.shape(x)
         channels = shape[self.axis] if -len(shape) <= self.axis < len(shape) else "no"
         if channels != self.num_parameters:

@@ -59,7 +59,7 @@ def visualize_activation(anything, *params, lo=-10, hi=10, points=501, ax=None, 
     Raises
     ------
     ValueError : an unknown name
-    TypeError : a parameter that none of the functions has
+    TypeError : a parameter that none of the functions has, or that is no number
     ModuleNotFoundError : matplotlib is not installed
 
     Examples
@@ -198,6 +198,10 @@ def _family(activation, params, parameters):
         raise TypeError(f"{activation.name}: parameters {params} were given; {activation.params} are accepted")
     given = {name: value for name, value in parameters.items() if name in activation.params}
     values = {**activation.defaults, **dict(zip(activation.params, params, strict=False)), **given}
+    for name, value in values.items():
+        numbers = np.asarray(value)
+        if numbers.dtype.kind not in "biuf" or numbers.ndim > 1 or not numbers.size:
+            raise TypeError(f"{activation.name}: {name}={value!r} was given; a number or a list of numbers is accepted")
     varied = [name for name, value in values.items() if np.ndim(value)]
     return [_graph(activation, dict(zip(values, choice, strict=True)), varied)
             for choice in itertools.product(*map(np.atleast_1d, values.values()))]
@@ -221,16 +225,19 @@ def _graph(activation, values, varied):
 
 def _other(function, params):
     """A block, which is copied because it remembers what it is called with, or any function."""
-    slope = None
+    activation, slope = getattr(function, "activation", None), None
+    *others, operand = getattr(activation, "operands", ["x"])
+    ones = [1] * len(others)
     if hasattr(function, "backward"):
         function = copy.deepcopy(function)
 
         def slope(x):
-            function(x)
-            return function.backward(np.ones_like(x))
+            function(*ones, x)
+            gradient = function.backward(np.ones_like(x))
+            return gradient[-1] if others else gradient
 
-    formula = getattr(getattr(function, "activation", None), "formula", None) or ""
-    return Graph(_name(function), formula, "x", "", "", lambda x: function(x, *params), slope)
+    return Graph(_name(function), getattr(activation, "formula", None) or "", operand,
+                 _written(dict.fromkeys(others, 1)), "", lambda x: function(*ones, x, *params), slope)
 
 
 def _works(slope):
@@ -299,18 +306,20 @@ def _fitting(formula, ax):
     return FORMULA_SIZE * min(1, space / width, FORMULA_HEIGHT * FORMULA_BAND / height)
 
 
+@np.errstate(all="ignore")                       # a graph may leave what the dtype holds, and the domain
 def curve(function, x):
     """Points of the function's graph; where it jumps, both ends of the jump with a NaN between them."""
-    y = np.asarray(function(x))
+    y = np.broadcast_to(np.asarray(function(x), float), x.shape)
     left, right = x[:-1], x[1:]
     below, above = y[:-1], y[1:]
     for _ in range(HALVINGS):                    # into the half of each step in which more happens
         middle = (left + right) / 2
-        between = np.asarray(function(middle))
+        between = np.asarray(function(middle), float)
         first = abs(between - below) > abs(above - between)
         left, below = np.where(first, left, middle), np.where(first, below, between)
         right, above = np.where(first, middle, right), np.where(first, between, above)
-    jumps = np.flatnonzero(abs(above - below) > LEAST_JUMP * np.ptp(y[np.isfinite(y)]))
+    finite = y[np.isfinite(y)]
+    jumps = np.flatnonzero(abs(above - below) > LEAST_JUMP * (np.ptp(finite) if finite.size else 0))
     gap = np.full(len(jumps), np.nan)
     inserted = np.repeat(jumps + 1, 3)
     return (np.insert(x, inserted, np.stack([left[jumps], gap, right[jumps]], axis=1).ravel()),

@@ -8,7 +8,8 @@ import pytest
 
 import numba_act as act
 from numba_act import __main__ as command_line
-from numba_act import accuracy, bench, plotting
+from numba_act import accuracy, bench, machine, plotting
+from numba_act.tree import exact
 
 
 def run(*arguments):
@@ -53,6 +54,20 @@ def test_plot_and_gallery(tmp_path, capsys):
     assert run("gallery", "-o", tmp_path / "all.png") == 0
     assert (tmp_path / "plot.svg").exists()
     assert capsys.readouterr().out.split() == [str(tmp_path / "plot.svg"), str(tmp_path / "all.png")]
+
+
+def test_an_image_without_an_ending(tmp_path, capsys):
+    """What is printed is what was written."""
+    assert run("plot", "elu", "-o", tmp_path / "fname") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'fname.png'}\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["fname.png"]
+
+
+def test_negative_parameters(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plotting, "picture", lambda functions, path, **parameters: drawn.append(parameters["alpha"]))
+    run("plot", "elu", "--alpha", -1e-3, "-1", "-2.", "-.5E+1", "-inf")
+    assert drawn == [[-1e-3, -1, -2, -5, -np.inf]]
 
 
 def test_list_for_scripts(capsys):
@@ -102,6 +117,21 @@ def test_bench(peers, monkeypatch, capsys):
     assert ("geometric mean" in out) == (peers and any(row[-3] != "-" for row in rows))
 
 
+def test_bench_beside_a_broken_peer(monkeypatch, capfd):
+    """One whose import raises anything at all counts as missing."""
+    monkeypatch.setattr(bench, "PEERS", {"broken": None})        # unknown to a fresh process: KeyError
+    assert run("bench", "gelu", "--size", 10, "--rounds", 1, "--dtype", "float32") == 0
+    out, err = capfd.readouterr()
+    assert out.endswith("not usable here, or without these functions: broken\n")
+    assert "broken cannot be used: KeyError" in err
+
+
+def test_a_contender_that_dies_is_named(monkeypatch):
+    monkeypatch.setattr(bench, "PEERS", {})
+    with bench._Contenders(1) as contenders, pytest.raises(ChildProcessError, match="numba_act failed at gleu, forw"):
+        contenders.seconds("gleu", "forward", "float32", 10)
+
+
 def test_bench_for_scripts(capsys):
     assert run("bench", "gelu", *QUICK[3:], "--size", 1000, "--json") == 0
     cells = json.loads(capsys.readouterr().out)
@@ -148,11 +178,11 @@ def test_accuracy(tmp_path, capsys):
 
 
 def test_accuracy_without_mpmath(monkeypatch, capsys):
-    def missing(*given):
-        raise ModuleNotFoundError("No module named 'mpmath'", name="mpmath")
-    monkeypatch.setattr(accuracy, "main", missing)
-    assert run("accuracy") == 1
-    assert one_line(capsys).endswith("No module named 'mpmath': pip install mpmath\n")
+    exact._evaluator.cache_clear()
+    monkeypatch.setitem(sys.modules, "mpmath", None)
+    monkeypatch.setattr(accuracy.quad, "available", lambda: False)
+    assert run("accuracy", "gelu", "--dtype", "float64") == 1
+    assert 'pip install "numba_act[accuracy]"' in one_line(capsys)
 
 
 def test_interrupted(monkeypatch):
@@ -169,6 +199,40 @@ def test_info(capsys):
     assert f"numpy {np.__version__}" in shown["versions:"]
 
 
+class Stub:
+    """Contenders whose times are known."""
+    def __init__(self, **times):
+        self.times = times
+
+    def seconds(self, *cell):
+        return self.times
+
+
+@pytest.mark.parametrize("ulp, uncounted, ratio", [(4, [], 2), (5, ["ORT"], 0.5)])
+def test_a_peer_counts_where_it_is_exact(ulp, uncounted, ratio, monkeypatch):
+    monkeypatch.setattr(bench, "_onnx_ulp", lambda name, dtype: ulp)
+    cell = bench._cell(Stub(copy=1e-9, ours=2, ORT=1, torch=4), "gelu", "forward", "float32", 100_000, 1)
+    assert (cell["uncounted"], cell["ratio"], cell["copy_bound"]) == (uncounted, ratio, False)
+
+
+@pytest.mark.parametrize("kind, size, fastest, bound", [
+    ("forward", 100_000, 1.4, True), ("forward", 100_000, 1.6, False), ("forward", 99_999, 1.4, False),
+    ("backward", 100_000, 2.2, True), ("backward", 100_000, 2.3, False),
+])
+def test_bound_by_the_copy(kind, size, fastest, bound):
+    """Within 1.5 times the copy of as many bytes, whoever is fastest, in large arrays."""
+    for times in ({"ours": fastest, "torch": 9}, {"ours": 9, "torch": fastest}, {"ours": 9, "out": fastest}):
+        assert bench._cell(Stub(copy=1, **times), "gelu", kind, "float32", size, 1)["copy_bound"] is bound
+
+
+def test_info_while_the_cache_is_pruned(tmp_path, monkeypatch):
+    """A file that is listed may be gone."""
+    monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", str(tmp_path))
+    (tmp_path / "gone.o").symlink_to("nothing")
+    (tmp_path / "kept.o").touch()
+    assert "1 kernels" in machine.configuration()["cache"]
+
+
 @pytest.mark.parametrize("arguments, said", [
     (("plot", "gleu"), "no activation 'gleu'; did you mean"),
     (("warmup", "nonsense"), "there is no activation 'nonsense'"),
@@ -177,6 +241,10 @@ def test_info(capsys):
     (("nonsense",), "'nonsense'"),
     (("plot", "gelu", "relu", "--beta", "1"), "--beta is a parameter of none of gelu, relu"),
     (("plot", "swish", "--beta", "much"), "'much'"),
+    (("plot", "elu", "-o", ""), "argument -o/--output: '' is not the name of a file"),
+    (("gallery", "-o", "/"), "'/' is not the name of a file"),
+    (("plot", "elu", "-o", "."), "'.' is not the name of a file"),
+    (("bench", "gelu", "--fusion"), "--fusion is of gelu(x + b) + r; no names are accepted"),
     (("bench", "--size", "0"), "not a positive whole number"),
     (("accuracy", "gelu", "--against", "nothing"), "'nothing' is none of torch"),
     (("bench", "gleu"), "no activation 'gleu'; did you mean"),
@@ -215,6 +283,14 @@ print(before, len(list(objects.cache_directory().iterdir())))
     assert int(before) == int(after) > 8
 
 
+def test_warmup_of_one(monkeypatch):
+    called = []
+    monkeypatch.setattr(machine, "_call_all", lambda activation, x: called.append((activation, x.dtype)))
+    act.warmup("gelu", dtypes="float32")
+    act.warmup(act.relu, dtypes=np.float64)
+    assert called == [(act.gelu, np.float32), (act.relu, np.float64)]
+
+
 def test_warmup_refuses():
     with pytest.raises(ValueError, match="no activation 'gleu'; did you mean"):
         act.warmup(["gleu"])
@@ -230,7 +306,11 @@ def test_importing_brings_no_matplotlib():
 
 
 def test_bench_of_fusion(capsys):
-    assert run("bench", "--fusion", "--size", 10_000, "--rounds", 1) == 0
-    found = json.loads(capsys.readouterr().out)["10000"]
-    assert found["bytes"] == {"fused": 12, "chain": 28}
-    assert set(found["ns"]) == {"fused", "chain"}
+    what = "bench", "--fusion", "--size", 10, 10_000, "--dtype", "float64", "--rounds", 1, "--threads", 10_000
+    assert run(*what, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(cell["dtype"], cell["size"]) for cell in found] == [("float64", 10), ("float64", 10_000)]
+    assert all(cell["bytes"] == {"fused": 24, "chain": 56} and set(cell["ns"]) == {"fused", "chain"} for cell in found)
+    assert run(*what) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" numbers, an element: fused ")[0] for line in lines] == ["float64, 10", "float64, 10000"]

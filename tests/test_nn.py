@@ -62,6 +62,19 @@ def test_integers_and_numbers(block):
     assert block.backward(np.ones((1, 3))).shape == (1, 3)
 
 
+@pytest.mark.parametrize("x", [-2.0, np.float32(-2), np.array(-2.0), np.full((1, 1, 1), -2.0), np.ones(0)])
+def test_one_parameter_keeps_the_shape(x):
+    block = nn.PReLU()
+    y, gx = block(x), block.backward(np.ones_like(x))
+    assert np.shape(y) == np.shape(gx) == np.shape(x)
+    assert block.grads["alpha"] == -2 * np.size(x)
+
+
+def test_a_parameter_too_large_for_the_dtype():
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(nn.PReLU(init=1e5)(np.float16([-1, 1])), [-np.inf, 1])
+
+
 @pytest.mark.parametrize("name", act.activations)
 def test_every_activation_is_a_block(name):
     """Gated ones take two arrays and give two gradients."""
@@ -172,6 +185,10 @@ def test_state():
     (lambda: called(nn.GELU(), (2, 3)).backward(np.ones((3, 2))), ValueError, "gy has shape (3, 2); that of y, (2, 3)"),
     (lambda: nn.PReLU(3)(np.ones((2, 4))), ValueError, "x of shape (2, 4) has 4 channels along axis 1; 3 are accepted"),
     (lambda: nn.PReLU(3)(np.ones(3)), ValueError, "x of shape (3,) has no channels along axis 1"),
+    (lambda: nn.GELU()(), TypeError, "GELU(): 0 operands were given; accepted: x"),
+    (lambda: nn.Activation("swiglu")(1.0), TypeError, "1 operands were given; accepted: value, gate"),
+    (lambda: nn.PReLU(3, axis="a"), TypeError, "PReLU: axis='a' was given; a whole number is accepted"),
+    (lambda: nn.PReLU("3"), TypeError, "PReLU: num_parameters='3' was given; a whole number is accepted"),
     (lambda: nn.PReLU(2, "uniform"), ValueError, "init='uniform' is unknown"),
     (lambda: nn.PReLU(2, np.ones(3)), ValueError, "init has shape (3,); a number or shape (2,) is accepted"),
     (lambda: nn.PReLU().load_state_dict({}), ValueError, "the state has nothing; {'alpha': (1,)} is accepted"),

@@ -73,6 +73,25 @@ def test_smooth_curves_have_no_gap():
         np.testing.assert_array_equal(plotting.curve(function, x), (x, function(x)))
 
 
+@pytest.mark.parametrize("function, lo, hi", [("exponential", -1000, 1000), (np.log, -3, 3)])
+def test_a_graph_may_leave_what_numbers_can_say(function, lo, hi, ax):
+    with np.errstate(all="raise"):
+        act.visualize_activation(function, lo=lo, hi=hi, ax=ax)
+    assert np.isfinite(drawn(ax, "function")[1]).any()
+
+
+@pytest.mark.parametrize("constant", [0.0, 1, np.nan])
+def test_constants(constant, ax):
+    """A number in place of an array, and nothing to be drawn at all."""
+    act.visualize_activation(lambda x: constant, ax=ax)
+    np.testing.assert_array_equal(drawn(ax, "function")[1], np.full(501, constant))
+
+
+def test_booleans_jump():
+    _, y = plotting.curve(lambda x: x > 0, np.linspace(-5, 5, 10))
+    np.testing.assert_array_equal(y, [0] * 6 + [np.nan] + [1] * 6)
+
+
 class Block:
     """What the pictures ask of a block."""
     def __call__(self, x):
@@ -165,10 +184,21 @@ def test_gated(ax):
     assert (*titles(ax), ax.get_xlabel()) == ("gated", "value=1", "gate")
 
 
+def test_gated_block(ax):
+    act.visualize_activation(nn.Activation("swiglu"), ax=ax)
+    act.visualize_activation("swiglu", ax=(other := Figure().subplots()))
+    for label in ("function", "gradient"):
+        np.testing.assert_array_equal(drawn(ax, label), drawn(other, label))
+    assert (titles(ax)[1], ax.get_xlabel()) == ("value=1", "gate")
+
+
 @pytest.mark.parametrize("anything, params, parameters, kind, said", [
     ("gleu", (), {}, ValueError, "no activation 'gleu'; did you mean"),
     ("gelu", (1,), {}, TypeError, r"gelu: parameters \(1,\) were given; \(\) are accepted"),
     (["gelu", "relu"], (), {"beta": 1}, TypeError, "^beta is no parameter of gelu, relu$"),
+    ("elu", (), {"alpha": []}, TypeError, r"elu: alpha=\[\] was given; a number or a list of numbers is accepted"),
+    ("elu", (), {"alpha": "a"}, TypeError, "elu: alpha='a' was given"),
+    ("elu", (None,), {}, TypeError, "elu: alpha=None was given"),
     ("elu", (), {"beta": 1}, TypeError, "beta is no parameter of elu; accepted: alpha"),
 ])
 def test_refusals(anything, params, parameters, kind, said, ax):

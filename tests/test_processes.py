@@ -144,6 +144,30 @@ def test_threads_and_forks(layer):
     assert run(STRESS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == f"True True True True {layer}"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("lock", ["objects.lock", "outputs._pool.lock"])
+def test_a_fork_while_another_thread_holds_a_lock(lock):
+    """The child's first call, of an array whose result is pooled, finds the lock free."""
+    script = f"""
+import warnings
+from numba_act.runtime import outputs
+warnings.simplefilter("ignore")                                      # Python 3.12: fork beside threads
+held = threading.Event()
+def hold():
+    with {lock}:
+        held.set()
+        time.sleep(0.3)
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(0 if act.relu(np.ones(1 << 20)).all() else 1)
+print(os.waitpid(child, 0)[1])
+"""
+    assert run(script) == "0"
+
+
 # --- the cache --------------------------------------------------------------------------------------------------------
 CALL = """
 print(*[f"{v:.4f}" for v in (*act.gelu(np.float32([1, -1])), *act.gelu.grad(np.float32([0, 2])))])

@@ -54,6 +54,16 @@ def test_object_is_kept(cache, monkeypatch):
     assert answer(1) == 1
 
 
+def test_a_file_of_another_user_serves(cache, monkeypatch):
+    """It can be read, and not be marked as used."""
+    def refuse(path):
+        raise PermissionError(path)
+    assert answer(30) == 30
+    monkeypatch.setattr(objects, "compile_text", None)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert answer(30) == 30
+
+
 @pytest.mark.parametrize("damage", [lambda b: b[:20], lambda b: b"", lambda b: b[:-1], lambda b: b[:-1] + b"?"])
 def test_damaged_file_is_replaced(cache, damage):
     answer(2)
@@ -79,6 +89,34 @@ def test_cache_is_bounded(cache, monkeypatch):
     for number in range(5, 25):
         assert answer(number) == number
     assert 0 < sum(f.stat().st_size for f in cache.iterdir()) <= 4000
+
+
+def test_least_recently_used_goes_first(cache, monkeypatch):
+    for number in (31, 32, 33):
+        answer(number)
+    for file in cache.iterdir():
+        os.utime(file, (0, 0))                           # long ago
+    answer(31)
+    (used,) = [file for file in cache.iterdir() if file.stat().st_mtime]
+    monkeypatch.setattr(objects, "CACHE_BYTES", 2 * used.stat().st_size)
+    objects._prune(cache)
+    assert list(cache.iterdir()) == [used]
+
+
+def test_pruning_beside_another_process(cache, monkeypatch):
+    """Who was faster in unlinking a file does not end it."""
+    unlink = os.unlink
+
+    def late(path):
+        unlink(path)
+        unlink(path)
+
+    for number in (34, 35, 36):
+        answer(number)
+    monkeypatch.setattr(objects, "CACHE_BYTES", 0)
+    monkeypatch.setattr(os, "unlink", late)
+    objects._prune(cache)
+    assert not list(cache.iterdir())
 
 
 def test_two_processes_at_once(tmp_path):
@@ -146,6 +184,19 @@ assert (cpu.call(kernel, [x])[0] == x * 2 + 1).all()
 print(threads.describe()["threads"], threads.describe()["reason"].split(":")[0])
 """
     assert run(script, NUMBA_THREADING_LAYER="nonsense") == "1 ValueError"
+
+
+@pytest.mark.parametrize("quota, count", [
+    ("150000 100000", 2), ("1000 100000", 1), ("900000 100000", 8), ("max 100000", 8), (None, 8),
+])
+def test_processors(quota, count, tmp_path, monkeypatch):
+    """The affinity, or less by the cgroup's quota."""
+    file = tmp_path / "cpu.max"
+    if quota:
+        file.write_text(f"{quota}\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setattr(threads, "Path", lambda path: file)
+    assert threads.processors() == count
 
 
 def test_nothing_starts_at_import():

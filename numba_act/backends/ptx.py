@@ -61,7 +61,6 @@ STORED = {"float16": ir.HalfType(), "bfloat16": BFloat(), "float32": SINGLE, "fl
 
 
 @functools.cache
-@functools.cache
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand."""
     return 2 if len(in_order(kernel.build(working(storage)))) * kernel.n_outputs <= LIGHT else 1

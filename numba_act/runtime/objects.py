@@ -122,9 +122,10 @@ def _read(path):
     """The object file at path; None if there is none or it is damaged."""
     try:
         content = path.read_bytes()
-        os.utime(path)                       # the cache drops what was used least recently
     except (OSError, AttributeError):
         return None
+    with contextlib.suppress(OSError):       # another user's file
+        os.utime(path)                       # the cache drops what was used least recently
     digest, image = content[len(MAGIC):len(MAGIC) + 32], content[len(MAGIC) + 32:]
     return image if content.startswith(MAGIC) and _digest(image) == digest else None
 
@@ -156,7 +157,8 @@ def _prune(directory):
     if total <= CACHE_BYTES:
         return
     for status, entry in sorted(files, key=lambda pair: pair[0].st_mtime):
-        os.unlink(entry.path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(entry.path)
         total -= status.st_size
         if total <= CACHE_BYTES * 3 // 4:
             return
