@@ -5,6 +5,7 @@ and for narrower types in float64.  Where the platform has no quadruple precisio
 times slower.  Nothing of what is judged is shared, but that operands are rounded to their dtype first.
 """
 import argparse
+import contextlib
 import functools
 import itertools
 import json
@@ -12,7 +13,6 @@ import math
 import zlib
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 
@@ -87,10 +87,8 @@ def outputs(activation, row=None):
 def rows(activation):
     """Parameters to test with: the defaults, then one of them changed at a time, as far as the definition holds."""
     usual = tuple(activation.defaults.values())
-    found = [usual]
-    for k in range(len(usual)):
-        found += [(*usual[:k], factor * (usual[k] or 1), *usual[k + 1:]) for factor in FACTORS]
-    return [row for row in dict.fromkeys(found) if _defined(activation, row)]
+    changed = [(*usual[:k], factor * (usual[k] or 1), *usual[k + 1:]) for k in range(len(usual)) for factor in FACTORS]
+    return [usual, *[row for row in dict.fromkeys(changed) if row != usual and _defined(activation, row)]]
 
 
 def _defined(activation, row):
@@ -184,9 +182,22 @@ def errors(output, x, got=None):
     if x.dtype == np.float64 and not quad.available():
         return np.array([exact_error(output, *pair, x.dtype) for pair in zip(x.tolist(), got.tolist(), strict=True)])
     with np.errstate(all="ignore"):
-        operands = [np.asarray(a, cpu.working(x.dtype)) for a in (got, x, *output.parameters(x.dtype))]
-        kernel = _error_kernel(output.activation, output.wrt, unit(x.dtype), loose(output, x.dtype))
-        return cpu.call(kernel, operands)[0]
+        inputs = got, _floor(output, x), x, *output.parameters(x.dtype)
+        operands = [np.asarray(a, cpu.working(x.dtype)) for a in inputs]
+        return cpu.call(_error_kernel(output.activation, output.wrt, unit(x.dtype)), operands)[0]
+
+
+def _floor(output, x):
+    """The least size whose unit counts: FLOOR in the intervals of `loose`, 0 elsewhere."""
+    intervals = loose(output, x.dtype)
+    if not intervals:
+        return 0
+    lows, highs = np.sort(np.array(intervals), axis=0).T
+    floor = np.zeros(x.shape, np.float32)
+    about = np.flatnonzero((x > lows[0]) & (x < highs[-1]))
+    begun, ended = np.searchsorted(lows, x[about], "left"), np.searchsorted(highs, x[about], "right")
+    floor[about[begun > ended]] = FLOOR
+    return floor
 
 
 def exact_error(output, x, got, dtype):
@@ -198,8 +209,8 @@ def exact_error(output, x, got, dtype):
     size = min(abs(true), top / 2)
     if any(low < x < high for low, high in loose(output, dtype)):
         size = max(size, FLOOR)
-    _, _, exponent, bits = number(size)._mpf_
-    exponent = max(exponent + bits - 1, least) if size else least
+    _, _, exponent, length = number(size)._mpf_
+    exponent = max(exponent + length - 1, least) if size else least
     error = abs(float((_clipped(number(got), top) - _clipped(true, top)) / number(2) ** (exponent - digits)))
     return error if error == error else math.inf
 
@@ -209,26 +220,25 @@ def _clipped(value, top):
 
 
 @functools.cache
-def _error_kernel(activation, wrt, format, intervals):
+def _error_kernel(activation, wrt, layout):
     """The error of numbers in the working type of a dtype, computed in twice its width."""
     names = activation.operands[-1], *activation.params
-    name = "_".join((activation.name, "error", *wrt))
+    inputs = "got", "floor", *names
 
-    def build(dtype):
-        got, *operands = [widened(argument(name, dtype)) for name in ("got", *names)]
+    def trees(dtype):
+        got, floor, *operands = [widened(argument(name, dtype)) for name in inputs]
         tree = retyped(definition(activation, wrt), got.dtype)
         true, = substitute((tree,), dict(zip(names, operands, strict=True)))
-        return narrowed(_error(operands[0], got, true, *format, intervals)),
-    return Kernel(name, activation.name, ("got", *names), activation.defaults, build)
+        return narrowed(_error(operands[0], got, true, floor, *layout)),
+    return Kernel("_".join((activation.name, "error", *wrt)), activation.name, inputs, activation.defaults, trees)
 
 
-def _error(x, got, true, digits, least, most, intervals):
+def _error(x, got, true, floor, digits, least, most):
     """Nodes of what exact_error is, and of twice that where the true value may lie just below a power of two."""
     exponent, doubt = WIDE[true.dtype]
     top = Fraction(2) ** most
     size = where(abs(true) < top, abs(true) * (1 - Fraction(doubt)), top / 2)
-    for low, high in intervals:
-        size = where((x > low) & (x < high) & (size < FLOOR), FLOOR, size)
+    size = where(size < floor, floor, size)
     power = from_bits(bits(size) & exponent)
     power = where(power < 2.0**least, 2.0**least, power)
     error = abs(_clipped(got, top) - _clipped(true, top)) / power * 2.0**digits
@@ -263,10 +273,10 @@ def _roots(tree, name, arguments):
     return [x for x in {root, -root} if math.isfinite(x) and abs(f(x)) <= 1e-9 * abs(start)]
 
 
-def near(points, dtype, count=8):
-    """The points and their nearest neighbours in the dtype."""
+def near(numbers, dtype, count=8):
+    """The numbers and their nearest neighbours in the dtype."""
     found = []
-    for point in points:
+    for point in numbers:
         for towards in (-np.inf, np.inf):
             x = dtype.type(point)
             for _ in range(count):
@@ -304,11 +314,11 @@ def _subnormal(output, dtype):
     return [(x[max(r[0] - 1, 0)], x[min(r[-1] + 1, x.size - 1)]) for r in runs]
 
 
-def samples(output, dtype, exhaustive=False, rows=1):
+def samples(output, dtype, exhaustive=False, share=1):
     """Arrays of inputs: every pattern of a 16-bit type; every or every 251st of float32; of float64 some of everywhere,
-    or ten million shared by so many rows of parameters."""
+    or one of so many shares in ten million."""
     if dtype == np.float64:
-        yield from _some_float64(output, MANY // rows if exhaustive else 1)
+        yield from _some_float64(output, MANY // share if exhaustive else 1)
     elif dtype.itemsize == 2:
         yield np.arange(1 << 16, dtype=np.uint16).view(dtype)
     else:
@@ -320,7 +330,9 @@ def samples(output, dtype, exhaustive=False, rows=1):
 
 def _some_float64(output, count):
     """Arrays of `count` numbers or more: one of a few thousand where mpmath is to judge them."""
-    dtype, scale, count = np.dtype(np.float64), *((DENSE, count) if quad.available() else (1, 1))
+    dtype, scale = np.dtype(np.float64), DENSE
+    if not quad.available():
+        scale, count = 1, 1
     for part in itertools.count():
         dense = points(output, dtype, scale, part)
         wide = np.random.default_rng(part).integers(0, 1 << 64, dense.size, np.uint64).view(dtype)
@@ -371,7 +383,7 @@ def measure(activation, wrt=None, dtype="float32", exhaustive=False, grid=None, 
     0.0
     """
     activation, dtype = get(activation), dtype_named(dtype)
-    wrt = () if wrt is None else activation._names(wrt)
+    wrt = () if wrt is None else (activation._name(wrt),)
     worst, count = None, 0
     grid = rows(activation) if grid is None else grid
     for row in grid:
@@ -469,13 +481,11 @@ def _peers(text):
 
 def main(names=None, dtypes=STORED, exhaustive=False, against=(), as_json=False, output=None):
     """Print `run` as a table in Markdown or as JSON, or write it to a file; both name versions and processor."""
-    found, about = list(run(names, dtypes, exhaustive, against)), machine.configuration()
-    about = {subject: about[subject] for subject in ("versions", "cpu")}
-    text = json.dumps({**about, "results": found}, indent=1) if as_json else "\n".join(table(found, about, against))
-    if output is None:
-        print(text)
-    else:
-        Path(output).write_text(text + "\n", encoding="utf-8")
+    with contextlib.nullcontext() if output is None else open(output, "w", encoding="utf-8") as file:
+        found, about = list(run(names, dtypes, exhaustive, against)), machine.configuration()
+        about = {subject: about[subject] for subject in ("versions", "cpu")}
+        text = json.dumps({**about, "results": found}, indent=1) if as_json else "\n".join(table(found, about, against))
+        print(text, file=file)
 
 
 def table(found, about, against=()):

@@ -256,6 +256,20 @@ def test_measure_of_a_custom_activation():
     assert 0.4 < accuracy.measure(saturating, "width", "float64").error < 10
 
 
+@pytest.mark.parametrize(("function", "wrt", "dtype"), [
+    (lambda x: math.sqrt(abs(x)), None, "float32"),                 # its slope is infinite at 0
+    (lambda x: math.gamma(abs(x) + 1.5), None, "float16"),          # its slope is not known
+    (lambda x: x * math.cos(x), "x", "float16"),                    # its slope has hundreds of zeros
+])
+def test_measure_of_a_difficult_one(function, wrt, dtype):
+    assert accuracy.measure(act.activation(function), wrt, dtype).count > 60_000
+
+
+def test_measure_takes_one_name():
+    with pytest.raises(TypeError, match="is not one name; accepted are x, alpha"):
+        accuracy.measure("elu", ("alpha", "x"), "float16")
+
+
 def command(*arguments):
     return command_line.main(["accuracy", *map(str, arguments)])
 
@@ -307,3 +321,19 @@ def test_an_exhaustive_sweep_takes_every_number():
     assert sampled[0] == 0
     assert sampled[-1] >= (1 << 32) - accuracy.STRIDE
     assert set(np.diff(sampled)) == {accuracy.STRIDE}
+
+
+@pytest.mark.parametrize("quadruple", [True, False])
+def test_an_exhaustive_sweep_takes_many_float64(quadruple, monkeypatch):
+    monkeypatch.setattr(accuracy, "MANY", 10_000)
+    monkeypatch.setattr(accuracy, "DENSE", 1)
+    monkeypatch.setattr(accuracy.quad, "available", lambda: quadruple)
+    call, dtype = output("gelu"), np.dtype(np.float64)
+    few, = accuracy.samples(call, dtype)
+    many = list(accuracy.samples(call, dtype, exhaustive=True))
+    if quadruple:
+        assert 10_000 <= sum(x.size for x in many) < 10_000 + 2 * few.size
+        assert np.unique(np.concatenate(many)).size > 9_000
+        assert sum(x.size for x in accuracy.samples(call, dtype, exhaustive=True, share=2)) < 5_000 + 2 * few.size
+    else:
+        assert [x.size for x in many] == [few.size]
