@@ -42,14 +42,15 @@ def bounded(x, low, high):
 
 
 def logistic(x, low=None):
-    """s(x + low) by one division and 30 other operations."""
+    """s(x + low): in float32 by one division and 27 other operations."""
     one, _, d = carried_denominator(x, low, STEEP)
     q, rest = reciprocal_parts(d)
     return fma(q, rest, q) * one
 
 
 def carried_denominator(x, low, steepest):
-    """2^-CARRY, e^-(x + low) times it as (s, p, p_low), and the pair 1 + e^-(x + low), but for p_low, times it."""
+    """one = 2^-CARRY; (s, p, p_low), s (1 + p + p_low) = one e^-(x + low); and one (1 + e^-(x + low)) as a pair that
+    still lacks s p_low."""
     z = bounded(x, -steepest[x.dtype], FLAT)
     carry = CARRY[x.dtype]
     one = number(2.0**-carry, x)
@@ -66,7 +67,7 @@ def sum_with_exponential(larger, smaller, s, p):
 
 
 def logistic_product(x, z, low):
-    """x s(z + low) by one division and 43 other operations.
+    """x s(z + low): in float32 by one division and 43 other operations.
 
     On the far left, x takes one half of what the denominator is carried times, the result the other.
     """
