@@ -4,7 +4,7 @@ import sys
 from numbers import Real
 from types import FunctionType, MappingProxyType
 
-from numpy import ndarray
+from numpy import generic, ndarray
 
 from .backends import Kernel, dispatch
 from .scalar import VOCABULARY
@@ -360,7 +360,8 @@ class Activation:
                             f"accepted are {', '.join((*self._inputs[len(args):], *OPTIONS, 'wrt'))}")
         for name in self._nonzero:
             value = operands[self._inputs.index(name)]
-            if isinstance(value, int | float) and value == 0:
+            single = isinstance(value, int | float | generic | ndarray) and getattr(value, "ndim", 0) == 0
+            if single and value == 0:
                 raise ValueError(f"{self.name}: {name} must not be 0, for which the function is not defined")
         return operands
 

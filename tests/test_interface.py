@@ -428,13 +428,23 @@ def test_wrong_outputs(name):
     assert (frozen == 42).all()
 
 
+def test_two_results_need_two_outputs():
+    x, out = np.ones(3, "f4"), pattern()
+    for _ in range(2):                                     # the second time the kernel is ready
+        refuses(TypeError, "mish", lambda: act.mish.value_and_grad(x, out=out), "out", "2")
+        refuses(TypeError, "swiglu", lambda: act.swiglu.backward(x, x, x, out=out), "out", "2")
+        act.mish.value_and_grad(x)
+        act.swiglu.backward(x, x, x)
+    assert (out == 42).all()
+
+
 @pytest.mark.parametrize("name", WITH_PARAMETERS)
 def test_wrong_parameters(name):
     a, x, out = act.activations[name], np.ones((2, 3), "f4"), pattern(shape=(2, 3))
     p = a.params[0]
     refuses(ValueError, name, lambda: a(x, np.ones(4), out=out), f"{p} (4,)", "x (2, 3)")
     if a._nonzero:
-        for zero in (0, 0.0, -0.0):
+        for zero in (0, 0.0, -0.0, np.float32(0), np.int64(0), np.zeros((), "f4"), np.zeros((), "f8")):
             refuses(ValueError, name, lambda: a(x, zero, out=out), p, "0")  # noqa: B023
             refuses(ValueError, name, lambda: a.grad(x, **{p: zero}), p)  # noqa: B023
             refuses(ValueError, name, lambda: a.backward(x, x, zero), p)  # noqa: B023

@@ -27,6 +27,8 @@ def quick(kernel, operands, out, arrays=1):
     for other in operands[1:]:
         free = len(ready) >= arrays
         if type(other) is ndarray and (_alike(other, first) or (free and first.size < limit and _ends(other, first))):
+            if not (other.ndim or other):        # a single 0, which a parameter may not be
+                return None
             ready.append(other)
         elif type(other) is float and other and free:
             ready.append(_number(other, first.dtype))
@@ -35,7 +37,7 @@ def quick(kernel, operands, out, arrays=1):
     if missing:
         ready += defaults[-missing:]
     if out is not None:
-        if type(out) is not ndarray or not _alike(out, first):
+        if type(out) is not ndarray or kernel.n_outputs > 1 or not _alike(out, first):
             return None
         ready.append(out)
     if first.size >= limit:
