@@ -93,7 +93,7 @@ def backward(kernel, operands, names, wrt, calls, out=None):
     """The gradients in the operands named `wrt`, each summed to its operand's shape, as a tuple."""
     container = containers.owner(operands)
     if container is not None:
-        return containers.backward(container, kernel, operands, names, wrt, calls)
+        return containers.backward(container, kernel, operands, names, wrt, calls, out)
     backend, operands, dtype = _resolve(kernel, operands)
     arrays = _arrays(backend, kernel, operands, dtype, "same_kind")
     shape = _shape(kernel, arrays)
