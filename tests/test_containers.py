@@ -259,6 +259,24 @@ def test_subclasses_keep_their_type(name):
     same_bits(act.activations[name](x.view(Tagged)).view(np.ndarray), act.activations[name](x))
 
 
+@pytest.mark.parametrize("dtype", ["c16", "longdouble"])
+def test_wrong_dtypes_are_named(da, pd, dtype):
+    x = np.ones(3, dtype)
+    for wrong in (np.ma.array(x), da.from_array(x), pd.Series(x), pd.DataFrame({"a": x, "b": np.ones(3)})):
+        with pytest.raises(TypeError, match=r"^gelu: x: dtype .* is not supported; float16"):
+            act.gelu(wrong)
+
+
+def test_wrong_outputs_of_masked_arrays_are_named():
+    x, frozen = np.ma.array(np.ones(3)), np.full(3, 42.0)
+    frozen.flags.writeable = False
+    for out, wanted in ((np.ones(4), r"\(4,\)"), (frozen, "output array is read-only")):
+        with pytest.raises(ValueError, match=rf"^gelu: [^\n]*{wanted}[^\n]*$"):
+            act.gelu(x, out=out)
+    with pytest.raises(TypeError, match=r"^gelu: .*out[^\n]*$"):
+        act.gelu(x, out=np.ones(3, "i4"))
+
+
 # --- arrays on a GPU --------------------------------------------------------------------------------------------------
 @every_plain
 def test_device_arrays_beside_others(name, cupy):

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from ..runtime import threads
-from . import layout, result_dtype
+from . import common_dtype, layout, result_dtype
 
 USUAL = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
 
@@ -53,7 +53,7 @@ def through_dask(kernel, operands, calls, options):
     """A lazy Dask array or arrays: the activation itself is mapped over the blocks."""
     from dask.array.core import elemwise
     again = _only_dtype(kernel, options, through_dask)
-    dtype = result_dtype(operands, again.get("dtype"))
+    dtype = common_dtype(kernel, operands, again.get("dtype"))
     return _each(calls, again, lambda call: elemwise(functools.partial(alone, call), *operands, dtype=dtype))
 
 
@@ -75,17 +75,14 @@ def through_ufunc(kernel, operands, calls, options):
     operands = [o.astype(np.float64) if getattr(getattr(o, "dtype", None), "kind", "f") in "biu" and
                 hasattr(o, "astype") else o for o in operands]
     given = {name: value for name, value in options.items() if _given(name, options)}
-    dtype = result_dtype([part for o in operands for part in _columns(o)])
+    dtype = common_dtype(kernel, operands)
     operands = [dtype.type(o) if isinstance(o, int | float) else o for o in operands]      # a frame would widen it
-    with np.errstate(all="ignore"):
-        return cpu.ensure(kernel, dtype)(*operands, **given)
-
-
-def _columns(operand):
-    """What has a dtype in an operand: itself, or the columns of a frame."""
-    if hasattr(operand, "dtypes") and not hasattr(operand, "dtype"):
-        return [np.empty(0, dtype) for dtype in operand.dtypes]
-    return [operand]
+    try:
+        with np.errstate(all="ignore"):
+            return cpu.ensure(kernel, dtype)(*operands, **given)
+    except (TypeError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError      # NumPy's own take no message
+        raise kind(f"{kernel.owner}: {str(error).strip()}") from error
 
 
 NAMES = {through_dask: "Dask arrays", through_xarray: "xarray objects",
