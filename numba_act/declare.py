@@ -1,10 +1,12 @@
 """What an activation is: a scalar function with a name, its derivative, and everything that follows from them."""
 import functools
+import math
 import sys
+from collections.abc import Iterable
 from numbers import Real
 from types import FunctionType, MappingProxyType
 
-from numpy import ndarray
+from numpy import generic, ndarray
 
 from .backends import Kernel, dispatch
 from .scalar import VOCABULARY
@@ -89,7 +91,7 @@ def get(name):
     """
     if isinstance(name, Activation):
         return name
-    found = _registry.get(name) or _aliases.get(name)
+    found = (_registry.get(name) or _aliases.get(name)) if isinstance(name, str) else None
     if found is None:
         import difflib
         near = difflib.get_close_matches(str(name), [*_registry, *_aliases], n=3)
@@ -116,8 +118,8 @@ class Activation:
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self._inputs, self.operands = names, names[:len(names) - len(values)]
         self.defaults = dict(zip(names[len(self.operands):], values, strict=True))
-        self.aliases, self._nonzero, self._text = tuple(aliases), tuple(nonzero), function.__doc__ or ""
-        for name in set(nonzero) - set(self.defaults):
+        self.aliases, self._nonzero, self._text = _strings(aliases), _strings(nonzero), function.__doc__ or ""
+        for name in set(self._nonzero) - set(self.defaults):
             raise ValueError(f"{self.name}: nonzero={name!r} is none of its parameters ({', '.join(self.defaults)})")
         self._value, self._derivative, self._reference = self._program(function, 1), None, None
         self.formula = formula if formula or _is_ours(function) else latex(self._value("float64")[0])
@@ -184,15 +186,15 @@ class Activation:
         if type(n) is not int or n not in range(1, MAX_ORDER + 1):
             raise ValueError(f"{self.name}: n={n!r} is no order of a derivative; accepted are 1 to {MAX_ORDER}")
         calls = (functools.partial(self.grad, wrt=name, n=n),)
-        return self._elementwise(self._kernel("grad", (name,) * n), calls, args, kwargs)
+        return self._elementwise(self._kernel("grad", (name,) * n), calls, args, kwargs, "wrt", "n")
 
     def value_and_grad(self, /, *args, wrt=None, **kwargs):
         """The value and the derivative in `wrt` (default: the first operand), in one pass over memory."""
         name = self._name(wrt)
         calls = self, functools.partial(self.grad, wrt=name)
-        return self._elementwise(self._kernel("value_and_grad", (name,)), calls, args, kwargs)
+        return self._elementwise(self._kernel("value_and_grad", (name,)), calls, args, kwargs, "wrt")
 
-    def backward(self, gy, /, *args, wrt=None, out=None, **params):
+    def backward(self, gy=..., /, *args, wrt=None, out=None, **params):
         """gy times the derivative, summed to the shape of each operand in `wrt`.
 
         `wrt` is a name, which gives an array, or a tuple of names, which gives a tuple; the default is the array
@@ -208,10 +210,12 @@ class Activation:
             result = dispatch.quick(self._backward, (gy, *args), out, 1 + len(self.operands))
             if result is not None:
                 return result
+        if gy is ...:
+            raise TypeError(f"{self.name}: the operand gy is missing")
         names = self.operands if wrt is None else self._names(wrt)
         single = isinstance(wrt, str) or (wrt is None and len(names) == 1)
         kernel = self._kernel("backward", names)
-        operands = (gy, *self._bind(args, params))
+        operands = (gy, *self._bind(args, params, "out", "wrt"))
         calls = tuple(functools.partial(self._product, wrt=name) for name in names)
         results = dispatch.backward(kernel, operands, self._inputs, names, calls, out)
         return results[0] if single else results
@@ -290,7 +294,8 @@ class Activation:
             slope = self._differentiated(self._expression(wrt[:1], dtype), wrt[1:])
         else:
             slope = self._differentiated(self._expression((), dtype), wrt)
-        used = {node.value for node in in_order([slope]) if node.op == "argument"}
+        first = [self._expression(wrt[:1], dtype)] if len(wrt) > 1 else []        # where that is NaN so is the slope
+        used = {node.value for node in in_order([slope, *first]) if node.op == "argument"}
         for name in self.operands:               # NaN in, NaN out, whatever the branches say
             if name in used or len(self.operands) == 1:
                 x = argument(name, dtype)
@@ -333,17 +338,17 @@ class Activation:
         return tuple(argument(UPSTREAM, dtype) * stored(slope) for slope in slopes)
 
     # arguments -------------------------------------------------------------------------------------------------
-    def _elementwise(self, kernel, calls, args, kwargs):
+    def _elementwise(self, kernel, calls, args, kwargs, *keywords):
         out = kwargs.get("out")
         if len(kwargs) == (out is not None):
             result = dispatch.quick(kernel, args, out)
             if result is not None:
                 return result
         options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
-        return dispatch.elementwise(kernel, self._bind(args, kwargs), calls, **options)
+        return dispatch.elementwise(kernel, self._bind(args, kwargs, *OPTIONS, *keywords), calls, **options)
 
-    def _bind(self, args, given):
-        """The operands in order, defaults filled in."""
+    def _bind(self, args, given, *keywords):
+        """The operands in order, defaults filled in; the keywords, taken before, are for the message."""
         if len(args) > len(self._inputs):
             raise TypeError(f"{self.name}: at most {len(self._inputs)} operands are accepted "
                             f"({', '.join(self._inputs)}), not {len(args)}")
@@ -355,12 +360,14 @@ class Activation:
                 operands.append(self.defaults[name])
             else:
                 raise TypeError(f"{self.name}: the operand {name} is missing")
-        if given:
-            raise TypeError(f"{self.name}: unknown keyword {next(iter(given))!r}; "
-                            f"accepted are {', '.join((*self._inputs[len(args):], *OPTIONS, 'wrt'))}")
+        for name in given:
+            wrong = "is given twice" if name in self._inputs else "is an unknown keyword"
+            raise TypeError(f"{self.name}: {name} {wrong}; "
+                            f"accepted are {', '.join((*self._inputs[len(args):], *keywords))}")
         for name in self._nonzero:
             value = operands[self._inputs.index(name)]
-            if isinstance(value, int | float) and value == 0:
+            single = isinstance(value, int | float | generic | ndarray) and getattr(value, "ndim", 0) == 0
+            if single and value == 0:
                 raise ValueError(f"{self.name}: {name} must not be 0, for which the function is not defined")
         return operands
 
@@ -372,12 +379,20 @@ class Activation:
 
     def _names(self, wrt):
         """`wrt` as a tuple of names."""
-        names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        if not isinstance(wrt, Iterable):
+            raise TypeError(f"{self.name}: wrt={wrt!r} is neither a name nor a tuple of names; "
+                            f"accepted are {', '.join(self._inputs)}")
+        names = _strings(wrt)
         for name in names:
             if name not in self._inputs:
                 raise ValueError(f"{self.name}: wrt={name!r} is none of its arguments; "
                                  f"accepted are {', '.join(self._inputs)}")
         return names
+
+
+def _strings(given):
+    """One string or several as a tuple."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _is_ours(function):
@@ -394,11 +409,18 @@ def _signature(function):
         raise TypeError(f"{function.__name__}: the arguments must be array operands, which have no default, and then "
                         "parameters, which have one; *, *args and **kwargs are not accepted")
     for name, value in zip(reversed(names), reversed(values), strict=False):
-        if isinstance(value, bool) or not isinstance(value, Real) or abs(value) > sys.float_info.max:
-            raise TypeError(f"{function.__name__}: the default of {name} must be a number, not {value!r}")
+        if isinstance(value, bool) or not isinstance(value, Real) or not _is_finite(value):
+            raise TypeError(f"{function.__name__}: the default of {name} must be a finite number, not {value!r:.40}")
     for name in {*OPTIONS, UPSTREAM, "wrt", "n"} & set(names):
         raise TypeError(f"{function.__name__}: an argument must not be named {name}, which is a keyword of the call")
     return names, [value if isinstance(value, int) else float(value) for value in values]
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except OverflowError:                        # an int beyond every float
+        return False
 
 
 def _scalar(*parts):

@@ -100,6 +100,34 @@ def test_dask_refuses_out(da):
         act.gelu(da.zeros(5, chunks=2), out=np.empty(5))
 
 
+def test_backward_refuses_out(da, xr, pd):
+    x, out = np.ones(3, "f4"), np.full(3, 42, "f4")
+    for operand in (da.from_array(x), xr.DataArray(x), pd.Series(x), np.ma.array(x)):
+        with pytest.raises(TypeError, match=r"^gelu: out= is not accepted for "):
+            act.gelu.backward(operand, operand, out=out)
+    assert (out == 42).all()
+
+
+def test_dask_of_unknown_length(da):
+    x = numbers((20, 3))
+    lazy = da.from_array(x, chunks=(7, 2))
+    lazy, x = lazy[lazy[:, 0] > 0], x[x[:, 0] > 0]
+    same_bits(act.gelu.backward(lazy, lazy).compute(scheduler="sync"), act.gelu.backward(x, x))
+    p = np.float32([0.1, 0.2, 0.3])
+    got = act.prelu.backward(lazy, lazy, p, wrt="alpha").compute(scheduler="sync")
+    np.testing.assert_allclose(got, act.prelu.backward(x, x, p, wrt="alpha"), rtol=1e-5)
+
+
+def test_sums_are_quiet(da, xr, pd):
+    gy, x = np.float32([np.inf, -np.inf]), np.float32(1)
+    with np.errstate(all="raise"):
+        results = [act.identity.backward(a, x) for a in (pd.Series(gy), xr.DataArray(gy), np.ma.array(gy))]
+        results.append(act.identity.backward(da.from_array(gy, chunks=1), x).compute(scheduler="sync"))
+        results.append(act.identity.backward(xr.DataArray(gy, dims="t").chunk(1), xr.DataArray(x)).compute(
+            scheduler="sync"))
+    assert np.isnan([float(r) for r in results]).all()
+
+
 # --- xarray -----------------------------------------------------------------------------------------------------------
 @every_plain
 @pytest.mark.parametrize("chunks", [None, {"time": 5}])
@@ -133,6 +161,42 @@ def test_xarray_parameters_meet_by_name(xr, name):
     assert gp.dims == ("time",)
     np.testing.assert_allclose(gp.values, a.backward(x, x, p.values[:, None], wrt=a.params[0])[:, 0], rtol=1e-5,
                                atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "bfloat16"])
+@pytest.mark.parametrize("chunks", [None, {"time": 1000}])
+def test_xarray_sums_in_float64(xr, dtype, chunks):
+    import ml_dtypes  # noqa: F401
+    ones, alpha = np.ones((20000, 2), dtype), np.ones(2, dtype)
+    ones[5, 1] = np.nan
+    x, p = xr.DataArray(-ones, dims=("time", "channel")), xr.DataArray(alpha, dims="channel")
+    x = x if chunks is None else x.chunk(chunks)
+    got = act.prelu.backward(-x, x, p, wrt="alpha")
+    assert got.dims == ("channel",)
+    assert got.dtype == dtype
+    expected = act.prelu.backward(ones, -ones, alpha, wrt="alpha")
+    np.testing.assert_array_equal(got.values.astype("f4"), expected.astype("f4"))
+    assert np.isnan(act.prelu.backward(-x, x, p).values[5, 1])
+
+
+def test_xarray_gradients_have_their_operands_dims(xr):
+    gy, x = xr.DataArray(numbers((3, 4)), dims=("b", "a")), xr.DataArray(numbers((4, 3)), dims=("a", "b"))
+    got = act.gelu.backward(gy, x)
+    assert got.dims == x.dims
+    same_bits(got.values, act.gelu.backward(gy.values.T, x.values))
+
+
+@pytest.mark.parametrize("parameter", [0.5, np.float32(0.5), np.float32([0.1, 0.2, 0.3])])
+def test_xarray_datasets(xr, parameter):
+    v, w = numbers((4, 3)), numbers((2, 3), seed=1)
+    dataset = xr.Dataset({"v": (("a", "c"), v), "w": (("b", "c"), w)})
+    each = [act.prelu.backward(x, x, parameter, wrt="alpha") for x in (v, w)]
+    operand = xr.DataArray(parameter, dims="c") if np.ndim(parameter) else parameter
+    gx, gp = act.prelu.backward(dataset, dataset, operand, wrt=("x", "alpha"))
+    assert isinstance(gx, xr.Dataset)
+    same_bits(gx["w"].values, act.prelu.backward(w, w, parameter))
+    np.testing.assert_allclose(gp, each[0] + each[1], rtol=1e-5)
+    assert gp.dtype == np.float32
 
 
 @pytest.mark.parametrize("name", GATED)
@@ -193,6 +257,24 @@ def test_subclasses_keep_their_type(name):
     x = numbers(7)
     assert type(act.activations[name](x.view(Tagged))) is Tagged
     same_bits(act.activations[name](x.view(Tagged)).view(np.ndarray), act.activations[name](x))
+
+
+@pytest.mark.parametrize("dtype", ["c16", "longdouble"])
+def test_wrong_dtypes_are_named(da, pd, dtype):
+    x = np.ones(3, dtype)
+    for wrong in (np.ma.array(x), da.from_array(x), pd.Series(x), pd.DataFrame({"a": x, "b": np.ones(3)})):
+        with pytest.raises(TypeError, match=r"^gelu: x: dtype .* is not supported; float16"):
+            act.gelu(wrong)
+
+
+def test_wrong_outputs_of_masked_arrays_are_named():
+    x, frozen = np.ma.array(np.ones(3)), np.full(3, 42.0)
+    frozen.flags.writeable = False
+    for out, wanted in ((np.ones(4), r"\(4,\)"), (frozen, "output array is read-only")):
+        with pytest.raises(ValueError, match=rf"^gelu: [^\n]*{wanted}[^\n]*$"):
+            act.gelu(x, out=out)
+    with pytest.raises(TypeError, match=r"^gelu: .*out[^\n]*$"):
+        act.gelu(x, out=np.ones(3, "i4"))
 
 
 # --- arrays on a GPU --------------------------------------------------------------------------------------------------

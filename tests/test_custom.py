@@ -166,6 +166,25 @@ def test_nan_gives_nan():
     assert (gx, gr) == (act.gelu.grad(2.0), 1)
 
 
+@pytest.mark.parametrize("name", ["glu", "reglu", "geglu", "swiglu"])
+@pytest.mark.parametrize("wrt", ["value", "gate"])
+def test_nan_gives_nan_in_higher_derivatives(name, wrt):
+    for operands in ((1.0, math.nan), (math.nan, 1.0)):
+        assert np.isnan([act.get(name).grad(*operands, wrt=wrt, n=n) for n in (1, 2, 3)]).all()
+
+
+def test_numpy_defaults_and_single_names():
+    half = np.float32(0.5)
+    with np.errstate(all="raise"):
+        made = act.activation(lambda x, k=half: k * x, aliases="twice", nonzero="k")
+    assert (made.aliases, dict(made.defaults)) == (("twice",), {"k": 0.5})
+    with pytest.raises(ValueError, match="k must not be 0"):
+        made(1.0, 0)
+    for wrong in (math.nan, math.inf, np.float32("nan"), np.float64("inf"), 10**400):
+        with pytest.raises(TypeError, match="the default of k must be a finite number"):
+            act.activation(lambda x, k=wrong: k * x)
+
+
 MATHEMATICS = {                                  # name -> (lo, hi)
     "exp": (-5, 5), "expm1": (-5, 5), "log": (0.1, 9), "log1p": (-0.9, 9), "log2": (0.1, 9), "log10": (0.1, 9),
     "sqrt": (0.1, 9), "cbrt": (0.1, 9), "exp2": (-3, 3), "sin": (-9, 9), "cos": (-9, 9), "tan": (-1.4, 1.4),
@@ -545,7 +564,7 @@ def test_names():
 
 def test_huge_constants():
     assert act.activation(lambda x: 1e308 * 10 * x)(1.0) == math.inf
-    with pytest.raises(TypeError, match="the default of k must be a number"):
+    with pytest.raises(TypeError, match="the default of k must be a finite number"):
         cell("@act.activation\ndef f(x, k=10**400):\n    return x\n", 2)
 
 

@@ -130,6 +130,60 @@ def test_casting(name):
     same_bits(a(x, dtype="f4"), a(x.astype("f4")))
     same_bits(a(x, dtype="f4", casting="unsafe"), a(x.astype("f4")))
     same_bits(a(x.astype("f4"), dtype="f8", casting="safe"), a(x.astype("f4").astype("f8")))
+    for integers in (np.arange(3), np.arange(3) > 1):
+        assert a(integers, dtype="f4").dtype == a(1, dtype="f4", casting="safe").dtype == np.float32
+        assert a(integers, casting="safe").dtype == np.float64
+        refuses(TypeError, name, lambda: a(integers, casting="equiv"), "x", "float64", "equiv")  # noqa: B023
+    refuses(TypeError, name, lambda: a(np.arange(3), dtype="f4", casting="safe"), "x", "int64", "float32", "safe")
+
+
+def test_wrong_options():
+    x, out = np.ones(3), pattern(np.float64)
+    for wrong in ("foo", None, 3):
+        refuses(ValueError, "gelu", lambda: act.gelu(x, out=out, casting=wrong), "casting", "same_kind")  # noqa: B023
+        refuses(ValueError, "gelu", lambda: act.gelu(x, out=out, order=wrong), "order", "K, A, C, F")  # noqa: B023
+    assert act.gelu(np.ones((2, 3)), order="f").flags.f_contiguous
+    assert (out == 42).all()
+
+
+def test_larger_outputs():
+    x, out = numbers(3), pattern(shape=(2, 3))
+    for dtype in ("f4", "f8"):
+        out = pattern(dtype, (2, 3))
+        assert act.gelu(x, out=out) is out
+        same_bits(out, np.broadcast_to(act.gelu(x), (2, 3)).astype(dtype))
+    value, grad = act.gelu.value_and_grad(x, out=(pattern(shape=(2, 3)), pattern(shape=(2, 3))))
+    same_bits(value[1], act.gelu(x))
+    same_bits(grad[1], act.gelu.grad(x))
+    many = numbers(100000)
+    same_bits(act.gelu(many, out=np.empty((2, 100000), "f4"))[1], act.gelu(many))
+    same_bits(act.gelu(x, out=pattern(shape=(2, 3)), where=[[True], [False]]), np.stack([act.gelu(x), pattern()]))
+    both = pattern(shape=(2, 3)), pattern()
+    refuses(ValueError, "gelu", lambda: act.gelu.value_and_grad(x, out=both), "out", "(3,)", "(2, 3)")
+    refuses(ValueError, "gelu", lambda: act.gelu.backward(x, x, out=out), "out", "(2, 3)", "(3,)")
+    refuses(TypeError, "gelu", lambda: act.gelu(x, out=out, casting="no"), "out", "float64")
+
+
+def test_keywords_that_are_accepted():
+    x, options = np.ones(3), "out, where, dtype, casting, order"
+    for call, wanted in ((act.elu, options), (act.elu.grad, f"{options}, wrt, n"),
+                         (act.elu.value_and_grad, f"{options}, wrt"),
+                         (lambda x, /, **k: act.elu.backward(x, x, **k), "out, wrt")):
+        with pytest.raises(TypeError, match=f"^elu: beta is an unknown keyword; accepted are alpha, {wanted}$"):
+            call(x, beta=1)
+        refuses(TypeError, "elu", lambda: call(x, x=x), "x is given twice")  # noqa: B023
+    refuses(TypeError, "elu", lambda: act.elu.backward(x, x, dtype="f8"), "dtype is an unknown keyword")
+
+
+def test_raw_errors_are_named():
+    x = np.ones(3)
+    refuses(OverflowError, "gelu", lambda: act.gelu(10**400), "x", "too large")
+    refuses(ValueError, "gelu", lambda: act.gelu([[1], [2, 3]]), "x", "inhomogeneous")
+    refuses(TypeError, "gelu", lambda: act.gelu.backward(x, x, wrt=3), "wrt=3", "x")
+    refuses(TypeError, "gelu", lambda: act.gelu.backward(), "gy")
+    refuses(TypeError, "gelu", lambda: act.gelu.backward(x=x), "gy")
+    with pytest.raises(ValueError, match=r"^there is no activation \[\]; known are"):
+        act.get([])
 
 
 @every_plain
@@ -167,16 +221,14 @@ def test_promotion(name, dtype):
         assert a(x, weak).dtype == a.grad(x, weak).dtype == a.backward(x, x, weak).dtype == dtype
     for other in DTYPES:
         if {dtype.name, other.name} == {"float16", "bfloat16"}:
-            refuses(TypeError, name, lambda: a(x, np.ones(8, other)), "float16")  # noqa: B023
+            refuses(TypeError, name, lambda: a(x, np.ones(8, other)), "bfloat16 and float16 have no")  # noqa: B023
             continue
         expected = np.result_type(dtype, other)
         assert a(x, np.ones(8, other)).dtype == expected
         assert a(x, other.type(1)).dtype == expected
         assert a.backward(np.ones(8, other), x).dtype == expected
-    if dtype.name == "bfloat16":                           # NumPy knows no common type
-        refuses(TypeError, name, lambda: a(x, np.ones(8, "i4")), "bfloat16")
-    else:
-        assert a(x, np.ones(8, "i4")).dtype == np.float64
+    for integer in ("i4", "i8", "u8"):
+        assert a(x, np.ones(8, integer)).dtype == np.float64
     same_bits(a(x, 0.3), a(x, dtype.type(0.3)))
     assert a(x, np.float64(0.3)).dtype == np.float64
 
@@ -428,13 +480,23 @@ def test_wrong_outputs(name):
     assert (frozen == 42).all()
 
 
+def test_two_results_need_two_outputs():
+    x, out = np.ones(3, "f4"), pattern()
+    for _ in range(2):                                     # the second time the kernel is ready
+        refuses(TypeError, "mish", lambda: act.mish.value_and_grad(x, out=out), "out", "2")
+        refuses(TypeError, "swiglu", lambda: act.swiglu.backward(x, x, x, out=out), "out", "2")
+        act.mish.value_and_grad(x)
+        act.swiglu.backward(x, x, x)
+    assert (out == 42).all()
+
+
 @pytest.mark.parametrize("name", WITH_PARAMETERS)
 def test_wrong_parameters(name):
     a, x, out = act.activations[name], np.ones((2, 3), "f4"), pattern(shape=(2, 3))
     p = a.params[0]
     refuses(ValueError, name, lambda: a(x, np.ones(4), out=out), f"{p} (4,)", "x (2, 3)")
     if a._nonzero:
-        for zero in (0, 0.0, -0.0):
+        for zero in (0, 0.0, -0.0, np.float32(0), np.int64(0), np.zeros((), "f4"), np.zeros((), "f8")):
             refuses(ValueError, name, lambda: a(x, zero, out=out), p, "0")  # noqa: B023
             refuses(ValueError, name, lambda: a.grad(x, **{p: zero}), p)  # noqa: B023
             refuses(ValueError, name, lambda: a.backward(x, x, zero), p)  # noqa: B023

@@ -35,6 +35,13 @@ def test_same_bits_in_njit(name, dtype):
     np.testing.assert_array_equal(dy, activation.grad(*operands))
 
 
+def test_keywords_in_plain_python():
+    assert act.gelu.scalar(x=1.0) == act.gelu(1.0)
+    assert type(act.elu.scalar_grad(x=-1.0, alpha=2.0)) is float
+    with pytest.raises(TypeError, match=r"^gelu: the operand x is missing"):
+        act.gelu.scalar()
+
+
 def test_parameters():
     elu = act.elu.scalar
 

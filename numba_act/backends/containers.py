@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from ..runtime import threads
-from . import layout, result_dtype
+from . import common_dtype, layout, result_dtype
 
 USUAL = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
 
@@ -31,10 +31,10 @@ def _handler(kind):
     return through_ufunc if hasattr(kind, "__array_ufunc__") else None
 
 
-def _only_dtype(kernel, options, container):
+def _only_dtype(kernel, options, handler):
     given = [name for name in USUAL if name != "dtype" and _given(name, options)]
     if given:
-        raise TypeError(f"{kernel.owner}: {given[0]}= is not accepted for {container}")
+        raise TypeError(f"{kernel.owner}: {given[0]}= is not accepted for {NAMES[handler]}")
     return {} if options["dtype"] is None else {"dtype": options["dtype"]}
 
 
@@ -52,15 +52,15 @@ def alone(call, *operands, **options):
 def through_dask(kernel, operands, calls, options):
     """A lazy Dask array or arrays: the activation itself is mapped over the blocks."""
     from dask.array.core import elemwise
-    again = _only_dtype(kernel, options, "Dask arrays")
-    dtype = result_dtype(operands, again.get("dtype"))
+    again = _only_dtype(kernel, options, through_dask)
+    dtype = common_dtype(kernel, operands, again.get("dtype"))
     return _each(calls, again, lambda call: elemwise(functools.partial(alone, call), *operands, dtype=dtype))
 
 
 def through_xarray(kernel, operands, calls, options):
     """xarray's own apply_ufunc, whatever the data inside."""
     from xarray import apply_ufunc
-    again = _only_dtype(kernel, options, "xarray objects")
+    again = _only_dtype(kernel, options, through_xarray)
     return _each(calls, again, lambda call: apply_ufunc(call, *operands, dask="allowed", keep_attrs=True))
 
 
@@ -75,21 +75,24 @@ def through_ufunc(kernel, operands, calls, options):
     operands = [o.astype(np.float64) if getattr(getattr(o, "dtype", None), "kind", "f") in "biu" and
                 hasattr(o, "astype") else o for o in operands]
     given = {name: value for name, value in options.items() if _given(name, options)}
-    dtype = result_dtype([part for o in operands for part in _columns(o)])
+    dtype = common_dtype(kernel, operands)
     operands = [dtype.type(o) if isinstance(o, int | float) else o for o in operands]      # a frame would widen it
-    with np.errstate(all="ignore"):
-        return cpu.ensure(kernel, dtype)(*operands, **given)
+    try:
+        with np.errstate(all="ignore"):
+            return cpu.ensure(kernel, dtype)(*operands, **given)
+    except (TypeError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError      # NumPy's own take no message
+        raise kind(f"{kernel.owner}: {str(error).strip()}") from error
 
 
-def _columns(operand):
-    """What has a dtype in an operand: itself, or the columns of a frame."""
-    if hasattr(operand, "dtypes") and not hasattr(operand, "dtype"):
-        return [np.empty(0, dtype) for dtype in operand.dtypes]
-    return [operand]
+NAMES = {through_dask: "Dask arrays", through_xarray: "xarray objects",
+         through_ufunc: "the gradients of pandas objects, masked arrays and other subclasses"}
 
 
-def backward(handler, kernel, operands, names, wrt, calls):
+def backward(handler, kernel, operands, names, wrt, calls, out=None):
     """Gradients for containers: each product elementwise, then summed to its operand's shape."""
+    if out is not None:
+        raise TypeError(f"{kernel.owner}: out= is not accepted for {NAMES[handler]}")
     whole = handler(kernel, operands, calls, USUAL)
     whole = whole if isinstance(whole, tuple) else (whole,)
     return tuple(_summed(handler, gradient, operands[1 + names.index(name)])
@@ -97,11 +100,44 @@ def backward(handler, kernel, operands, names, wrt, calls):
 
 
 def _summed(handler, gradient, operand):
-    if hasattr(operand, "dims"):
-        return gradient.sum([d for d in gradient.dims if d not in operand.dims])
+    if handler is through_xarray and (hasattr(operand, "dims") or hasattr(gradient, "data_vars")):
+        return _summed_by_name(gradient, operand)
     shape, gradient = np.shape(operand), getattr(gradient, "data", gradient) if handler is through_xarray else gradient
-    if shape == gradient.shape:
+    if _same(shape, gradient.shape):
         return gradient
     if handler is through_ufunc:
         gradient = np.ma.filled(gradient, 0) if isinstance(gradient, np.ma.MaskedArray) else np.asarray(gradient)
-    return layout.summed(gradient, shape)
+    return _summed_by_place(gradient, shape)
+
+
+def _same(shape, other):
+    """Whether shapes are equal; Dask's unknown lengths, which are NaN, count as such."""
+    return len(shape) == len(other) and all(m == n or (m != m and n != n) for m, n in zip(shape, other, strict=True))
+
+
+def _summed_by_name(gradient, operand):
+    """What xarray's own sum is not: in float64, with NaN, for bfloat16, and quiet."""
+    if hasattr(operand, "data_vars"):
+        return gradient.map(lambda part: _summed_by_name(part, operand[part.name]), keep_attrs=True)
+    if hasattr(gradient, "data_vars"):                   # every variable had a part in the same parameter
+        parts = [_summed(through_xarray, part.astype(np.float64), operand) for part in gradient.data_vars.values()]
+        with np.errstate(all="ignore"):
+            return sum(parts).astype(result_dtype(gradient.data_vars.values()))
+    away = [d for d in gradient.dims if d not in operand.dims]
+    return (gradient.reduce(_total, away) if away else gradient).transpose(*operand.dims)
+
+
+def _summed_by_place(gradient, shape):
+    if _handler(type(gradient)) is not through_dask:
+        return layout.summed(gradient, shape)
+    lead = gradient.ndim - len(shape)
+    axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1))
+    return _total(gradient, axes, keepdims=True)[(0,) * lead]
+
+
+def _total(array, axis, keepdims=False):
+    if _handler(type(array)) is not through_dask:
+        return layout.total(array, axis, keepdims)
+    from dask.array import reduction
+    wide, own = (functools.partial(layout.total, dtype=dtype) for dtype in (np.float64, array.dtype))
+    return reduction(array, wide, own, axis, keepdims, dtype=array.dtype, combine=wide)

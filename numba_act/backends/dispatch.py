@@ -5,8 +5,10 @@ import numpy as np
 from numpy import ndarray
 
 from ..runtime import outputs, threads
-from . import backend_of, containers, result_dtype
+from . import backend_of, common_dtype, containers
 
+CASTINGS = "no", "equiv", "safe", "same_kind", "unsafe"
+ORDERS = "K", "A", "C", "F"
 NOT_YET = None, 0, ()                            # as long as a dtype has no loop
 
 
@@ -27,6 +29,8 @@ def quick(kernel, operands, out, arrays=1):
     for other in operands[1:]:
         free = len(ready) >= arrays
         if type(other) is ndarray and (_alike(other, first) or (free and first.size < limit and _ends(other, first))):
+            if not (other.ndim or other):        # a single 0, which a parameter may not be
+                return None
             ready.append(other)
         elif type(other) is float and other and free:
             ready.append(_number(other, first.dtype))
@@ -35,7 +39,7 @@ def quick(kernel, operands, out, arrays=1):
     if missing:
         ready += defaults[-missing:]
     if out is not None:
-        if type(out) is not ndarray or not _alike(out, first):
+        if type(out) is not ndarray or kernel.n_outputs > 1 or not _alike(out, first):
             return None
         ready.append(out)
     if first.size >= limit:
@@ -70,6 +74,7 @@ _number = functools.lru_cache(maxsize=1024)(_converted)      # a ufunc takes 0.3
 def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, casting="same_kind", order="K"):
     """The kernel's output or outputs.  `calls` are functions of the same operands, one an output, for operands
     that arrive block by block."""
+    order = _order(kernel, casting, order)
     container = containers.owner(operands)
     if container is not None:
         options = {"out": out, "where": where, "dtype": dtype, "casting": casting, "order": order}
@@ -77,8 +82,8 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
     backend, operands, dtype = _resolve(kernel, operands, dtype)
     arrays = _arrays(backend, kernel, operands, dtype, casting)
     shape = _shape(kernel, arrays)
-    out = _outputs(backend, kernel, out, shape, dtype, casting, where)
-    if where is True and (out is None or all(o is None or o.dtype == dtype for o in out)):
+    out = _outputs(backend, kernel, out, _largest(shape, out, where), dtype, casting)
+    if where is True and (out is None or all(o is None or (o.dtype == dtype and o.shape == shape) for o in out)):
         results = backend.call(kernel, arrays, out, order)
     else:
         results = backend.masked(kernel, arrays, out, where, casting, order, dtype)
@@ -91,13 +96,13 @@ def backward(kernel, operands, names, wrt, calls, out=None):
     """The gradients in the operands named `wrt`, each summed to its operand's shape, as a tuple."""
     container = containers.owner(operands)
     if container is not None:
-        return containers.backward(container, kernel, operands, names, wrt, calls)
+        return containers.backward(container, kernel, operands, names, wrt, calls, out)
     backend, operands, dtype = _resolve(kernel, operands)
     arrays = _arrays(backend, kernel, operands, dtype, "same_kind")
     shape = _shape(kernel, arrays)
     targets = [arrays[1 + names.index(name)].shape for name in wrt]
     if all(t == shape for t in targets):
-        results = backend.call(kernel, arrays, _outputs(backend, kernel, out, shape, dtype, "same_kind", True))
+        results = backend.call(kernel, arrays, _outputs(backend, kernel, out, shape, dtype, "same_kind"))
     elif out is not None:
         raise TypeError(f"{kernel.owner}: backward takes out= only where no gradient is summed; here wrt "
                         f"{', '.join(wrt)} have shapes {', '.join(map(str, targets))} beside {shape}")
@@ -106,19 +111,25 @@ def backward(kernel, operands, names, wrt, calls, out=None):
     return tuple(r if t else backend.as_scalar(r) for r, t in zip(results, targets, strict=True))
 
 
+def _order(kernel, casting, order):
+    """The order in a capital, as NumPy takes either; both options are checked."""
+    if casting not in CASTINGS:
+        raise ValueError(f"{kernel.owner}: casting={casting!r} is no rule; accepted are {', '.join(CASTINGS)}")
+    letter = order.upper() if isinstance(order, str) else order
+    if letter not in ORDERS:
+        raise ValueError(f"{kernel.owner}: order={order!r} is no order; accepted are {', '.join(ORDERS)}")
+    return letter
+
+
 def _resolve(kernel, operands, dtype=None):
     """The backend of the operands, they as it takes them, and the dtype of the result; errors name the operand."""
     try:
         backend = backend_of(operands)
         operands = backend.wrapped(kernel, operands)
-        return backend, operands, result_dtype(operands, dtype)
     except (TypeError, ModuleNotFoundError) as error:
-        for name, operand in zip(kernel.inputs, operands, strict=True):
-            try:
-                result_dtype((operand,))
-            except TypeError as reason:
-                raise TypeError(f"{kernel.owner}: {name}: {reason}") from None
+        common_dtype(kernel, operands)
         raise type(error)(f"{kernel.owner}: {error}") from None
+    return backend, operands, common_dtype(kernel, operands, dtype)
 
 
 def _arrays(backend, kernel, operands, dtype, casting):
@@ -131,11 +142,14 @@ def _array(backend, kernel, name, operand, dtype, casting):
     if type(operand) is np.ndarray and operand.dtype is dtype:
         return operand
     if isinstance(operand, bool | int | float):
-        return _converted(operand, dtype)
+        try:
+            return _converted(operand, dtype)
+        except OverflowError as error:
+            raise OverflowError(f"{kernel.owner}: {name}: {error}") from None
     array = backend.asarray(kernel, name, operand)
     if array.dtype == dtype:
         return array
-    if not np.can_cast(array.dtype, dtype, casting) and array.dtype.kind not in "biu":
+    if not np.can_cast(array.dtype, dtype, casting):
         raise TypeError(f"{kernel.owner}: {name} cannot be cast from {array.dtype} to {dtype} by the rule "
                         f"casting={casting!r}")
     with np.errstate(all="ignore"):
@@ -154,15 +168,27 @@ def _shape(kernel, arrays):
         raise ValueError(f"{kernel.owner}: the shapes of the operands do not broadcast: {shapes}") from None
 
 
-def _outputs(backend, kernel, out, shape, dtype, casting, where):
+def _largest(shape, out, where):
+    """The shape of outputs: larger ones take the result over and over, as those of any ufunc."""
+    if out is None:
+        return shape
+    try:
+        return np.broadcast_shapes(shape, np.shape(where), *[np.shape(o) for o in _tuple(out) if o is not None])
+    except ValueError:                           # what does not fit is named by its own check
+        return shape
+
+
+def _tuple(out):
+    return out if isinstance(out, tuple) else (out,)
+
+
+def _outputs(backend, kernel, out, shape, dtype, casting):
     """`out` as a tuple of arrays or None, checked before anything is written."""
     if out is None:
         return None
-    out = out if isinstance(out, tuple) else (out,)
+    out = _tuple(out)
     if len(out) != kernel.n_outputs:
         raise TypeError(f"{kernel.owner}: out needs {kernel.n_outputs} arrays, not {len(out)}")
-    if where is not True:
-        shape = np.broadcast_shapes(shape, np.shape(where))
     for array in out:
         if array is None:
             continue

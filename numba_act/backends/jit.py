@@ -15,7 +15,8 @@ class Scalar:
 
     def __call__(self, /, *args, **params):
         result = self.owner.grad(*args, **params) if self.wrt else self.owner(*args, **params)
-        return result.item() if type(args[0]) in (int, float, bool) else result
+        first = args[0] if args else params[self.kernel.inputs[0]]
+        return result.item() if type(first) in (int, float, bool) else result
 
     def on_nodes(self, /, *args, **params):
         """A call of it in the tree of another function."""

@@ -57,6 +57,13 @@ def coalesced(shape, steps):
 
 
 def summed(array, shape):
+    """An array summed to a shape that broadcasts to its own."""
     lead = array.ndim - len(shape)
     axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1))
-    return array.astype(np.float64).sum(axis=axes, keepdims=True).reshape(shape).astype(array.dtype)
+    return total(array, axes, keepdims=True).reshape(shape)
+
+
+def total(array, axis, keepdims=False, dtype=None):
+    """The sum over some axes, taken in float64, in the array's own dtype unless another is named."""
+    with np.errstate(all="ignore"):
+        return array.astype(np.float64).sum(axis=axis, keepdims=keepdims).astype(dtype or array.dtype)
