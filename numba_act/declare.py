@@ -186,13 +186,13 @@ class Activation:
         if type(n) is not int or n not in range(1, MAX_ORDER + 1):
             raise ValueError(f"{self.name}: n={n!r} is no order of a derivative; accepted are 1 to {MAX_ORDER}")
         calls = (functools.partial(self.grad, wrt=name, n=n),)
-        return self._elementwise(self._kernel("grad", (name,) * n), calls, args, kwargs, "wrt", "n")
+        return self._elementwise(self._kernel("grad", (name,) * n), calls, args, kwargs, ("wrt", "n"))
 
     def value_and_grad(self, /, *args, wrt=None, **kwargs):
         """The value and the derivative in `wrt` (default: the first operand), in one pass over memory."""
         name = self._name(wrt)
         calls = self, functools.partial(self.grad, wrt=name)
-        return self._elementwise(self._kernel("value_and_grad", (name,)), calls, args, kwargs, "wrt")
+        return self._elementwise(self._kernel("value_and_grad", (name,)), calls, args, kwargs, ("wrt",))
 
     def backward(self, gy=..., /, *args, wrt=None, out=None, **params):
         """gy times the derivative, summed to the shape of each operand in `wrt`.
@@ -338,7 +338,7 @@ class Activation:
         return tuple(argument(UPSTREAM, dtype) * stored(slope) for slope in slopes)
 
     # arguments -------------------------------------------------------------------------------------------------
-    def _elementwise(self, kernel, calls, args, kwargs, *keywords):
+    def _elementwise(self, kernel, calls, args, kwargs, keywords=()):
         out = kwargs.get("out")
         if len(kwargs) == (out is not None):
             result = dispatch.quick(kernel, args, out)

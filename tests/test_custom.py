@@ -158,6 +158,21 @@ def test_the_branch_not_taken_does_not_poison():
     assert inverse.grad(np.array([0.0, 2]), n=2).tolist() == [0, 0.25]
 
 
+@pytest.mark.parametrize(("old", "new"), [
+    ("f = lambda x: x + 2.0", "f = lambda x: x - 2.0"), ("f = lambda x: x + 2.0", "f = lambda x: x + 3.0"),
+    ("def f(x): return x + 2.0", "def f(x): return x - 2.0"), ("def f(x): return x + 2.0", "def f(x): return x + 2.5"),
+    ("def f(x): return x if x > 0 else -x", "def f(x): return x if x < 0 else -x"),
+])
+def test_a_source_that_has_changed_is_refused(old, new, tmp_path):
+    file, space = tmp_path / "edited.py", {}
+    file.write_text(f"{old}\n\n\ndef other(x):\n    return x\n")
+    exec(compile(file.read_text(), file, "exec"), space)
+    file.write_text(f"{new}\n\n\ndef other(x):\n    return x\n# longer\n")
+    with pytest.raises(TypeError, match=r"cannot be read: define it in a file that does not change"):
+        act.activation(space["f"])
+    assert act.activation(space["other"])(3.0) == 3
+
+
 def test_nan_gives_nan():
     step = act.activation(lambda x: x if x > 0 else 0 * x)
     assert np.isnan(step.grad(np.array([np.nan])))

@@ -21,25 +21,27 @@ def quick(kernel, operands, out, arrays=1):
     if type(first) is not ndarray:
         other = kernel.quick.get(type(first))
         return None if other is None else other(kernel, operands, out, arrays)
-    ufunc, limit, defaults = kernel.quick.get(first.dtype, NOT_YET)
+    dtype = first.dtype
+    ufunc, limit, defaults = kernel.quick.get(dtype, NOT_YET)
     missing = len(kernel.inputs) - len(operands)
     if ufunc is None or not 0 <= missing <= len(defaults):
         return None
     ready = [first]
     for other in operands[1:]:
         free = len(ready) >= arrays
-        if type(other) is ndarray and (_alike(other, first) or (free and first.size < limit and _ends(other, first))):
+        if type(other) is ndarray and other.dtype == dtype and (
+                other.shape == first.shape or (free and first.size < limit and _ends(other.shape, first.shape))):
             if not (other.ndim or other):        # a single 0, which a parameter may not be
                 return None
             ready.append(other)
         elif type(other) is float and other and free:
-            ready.append(_number(other, first.dtype))
+            ready.append(_number(other, dtype))
         else:
             return None
     if missing:
         ready += defaults[-missing:]
     if out is not None:
-        if type(out) is not ndarray or kernel.n_outputs > 1 or not _alike(out, first):
+        if type(out) is not ndarray or kernel.n_outputs > 1 or out.dtype != dtype or out.shape != first.shape:
             return None
         ready.append(out)
     if first.size >= limit:
@@ -47,20 +49,16 @@ def quick(kernel, operands, out, arrays=1):
             return None
         threads.start()
         if out is None:
-            ready += [outputs.empty(first.shape, first.dtype) for _ in range(kernel.n_outputs)]
+            ready += [outputs.empty(first.shape, dtype) for _ in range(kernel.n_outputs)]
     try:
         return ufunc(*ready)
     except ValueError:                           # a read-only output, to be said in our own words
         return None
 
 
-def _alike(a, b):
-    return a.dtype == b.dtype and a.shape == b.shape
-
-
-def _ends(a, b):
-    """Whether a's axes are b's last, one number a channel; where b is small NumPy itself is good enough at that."""
-    return a.dtype == b.dtype and a.ndim < b.ndim and a.shape == b.shape[b.ndim - a.ndim:]
+def _ends(own, shape):
+    """Whether axes are the last of a shape, one number a channel; where that is small NumPy is good enough at it."""
+    return len(own) < len(shape) and own == shape[len(shape) - len(own):]
 
 
 def _converted(value, dtype):
