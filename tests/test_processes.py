@@ -63,6 +63,7 @@ print("numba" in sys.modules, len(compiled))
 def test_a_failed_first_call_leaves_everything_as_it_was(tmp_path):
     script = """
 x, right = np.linspace(-3, 3, 50, dtype="f4"), act.relu(np.float32(1))
+signal.signal(signal.SIGINT, signal.default_int_handler)               # it is ignored in a shell's background
 compile_text = objects.compile_text
 def fail(*args):
     raise RuntimeError("injected")
