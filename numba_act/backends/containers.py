@@ -107,7 +107,7 @@ def _summed(handler, gradient, operand):
         return gradient
     if handler is through_ufunc:
         gradient = np.ma.filled(gradient, 0) if isinstance(gradient, np.ma.MaskedArray) else np.asarray(gradient)
-    return _summed_by_place(gradient, shape)
+    return layout.summed(gradient, shape, _total)
 
 
 def _same(shape, other):
@@ -127,15 +127,8 @@ def _summed_by_name(gradient, operand):
     return (gradient.reduce(_total, away) if away else gradient).transpose(*operand.dims)
 
 
-def _summed_by_place(gradient, shape):
-    if _handler(type(gradient)) is not through_dask:
-        return layout.summed(gradient, shape)
-    lead = gradient.ndim - len(shape)
-    axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1))
-    return _total(gradient, axes, keepdims=True)[(0,) * lead]
-
-
 def _total(array, axis, keepdims=False):
+    """As layout.total; of a Dask array block by block."""
     if _handler(type(array)) is not through_dask:
         return layout.total(array, axis, keepdims)
     from dask.array import reduction

@@ -56,14 +56,14 @@ def coalesced(shape, steps):
     return shape or [1], [s or [0] for s in steps]
 
 
-def summed(array, shape):
-    """An array summed to a shape that broadcasts to its own."""
-    lead = array.ndim - len(shape)
-    axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1))
-    return total(array, axes, keepdims=True).reshape(shape)
-
-
 def total(array, axis, keepdims=False, dtype=None):
     """The sum over some axes, taken in float64, in the array's own dtype unless another is named."""
     with np.errstate(all="ignore"):
         return array.astype(np.float64).sum(axis=axis, keepdims=keepdims).astype(dtype or array.dtype)
+
+
+def summed(array, shape, total=total):
+    """An array summed, by `total`, to a shape that broadcasts to its own."""
+    lead = array.ndim - len(shape)
+    axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1))
+    return total(array, axes, keepdims=True)[(*(0,) * lead, ...)]

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 from ..declare import declared
 from ..scalar.coefficients import CELU
-from ..scalar.exponential import GREATEST, SATURATED, exp, exp_pair, expm1_pair
+from ..scalar.exponential import GREATEST, SATURATED, bounded, exp, exp_pair, expm1_pair
 from ..scalar.logarithm import LOGCOSH_END, log1p_unit, log_of_mean, logcosh_near
-from ..scalar.logistic import bounded, decay_of_size, logistic
+from ..scalar.logistic import decay_of_size, logistic
 from ..scalar.pairs import (
     BIG,
     LARGEST,
@@ -50,7 +50,7 @@ def celu_in_alpha(z, z_low):
     near = rounded_product(multiply(lifted, lifted), series) * lift**-2
     y, grow = expm1_pair(z, z_low)
     e = add_any(y, (where(grow > 1, number(0, z), 1), None))
-    far = add_any(y, negate(multiply(e, (bounded(z, SATURATED[z.dtype], GREATEST[z.dtype]), z_low))))
+    far = add_any(y, negate(multiply(e, (bounded(z, SATURATED, GREATEST), z_low))))
     return where(abs(z) < SERIES, -near, rounded(far) * grow)
 
 

@@ -24,6 +24,11 @@ SHIFT = PerType(float32=64, float64=128)
 LEAST = PerType(float32=-(127 + 64) * 0.6931471805599453, float64=-(1023 + 128) * 0.6931471805599453)
 
 
+def bounded(x, low, high):
+    x = where(x < low, low, x)
+    return where(x > high, high, x)
+
+
 def power_of_two(shifted):
     """2^n from n + ROUND."""
     return from_bits(bits(shifted) << MANTISSA[shifted.dtype])
@@ -137,7 +142,7 @@ def exp_pair_fine(z, low=None):
 
 def _in_range(z):
     """z where e^z is not yet 0 or infinite, what rounds z / ln 2, and the power of two to be multiplied in the end."""
-    z = where(z < LEAST, LEAST, where(z > GREATEST, GREATEST, z))
+    z = bounded(z, LEAST, GREATEST)
     shift, rounder = SHIFT[z.dtype], ROUND[z.dtype]
     small, large = z < FAR, z > -FAR[z.dtype]
     rounder = where(small, number(rounder + shift, z), where(large, number(rounder - shift, z), rounder))
@@ -149,7 +154,7 @@ def expm1_pair(z, low=None, sum_=two_sum):
 
     With fast_two_sum for the sum it is `expm1_decay` for z <= 0.
     """
-    z = where(z < SATURATED, SATURATED, where(z > GREATEST, GREATEST, z))
+    z = bounded(z, SATURATED, GREATEST)
     shift, rounder, large = SHIFT[z.dtype], ROUND[z.dtype], z > -FAR[z.dtype]
     s, *parts = reduced(z, low, where(large, number(rounder - shift, z), rounder))
     m, m_low = sum_(s, where(large, number(0, z), -1))
@@ -161,8 +166,7 @@ def expm1_pair(z, low=None, sum_=two_sum):
 def exp(z):
     """e^z, by 22 operations to within 0.99 ULP; the pair would take ten more for 0.75."""
     left, rounder = z < 0, ROUND[z.dtype]
-    z = where(z < LEAST, LEAST, z)
-    z = where(z > GREATEST, GREATEST, z)
+    z = bounded(z, LEAST, GREATEST)
     up, down = SHIFT[z.dtype], 20
     s, p, _ = reduced_plain(z, where(left, number(rounder + up, z), rounder - down))
     return fma(s, p, s) * where(left, number(2.0**-up, z), 2.0**down)

@@ -1,7 +1,7 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
 from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, copysign, fma, where
-from .exponential import ROUND, SATURATED, decay, expm1_decay_whole, exponential_pair, reduced_plain
+from .exponential import ROUND, SATURATED, bounded, decay, expm1_decay_whole, exponential_pair, reduced_plain
 from .pairs import (
     add,
     add_any,
@@ -34,11 +34,6 @@ def decay_of_size(z, low=None):
 def denominator(e):
     """1 + e of a pair 0 <= e <= 1."""
     return add((number(1, e[0]), None), e)
-
-
-def bounded(x, low, high):
-    x = where(x < low, low, x)
-    return where(x > high, high, x)
 
 
 def logistic(x, low=None):

@@ -9,8 +9,6 @@ from llvmlite import ir
 from .node import in_order, number_of
 from .operations import OPERATIONS, float_type
 
-WIDTHS = {"float32": 32, "float64": 64, "float128": 128}
-
 
 def emit(builder, outputs, arguments, storage="float32", rounded=None, order=in_order):
     """LLVM values of the output nodes; `arguments` maps an argument's name to its LLVM value, in the working type.
@@ -84,7 +82,7 @@ class _Splat:
 
 
 def _constant(node, lanes):
-    width = WIDTHS[node.dtype]
+    width = int(node.dtype.removeprefix("float"))
     if node.kind == "float":
         value = ir.Constant(float_type(width), node.value if width == 128 else float(number_of(node)))
     else:
