@@ -6,7 +6,7 @@ import re
 import sys
 
 from . import accuracy, bench, demo, machine, plotting
-from .backends import STORED
+from .backends.dtypes import STORED
 from .declare import activations, get
 from .runtime import threads
 

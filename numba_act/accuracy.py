@@ -17,7 +17,9 @@ from fractions import Fraction
 import numpy as np
 
 from . import bench, machine
-from .backends import STORED, Kernel, cpu
+from .backends import cpu
+from .backends.dtypes import STORED
+from .backends.kernel import Kernel
 from .declare import Activation, activations, get
 from .machine import dtype_named
 from .runtime import threads
@@ -25,6 +27,7 @@ from .tree import quad
 from .tree.call import retyped, rewritten, substitute, with_operands
 from .tree.exact import exactly, number
 from .tree.node import argument, bits, build, constant, from_bits, in_order, narrowed, where, widened
+from .tree.storage import working
 
 FACTORS = -0.7, 3.3, 50.0, 1e-3, 0.0             # times a default: a parameter to test with
 ORDINARY = 1e30                                  # nearer to 0 a definition with good parameters is a number
@@ -183,7 +186,7 @@ def errors(output, x, got=None):
         return np.array([exact_error(output, *pair, x.dtype) for pair in zip(x.tolist(), got.tolist(), strict=True)])
     with np.errstate(all="ignore"):
         inputs = got, _floor(output, x), x, *output.parameters(x.dtype)
-        operands = [np.asarray(a, cpu.working(x.dtype)) for a in inputs]
+        operands = [np.asarray(a, working(x.dtype)) for a in inputs]
         return cpu.call(_error_kernel(output.activation, output.wrt, unit(x.dtype)), operands)[0]
 
 

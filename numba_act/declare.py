@@ -8,7 +8,8 @@ from types import FunctionType, MappingProxyType
 
 from numpy import generic, ndarray
 
-from .backends import Kernel, dispatch
+from .backends import dispatch
+from .backends.kernel import Kernel
 from .scalar import VOCABULARY
 from .scalar.doubled import doubled
 from .tree.call import Function, NotDifferentiableError, define, expand, substitute, wide
@@ -228,8 +229,8 @@ class Activation:
     @property
     def ufunc(self):
         """The forward function as an np.ufunc, named numba_act_<name>."""
-        from .backends import cpu
-        return cpu.ufunc(self._forward)
+        from .backends import cpu_ufunc
+        return cpu_ufunc.ufunc(self._forward)
 
     @functools.cached_property
     def scalar(self):

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from .backends import result_dtype
+from .backends.dtypes import result_dtype
 from .declare import activations, get
 from .runtime import objects, threads
 

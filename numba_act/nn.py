@@ -9,7 +9,7 @@ from numbers import Integral
 
 import numpy as np
 
-from .backends import result_dtype
+from .backends.dtypes import result_dtype
 from .declare import get
 
 

@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numba_act.backends import Kernel, cpu
+from numba_act.backends import cpu_ufunc
+from numba_act.backends.kernel import Kernel
 from numba_act.tree.node import argument, fma
 
 BASE = 1 << 40                               # addresses do not fit in 32 bits
 GUARD = 256                                  # bytes between allocations that belong to nobody
 WORDS = {"16": np.uint16, "32": np.uint32, "64": np.uint64}
 FLOATS = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
-fused = cpu.ufunc(Kernel("fused", "fused", ("a", "b", "c"), {}, lambda dtype: (
+fused = cpu_ufunc.ufunc(Kernel("fused", "fused", ("a", "b", "c"), {}, lambda dtype: (
     fma(*[argument(name, dtype) for name in "abc"]),)))
 
 

@@ -8,8 +8,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from numba_act import backends
-from numba_act.backends import Kernel, cpu
+from numba_act.backends import cpu, cpu_ufunc, dispatch, dtypes
+from numba_act.backends.kernel import Kernel
 from numba_act.runtime import driver, threads
 from numba_act.tree.evaluate import evaluate
 from numba_act.tree.node import argument, where
@@ -69,17 +69,17 @@ def threading(request, monkeypatch):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 100, 20_000])
 def test_ufunc_matches_numpy(n, dtype):
-    cpu.ensure(two, dtype)
+    cpu_ufunc.ensure(two, dtype)
     x, alpha = numbers(n, dtype), numbers((), dtype, 1)
     for operands in ((x, alpha), (x, numbers(n, dtype, 2)), (alpha, x)):
-        for result, expected in zip(cpu.ufunc(two)(*operands), reference(two, *operands), strict=True):
+        for result, expected in zip(cpu_ufunc.ufunc(two)(*operands), reference(two, *operands), strict=True):
             assert_same(result, expected.astype(dtype))
 
 
 def test_ufunc_is_one():
-    ufunc = cpu.ufunc(plain)
+    ufunc = cpu_ufunc.ufunc(plain)
     assert isinstance(ufunc, np.ufunc)
-    assert ufunc is cpu.ufunc(plain)
+    assert ufunc is cpu_ufunc.ufunc(plain)
     assert (ufunc.__name__, ufunc.nin, ufunc.nout, ufunc.types) == ("numba_act_plain", 1, 1, ["e->e", "f->f", "d->d"])
     x = numbers(50, "f4")
     out = np.zeros_like(x)
@@ -92,7 +92,7 @@ def test_ufunc_is_one():
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_same_bits_everywhere(threading, dtype):
-    ufunc = cpu.ensure(plain, dtype)
+    ufunc = cpu_ufunc.ensure(plain, dtype)
     whole = numbers(5000, dtype)
     expected = ufunc(whole)
     for start in (0, 1, 3, 17):
@@ -178,7 +178,7 @@ def test_outputs_that_overlap(threading):
         memory = base.copy()
         cpu.call(plain, [read(memory)], out=(write(memory),))
         expected = base.copy()
-        write(expected)[...] = cpu.ufunc(plain)(read(base).copy())
+        write(expected)[...] = cpu_ufunc.ufunc(plain)(read(base).copy())
         assert_same(memory, expected)
 
 
@@ -191,7 +191,7 @@ def test_given_outputs(threading):
         assert_same(result, expected)
     wide = np.empty(x.shape, "f8")
     assert cpu.call(plain, [x], out=(wide,))[0] is wide
-    assert_same(wide, cpu.ufunc(plain)(x).astype("f8"))
+    assert_same(wide, cpu_ufunc.ufunc(plain)(x).astype("f8"))
     with pytest.raises(ValueError, match="read-only"):
         cpu.call(plain, [x], out=(np.broadcast_to(np.float32(0), x.shape),))
     with pytest.raises(ValueError, match="shape"):
@@ -211,10 +211,10 @@ def test_reduce_and_accumulate_in_sequence():
     expected = [x[0]]
     for value in x[1:]:
         expected.append(expected[-1] * 0.5 + value)
-    assert_same(cpu.ufunc(binary).accumulate(x), np.array(expected))
-    assert_same(cpu.ufunc(binary).reduce(x), expected[-1])
+    assert_same(cpu_ufunc.ufunc(binary).accumulate(x), np.array(expected))
+    assert_same(cpu_ufunc.ufunc(binary).reduce(x), expected[-1])
     table = x.reshape(10, 10)
-    assert_same(cpu.ufunc(binary).accumulate(table, axis=0)[1], table[0] * 0.5 + table[1])
+    assert_same(cpu_ufunc.ufunc(binary).accumulate(table, axis=0)[1], table[0] * 0.5 + table[1])
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_floating_point_status_is_left_alone(n):
     x = np.full(n, 1e30, "f4")
     with np.errstate(all="raise"):
         assert np.isinf(cpu.call(square, [x])[0]).all()
-        assert np.isinf(cpu.ufunc(square)(x)).all()
+        assert np.isinf(cpu_ufunc.ufunc(square)(x)).all()
 
 
 def test_failed_compilation_reaches_the_caller(monkeypatch):
@@ -280,7 +280,7 @@ def test_failed_compilation_reaches_the_caller(monkeypatch):
         cpu.call(broken, [np.ones(3)])
     reports, out = [], np.ones(6, "f4")
     monkeypatch.setattr(sys, "unraisablehook", reports.append)
-    cpu.ufunc(broken)(np.ones(3, "f4"), out=out[::2])
+    cpu_ufunc.ufunc(broken)(np.ones(3, "f4"), out=out[::2])
     np.testing.assert_array_equal(out, [np.nan, 1] * 3)
     assert isinstance(reports[0].exc_value, KeyboardInterrupt)
 
@@ -294,7 +294,7 @@ def test_one_compilation_for_many_threads():
     fresh = kernel("fresh", ("x",), (), build)
     x = np.arange(8.0)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        calls = [cpu.ufunc(fresh) if i % 2 else lambda x: cpu.call(fresh, [x])[0] for i in range(16)]
+        calls = [cpu_ufunc.ufunc(fresh) if i % 2 else lambda x: cpu.call(fresh, [x])[0] for i in range(16)]
         for result in pool.map(lambda call: call(x), calls):
             assert_same(result, x * 3 + 7)
     assert built.count("float64") == 2                   # the kernel, and the count of its nodes
@@ -309,34 +309,34 @@ def test_one_compilation_for_many_threads():
     ((np.ones(2, "f4"), np.int8(1)), "float32"), ((np.ones(2, bfloat16), np.ones(1, "f4")), "float32"),
 ])
 def test_result_dtype(operands, expected):
-    assert backends.result_dtype(operands) == np.dtype(expected)
-    assert backends.result_dtype(operands).isnative
-    assert backends.result_dtype(operands, "f2") == np.float16
+    assert dtypes.result_dtype(operands) == np.dtype(expected)
+    assert dtypes.result_dtype(operands).isnative
+    assert dtypes.result_dtype(operands, "f2") == np.float16
 
 
 @pytest.mark.parametrize("operand", [np.ones(2, "c8"), 1j, np.array(["a"]), np.array([None]),
                                      np.array(["2020"], "M8[D]"), np.ones(2, np.longdouble)])
 def test_unsupported_dtypes(operand):
     with pytest.raises(TypeError, match="not supported; float16, bfloat16, float32, float64"):
-        backends.result_dtype((np.ones(2, "f4"), operand))
+        dtypes.result_dtype((np.ones(2, "f4"), operand))
     with pytest.raises(TypeError, match="not supported"):
-        backends.result_dtype((operand,))
+        dtypes.result_dtype((operand,))
 
 
 def test_backend_of():
     class OnDevice:
         __cuda_array_interface__ = None
 
-    assert backends.backend_of((np.ones(3), 2.0)) is cpu
+    assert dispatch.backend_of((np.ones(3), 2.0)) is cpu
     with pytest.raises(TypeError, match=r"cupy.asarray\(x\) or x.get\(\)"):
-        backends.backend_of((np.ones(3), OnDevice()))
+        dispatch.backend_of((np.ones(3), OnDevice()))
 
 
 def test_too_many_operands():
     names = tuple("abcdefghijklmnop")
     wide = kernel("wide", names, (), lambda dtype: (sum(argument(n, dtype) for n in names[1:]) + argument("a", dtype),))
     with pytest.raises(ValueError, match="wide: at most 16 inputs and outputs fit in a kernel, not 17"):
-        cpu.ensure(wide, "float32")
+        cpu_ufunc.ensure(wide, "float32")
 
 
 @pytest.mark.parametrize("period", [1, 3, 64, 512, 513])
@@ -355,7 +355,7 @@ def test_subnormals_whatever_the_callers_mode():
     if not torch.set_flush_denormal(True):
         pytest.skip("no such mode on this processor")
     try:
-        bits = cpu.ufunc(halve)(x).view("u4")
+        bits = cpu_ufunc.ufunc(halve)(x).view("u4")
         assert (np.multiply(x, np.float32(0.5)).view("u4") == 0).all()            # the mode is as it was
     finally:
         torch.set_flush_denormal(False)

@@ -9,7 +9,8 @@ import pytest
 from tools import DTYPES, every_dtype, every_name, generator, parameters, patterns, random_patterns, same_bits
 
 import numba_act as act
-from numba_act.backends import Kernel, ptx
+from numba_act.backends import ptx
+from numba_act.backends.kernel import Kernel
 from numba_act.tree.node import argument, in_order
 
 STORED = [d.name for d in DTYPES]

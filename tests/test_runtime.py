@@ -28,7 +28,8 @@ def run(script, **environment):
 KERNEL = """
 import sys, os, time, threading, multiprocessing
 import numpy as np
-from numba_act.backends import Kernel, cpu
+from numba_act.backends import cpu
+from numba_act.backends.kernel import Kernel
 from numba_act.runtime import threads
 from numba_act.tree.node import argument
 kernel = Kernel(name="script", owner="script", inputs=("x",), parameters={},

@@ -5,7 +5,8 @@ import functools
 import numpy as np
 
 from ..runtime import threads
-from . import common_dtype, layout, result_dtype
+from . import layout
+from .dtypes import common_dtype, result_dtype
 
 USUAL = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
 
@@ -71,7 +72,7 @@ def _each(calls, again, mapped):
 
 def through_ufunc(kernel, operands, calls, options):
     """NumPy's ufunc protocol: pandas, masked arrays, other subclasses."""
-    from . import cpu
+    from . import cpu_ufunc
     operands = [o.astype(np.float64) if getattr(getattr(o, "dtype", None), "kind", "f") in "biu" and
                 hasattr(o, "astype") else o for o in operands]
     given = {name: value for name, value in options.items() if _given(name, options)}
@@ -79,7 +80,7 @@ def through_ufunc(kernel, operands, calls, options):
     operands = [dtype.type(o) if isinstance(o, int | float) else o for o in operands]      # a frame would widen it
     try:
         with np.errstate(all="ignore"):
-            return cpu.ensure(kernel, dtype)(*operands, **given)
+            return cpu_ufunc.ensure(kernel, dtype)(*operands, **given)
     except (TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError      # NumPy's own take no message
         raise kind(f"{kernel.owner}: {str(error).strip()}") from error

@@ -9,8 +9,9 @@ import math
 import numpy as np
 
 from ..runtime import objects
+from ..tree.storage import working
 from . import layout, ptx
-from .cpu import storage_of, working
+from .dtypes import storage_of
 
 try:
     import cupy

@@ -1,11 +1,14 @@
 """From the operands of a call to the backend that owns them: dtypes, shapes and outputs are decided here, once."""
 import functools
+import importlib
+import sys
 
 import numpy as np
 from numpy import ndarray
 
 from ..runtime import outputs, threads
-from . import backend_of, common_dtype, containers
+from . import containers
+from .dtypes import common_dtype
 
 CASTINGS = "no", "equiv", "safe", "same_kind", "unsafe"
 ORDERS = "K", "A", "C", "F"
@@ -128,6 +131,26 @@ def _resolve(kernel, operands, dtype=None):
         common_dtype(kernel, operands)
         raise type(error)(f"{kernel.owner}: {error}") from None
     return backend, operands, common_dtype(kernel, operands, dtype)
+
+
+def backend_of(operands):
+    """The module that computes on these operands: cpu or cuda."""
+    devices = [o for o in operands if _on_device(o)]
+    if not devices:
+        from . import cpu
+        return cpu
+    for operand in operands:
+        if isinstance(operand, np.ndarray) and operand.ndim:
+            raise TypeError(f"operands on the CPU ({type(operand).__name__}) and on the GPU "
+                            f"({type(devices[0]).__name__}) in one call; move one: cupy.asarray(x) or x.get()")
+    return importlib.import_module(f"{__package__}.cuda")
+
+
+def _on_device(operand):
+    if type(operand) in (np.ndarray, float, int):
+        return False
+    cupy = sys.modules.get("cupy")
+    return (cupy is not None and isinstance(operand, cupy.ndarray)) or hasattr(operand, "__cuda_array_interface__")
 
 
 def _arrays(backend, kernel, operands, dtype, casting):

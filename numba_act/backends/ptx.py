@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from ..tree.emit import emit, widen
 from ..tree.node import in_order, scheduled
-from .cpu import item_size, working
+from ..tree.storage import item_size, working
 
 THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is

@@ -3,7 +3,8 @@ import math
 
 import numpy as np
 
-from ..backends import containers, result_dtype
+from ..backends import containers
+from ..backends.dtypes import result_dtype
 from ..declare import declared
 from ..scalar.pairs import LARGEST, two_sum
 from ..tree.node import fma

@@ -1,0 +1,128 @@
+"""A kernel as a real `np.ufunc`, by NumPy's C API; its loops are compiled when they are first needed."""
+import ctypes
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy._core import _multiarray_umath
+
+from ..runtime import driver, objects, threads
+from .cpu_code import record_of
+from .dtypes import storage_of
+
+BUILT_IN = "float16", "float32", "float64"
+
+
+def _api():
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    table = ctypes.cast(get(_multiarray_umath._UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
+    address, number = ctypes.c_void_p, ctypes.c_int
+    from_loops = ctypes.PYFUNCTYPE(ctypes.py_object, address, address, address, number, number, number, number,
+                                   address, address, number)(table[1])
+    register = ctypes.PYFUNCTYPE(number, ctypes.py_object, number, address, address, address)(table[2])
+    return from_loops, register
+
+
+_ufunc_from_loops, _register_user_loop = _api()
+_LOOP = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
+
+
+@dataclass(eq=False)
+class _Ufunc:
+    """A ufunc and the tables that NumPy reads at every call; they live as long as the process."""
+    ufunc: np.ufunc = None
+    loops: object = field(default_factory=lambda: (ctypes.c_void_p * len(BUILT_IN))())
+    records: object = field(default_factory=lambda: (ctypes.c_void_p * len(BUILT_IN))())
+    kept: list = field(default_factory=list)
+
+
+_ufuncs = {}
+
+
+def ufunc(kernel):
+    """The kernel as an np.ufunc; its loops are compiled when they are first needed."""
+    return _made(kernel).ufunc
+
+
+def _made(kernel):
+    made = _ufuncs.get(kernel)
+    if made is None:
+        with objects.lock:
+            made = _ufuncs.get(kernel)
+            if made is None:
+                made = _ufuncs[kernel] = _make(kernel)
+    return made
+
+
+def _make(kernel):
+    made = _Ufunc()
+    n_in, n_all = len(kernel.inputs), len(kernel.inputs) + kernel.n_outputs
+    stubs = [_LOOP(functools.partial(_first_call, kernel, storage)) for storage in BUILT_IN]
+    for k, stub in enumerate(stubs):
+        made.loops[k] = ctypes.cast(stub, ctypes.c_void_p).value
+    types = (ctypes.c_char * (len(BUILT_IN) * n_all))(*[np.dtype(s).num for s in BUILT_IN for _ in range(n_all)])
+    name = ctypes.create_string_buffer(f"numba_act_{kernel.name}".encode())
+    doc = ctypes.create_string_buffer(f"{kernel.name}({', '.join(kernel.inputs)}), elementwise.".encode())
+    made.kept = [stubs, types, name, doc]
+    no_identity = -1
+    made.ufunc = _ufunc_from_loops(*map(ctypes.addressof, (made.loops, made.records, types)), len(BUILT_IN), n_in,
+                                   kernel.n_outputs, no_identity, *map(ctypes.addressof, (name, doc)), 0)
+    return made
+
+
+def _first_call(kernel, storage, args, dims, steps, data):
+    """The loop that NumPy finds at first.  ctypes reports exceptions by sys.unraisablehook and drops them, so on
+    failure the output must not look like a result."""
+    n = ctypes.cast(dims, ctypes.POINTER(ctypes.c_ssize_t))[0]
+    try:
+        ensure(kernel, storage)
+        if n * record_of(kernel, storage)[driver.COST] >= threads.MIN_WORK:
+            threads.start()
+    except BaseException:
+        _fill_nan(kernel, storage, args, n, steps)
+        raise
+    _LOOP(driver.load().entry)(args, dims, steps, record_of(kernel, storage).ctypes.data)
+
+
+def _fill_nan(kernel, storage, args, n, steps):
+    nan = np.array(np.nan, storage).tobytes()
+    args, steps = (ctypes.cast(p, ctypes.POINTER(ctypes.c_ssize_t)) for p in (args, steps))
+    for k in range(len(kernel.inputs), len(kernel.inputs) + kernel.n_outputs):
+        for i in range(n):
+            ctypes.memmove(args[k] + i * steps[k], nan, len(nan))
+
+
+_ready = {}                                  # (kernel, type number) -> ufunc, cost of an element
+
+
+def ensure(kernel, dtype):
+    """Compile the kernel's loop for a dtype unless that is done; from then on NumPy goes straight to it."""
+    return loop(kernel, np.dtype(dtype))[0]
+
+
+def loop(kernel, dtype):
+    """The ufunc, with its loop for this dtype, and what an element costs."""
+    key = kernel, dtype.num
+    found = _ready.get(key)
+    if found is None:
+        with objects.lock:
+            found = _ready.get(key)
+            if found is None:
+                found = _ready[key] = _install(kernel, dtype)
+    return found
+
+
+def _install(kernel, dtype):
+    made, storage, entry = _made(kernel), storage_of(dtype.newbyteorder("=")), driver.load().entry
+    record = record_of(kernel, storage)
+    if storage in BUILT_IN:
+        k = BUILT_IN.index(storage)
+        made.records[k], made.loops[k] = record.ctypes.data, entry       # in this order: other threads read them
+    else:
+        types = (ctypes.c_int * made.ufunc.nargs)(*[dtype.num] * made.ufunc.nargs)
+        made.kept.append(types)
+        _register_user_loop(made.ufunc, dtype.num, entry, ctypes.addressof(types), record.ctypes.data)
+    defaults = tuple(np.asarray(value, dtype) for value in kernel.parameters.values())
+    kernel.quick[dtype] = made.ufunc, threads.MIN_WORK // record.item(driver.COST), defaults
+    return made.ufunc, record.item(driver.COST)

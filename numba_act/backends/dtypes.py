@@ -1,0 +1,57 @@
+"""The dtypes of a call: which are supported, and what operands are computed in."""
+import functools
+
+import numpy as np
+
+STORED = "float16", "bfloat16", "float32", "float64"
+storage_of = functools.cache(str)            # a dtype's name; NumPy takes 2 us to make it
+
+
+def result_dtype(operands, dtype=None):
+    """The dtype of the result.  Python numbers take that of the arrays beside them; integers compute in float64."""
+    if dtype is not None:
+        return _supported(np.dtype(dtype), exact=True)
+    dtypes = {d for o in operands if type(o) not in (bool, int, float) for d in _dtypes(o)}
+    computed = {_supported(d) for d in dtypes}
+    if len(dtypes) < 2:
+        return computed.pop() if computed else np.dtype(np.float64)
+    for candidates in (dtypes, computed):        # with int64 bfloat16 has no common type
+        try:
+            return _supported(np.result_type(*candidates))
+        except np.exceptions.DTypePromotionError:
+            pass
+    raise TypeError(f"{' and '.join(sorted(d.name for d in computed))} have no common dtype; cast one of the operands, "
+                    "as by x.astype('float32')")
+
+
+def common_dtype(kernel, operands, dtype=None):
+    """As result_dtype; errors name the activation and the operand."""
+    try:
+        return result_dtype(operands, dtype)
+    except (TypeError, ValueError) as error:
+        for name, operand in zip(kernel.inputs, operands, strict=True):
+            try:
+                result_dtype((operand,))
+            except (TypeError, ValueError) as reason:
+                raise type(reason)(f"{kernel.owner}: {name}: {reason}") from None
+        raise type(error)(f"{kernel.owner}: {error}") from None
+
+
+def _dtypes(operand):
+    """An operand's dtype, or those of a frame's columns."""
+    dtype = getattr(operand, "dtype", None)
+    if dtype is not None:
+        return (dtype,)
+    columns = getattr(operand, "dtypes", None)
+    return (np.asarray(operand).dtype,) if columns is None else columns
+
+
+@functools.cache
+def _supported(dtype, exact=False):
+    native = dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else np.dtype(object)
+    if native.kind in "biu" and not exact:
+        return np.dtype(np.float64)
+    if native.name not in STORED:
+        raise TypeError(f"dtype {dtype} is not supported; {', '.join(STORED)} are" +
+                        ("" if exact else ", and integers and bool, which compute in float64"))
+    return native
