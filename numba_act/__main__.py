@@ -5,10 +5,12 @@ import os
 import re
 import sys
 
-from . import accuracy, bench, demo, machine, plotting
+from . import plotting
 from .backends.dtypes import STORED
 from .declare import activations, get
 from .runtime import threads
+from .tools import bench, demo, machine
+from .tools.accuracy import command as accuracy
 
 # packages that a command may lack
 OPTIONAL = "matplotlib", "sklearn", "ml_dtypes", "mpmath", "torch", "jax", "scipy"

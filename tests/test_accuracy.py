@@ -28,9 +28,11 @@ from tools import (
 import numba_act as act
 from numba_act import __main__ as command_line
 from numba_act import accuracy
-from numba_act.accuracy import errors, exact_error, near, number, points
+from numba_act.accuracy import errors, exact_error, near, points
+from numba_act.tools.accuracy import inputs as sampling
+from numba_act.tree import quad
 from numba_act.tree.differentiate import derivative
-from numba_act.tree.exact import exactly
+from numba_act.tree.exact import exactly, number
 
 LIMITS = {np.dtype(np.float16): 0.501, DTYPES[1]: 0.501, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
 SLACK = 2.0**-18                                     # how far the reference in float64 is to be trusted, in ULP
@@ -242,7 +244,7 @@ def test_measure_sees_a_fault():
 
 def test_measure_without_quadruple_precision(monkeypatch):
     better = accuracy.measure("selu", "x", "float64")
-    monkeypatch.setattr(accuracy.quad, "available", lambda: False)
+    monkeypatch.setattr(quad, "available", lambda: False)
     worst = accuracy.measure("selu", "x", "float64")
     assert 1000 < worst.count < better.count / 10
     assert 0.4 < worst.error < 1
@@ -315,19 +317,19 @@ def test_an_exhaustive_sweep_takes_every_number():
     """In full only where it is asked for: here the first and the last part."""
     dtype, parts = np.dtype(np.float32), accuracy.samples(output("relu"), np.dtype(np.float32), exhaustive=True)
     first = next(parts)
-    assert first.size == accuracy.CHUNK
-    np.testing.assert_array_equal(first.view(np.uint32), np.arange(accuracy.CHUNK))
+    assert first.size == sampling.CHUNK
+    np.testing.assert_array_equal(first.view(np.uint32), np.arange(sampling.CHUNK))
     sampled = np.concatenate([x.view(np.uint32) for x in accuracy.samples(output("relu"), dtype)])
     assert sampled[0] == 0
-    assert sampled[-1] >= (1 << 32) - accuracy.STRIDE
-    assert set(np.diff(sampled)) == {accuracy.STRIDE}
+    assert sampled[-1] >= (1 << 32) - sampling.STRIDE
+    assert set(np.diff(sampled)) == {sampling.STRIDE}
 
 
 @pytest.mark.parametrize("quadruple", [True, False])
 def test_an_exhaustive_sweep_takes_many_float64(quadruple, monkeypatch):
-    monkeypatch.setattr(accuracy, "MANY", 10_000)
-    monkeypatch.setattr(accuracy, "DENSE", 1)
-    monkeypatch.setattr(accuracy.quad, "available", lambda: quadruple)
+    monkeypatch.setattr(sampling, "MANY", 10_000)
+    monkeypatch.setattr(sampling, "DENSE", 1)
+    monkeypatch.setattr(quad, "available", lambda: quadruple)
     call, dtype = output("gelu"), np.dtype(np.float64)
     few, = accuracy.samples(call, dtype)
     many = list(accuracy.samples(call, dtype, exhaustive=True))

@@ -8,8 +8,9 @@ import pytest
 
 import numba_act as act
 from numba_act import __main__ as command_line
-from numba_act import accuracy, bench, machine, plotting
-from numba_act.tree import exact
+from numba_act import plotting
+from numba_act.tools import bench, machine
+from numba_act.tree import exact, quad
 
 
 def run(*arguments):
@@ -180,7 +181,7 @@ def test_accuracy(tmp_path, capsys):
 def test_accuracy_without_mpmath(monkeypatch, capsys):
     exact._evaluator.cache_clear()
     monkeypatch.setitem(sys.modules, "mpmath", None)
-    monkeypatch.setattr(accuracy.quad, "available", lambda: False)
+    monkeypatch.setattr(quad, "available", lambda: False)
     assert run("accuracy", "gelu", "--dtype", "float64") == 1
     assert 'pip install "numba_act[accuracy]"' in one_line(capsys)
 

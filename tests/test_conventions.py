@@ -29,6 +29,7 @@ from tools import (
 
 import numba_act as act
 from numba_act import accuracy
+from numba_act.tools.accuracy.definition import ORDINARY
 
 SOME = 60                                    # points at which mpmath is asked
 KINKS = {                                    # where the slope jumps, and the derivative there; the defaults
@@ -120,7 +121,7 @@ def test_limits(name, what, dtype):
 def test_a_nan_parameter_matters_where_it_is_used(name, what, dtype):
     """NaN where the definition computes with it; else, unless a comparison with it decides, nothing changes."""
     x, usual = some(name, dtype), rows(name)[0]
-    x = x[abs(wide(x)) < accuracy.ORDINARY]
+    x = x[abs(wide(x)) < ORDINARY]
     for k in range(len(usual)):
         row = [dtype.type(p) for p in usual]
         row[k] = dtype.type(np.nan)

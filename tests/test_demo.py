@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import numba_act as act
-from numba_act import demo
+from numba_act.tools import demo
 
 
 @pytest.fixture

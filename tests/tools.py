@@ -8,6 +8,7 @@ import pytest
 
 import numba_act as act
 from numba_act import accuracy
+from numba_act.tree.exact import number
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = [np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64)]
@@ -15,7 +16,7 @@ NAMES = list(act.activations)
 WITH_PARAMETERS = [name for name, a in act.activations.items() if a.params]
 PLAIN = [name for name, a in act.activations.items() if len(a.operands) == 1]
 GATED = [name for name in NAMES if name not in PLAIN]
-BEYOND = accuracy.number(2) ** 3000          # a finite number beyond every dtype, which stands for infinity
+BEYOND = number(2) ** 3000          # a finite number beyond every dtype, which stands for infinity
 
 every_name = pytest.mark.parametrize("name", NAMES)
 every_plain = pytest.mark.parametrize("name", PLAIN)

@@ -3,8 +3,8 @@ import time
 
 import numpy as np
 
-from .declare import activations
-from .plotting import gallery
+from ..declare import activations
+from ..plotting import gallery
 
 EPOCHS = 30
 HIDDEN = 128

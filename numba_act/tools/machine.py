@@ -5,9 +5,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from .backends.dtypes import result_dtype
-from .declare import activations, get
-from .runtime import objects, threads
+from ..backends.dtypes import result_dtype
+from ..declare import activations, get
+from ..runtime import objects, threads
 
 DTYPES = "float32", "float64"                    # what warmup compiles unless told otherwise
 PACKAGES = "numba_act", "numpy", "llvmlite", "numba", "tbb"
@@ -108,7 +108,7 @@ def _cache():
 
 def _gpu():
     try:
-        from .backends import cuda
+        from ..backends import cuda
     except ImportError as reason:
         return f"none ({reason})"
     return cuda.describe()

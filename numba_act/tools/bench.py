@@ -17,8 +17,8 @@ import time
 
 import numpy as np
 
-from .declare import activation, activations, get
-from .runtime import threads as pool
+from ..declare import activation, activations, get
+from ..runtime import threads as pool
 
 REST = 0.01                                      # seconds, for other libraries' threads to stop spinning
 WARM, SECONDS = 0.02, 0.005                      # before and for one timing
@@ -51,7 +51,7 @@ def measure(activation, dtype="float32", size=1_000_000, rounds=ROUNDS):
 
     Examples
     --------
-    >>> from numba_act import bench
+    >>> from numba_act.tools import bench
     >>> sorted(bench.measure("gelu", size=1000, rounds=1))
     ['backward', 'copy', 'forward']
     """
@@ -67,7 +67,7 @@ def fusion(dtype="float32", size=16_000_000, rounds=ROUNDS):
 
     Examples
     --------
-    >>> from numba_act import bench
+    >>> from numba_act.tools import bench
     >>> bench.fusion(size=100_000, rounds=1)["bytes"]
     {'fused': 12, 'chain': 28}
     """

@@ -1,0 +1,1 @@
+"""How exact the activations are: one subject a file, from definitions to the command."""

@@ -1,0 +1,118 @@
+"""The command `numba-act accuracy`: the worst error of every output, beside those of other libraries."""
+import argparse
+import contextlib
+import functools
+import json
+
+import numpy as np
+
+from ...backends.dtypes import STORED
+from ...declare import activations, get
+from ...runtime import threads
+from .. import bench, machine
+from ..machine import dtype_named
+from .definition import rows
+from .inputs import MANY, STRIDE
+from .worst import measure
+
+
+def scipy_peer(threads):
+    from scipy import special
+    functions = {"sigmoid": special.expit, "log_sigmoid": special.log_expit, "softplus": special.softplus}
+
+    def make(name, kind, gy, x):
+        return functools.partial(functions[name], x) if kind == "forward" and name in functions else None
+    return make
+
+
+PEERS = {"torch": bench.torch_peer, "jax": bench.jax_peer, "scipy": scipy_peer}
+COLUMNS = "activation", "output", "dtype", "inputs", "error", "x", "parameters"
+
+
+def run(names=None, dtypes=STORED, exhaustive=False, against=()):
+    """Yield a dict for every output and dtype: the worst error, where it happens, and the worst of others.
+
+    Parameters
+    ----------
+    names : names or Activations; all built-in ones by default
+    dtypes : of float16, bfloat16, float32 and float64
+    exhaustive : whether to try all 2^32 numbers of float32, and ten million of float64
+    against : of torch, jax and scipy, which are judged with the default parameters
+    """
+    from tqdm import tqdm
+    peers = {name: PEERS[name](threads.processors()) for name in against}
+    chosen = [get(name) for name in (activations if names is None else names)]
+    jobs = [(a, wrt, dtype) for a in chosen for dtype in dtypes for wrt in (None, *a.operands, *a.params)]
+    sizes = {"float32": 1 << 32 if exhaustive else (1 << 32) // STRIDE}
+    total = sum(MANY if exhaustive and dtype == "float64" else len(rows(a)) * sizes.get(dtype, 1 << 16)
+                for a, _, dtype in jobs)
+    with tqdm(total=total, unit="", unit_scale=True, leave=False, disable=None) as bar:
+        for activation, wrt, dtype in jobs:
+            title = "value" if wrt is None else f"d/d{wrt}"
+            bar.set_description(f"{activation.name} {title} {dtype}")
+            worst = measure(activation, wrt, dtype, exhaustive, progress=bar.update)
+            yield {"activation": activation.name, "output": title, "dtype": dtype, "inputs": worst.count,
+                   "error": worst.error, "x": worst.x, "parameters": dict(zip(activation.params, worst.row,
+                                                                              strict=True)),
+                   **{name: _error_of_peer(make, activation, wrt, dtype) for name, make in peers.items()}}
+
+
+def _error_of_peer(make, activation, wrt, dtype):
+    """The worst error of another library; None where it has no such thing."""
+    kind = {None: "forward", activation.operands[0]: "backward"}.get(wrt)
+    one = np.ones(1, dtype_named(dtype))
+    if kind is None or len(activation.operands) > 1 or _called(make, activation, kind, one) is None:
+        return None
+    return measure(activation, wrt, dtype, grid=[tuple(activation.defaults.values())],
+                   compute=functools.partial(_called, make, activation, kind)).error
+
+
+def _called(make, activation, kind, x):
+    """What a peer computes; None where it has no such thing."""
+    try:
+        with np.errstate(all="ignore"):
+            call = make(activation.name, kind, np.ones_like(x), x)      # an upstream gradient of 1
+            return None if call is None else np.asarray(call()).astype(x.dtype)
+    except (TypeError, RuntimeError):            # a dtype that it lacks
+        return None
+
+
+def add_arguments(parser):
+    """The command's options."""
+    parser.add_argument("--exhaustive", action="store_true",
+                        help="try all 2^32 numbers of float32, and ten million of float64")
+    parser.add_argument("--against", type=_peers, default=(), metavar="NAME,...",
+                        help=f"show the errors of others beside ours: {', '.join(PEERS)}")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the table to a file")
+
+
+def _peers(text):
+    names = text.split(",")
+    for name in names:
+        if name not in PEERS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PEERS)}")
+    return names
+
+
+def main(names=None, dtypes=STORED, exhaustive=False, against=(), as_json=False, output=None):
+    """Print `run` as a table in Markdown or as JSON, or write it to a file; both name versions and processor."""
+    with contextlib.nullcontext() if output is None else open(output, "w", encoding="utf-8") as file:
+        found, about = list(run(names, dtypes, exhaustive, against)), machine.configuration()
+        about = {subject: about[subject] for subject in ("versions", "cpu")}
+        text = json.dumps({**about, "results": found}, indent=1) if as_json else "\n".join(table(found, about, against))
+        print(text, file=file)
+
+
+def table(found, about, against=()):
+    """Lines of Markdown."""
+    yield "The worst error in units in the last place of the true value, and the input where it happens."
+    yield from (f"{subject}: {words}  " for subject, words in about.items())
+    yield ""
+    yield f"| {' | '.join((*COLUMNS, *against))} |"
+    yield "|" + "---|" * (len(COLUMNS) + len(against))
+    for cell in found:
+        shown = {**cell, "inputs": f"{cell['inputs']:,}", "x": f"{cell['x']:.9g}",
+                 "parameters": ", ".join(f"{name}={value:.4g}" for name, value in cell["parameters"].items())}
+        for name in ("error", *against):
+            shown[name] = "-" if cell[name] is None else f"{cell[name]:.4g}"
+        yield f"| {' | '.join(shown[column] for column in (*COLUMNS, *against))} |"
