@@ -3,6 +3,7 @@ import concurrent.futures
 import ctypes
 import gc
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -223,11 +224,13 @@ def language(place, n):
             place[i] = max(i, n) - min(i, n)
         else:
             place[i] = (i >> 1) + (n & 5) + (n | 1)
+    place[i] += (n > 1 and n < 30) - (n if n else THREE)     # the last i, as in Python
     return 0
 
 
 def test_words_mean_what_python_means():
-    text = words.module_text([collatz, language], [language], primitives.PRIMITIVES)
+    source = "".join(map(inspect.getsource, (collatz, language)))
+    text = words.module_text(source, "test", globals(), ["language"], primitives.PRIMITIVES)
     address, = objects.load((text,), lambda: text, ["language"])
     function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(address)
     for n in (1, 7, 27, 1000):
@@ -235,6 +238,65 @@ def test_words_mean_what_python_means():
         function(actual.ctypes.data, n)
         language(expected, n)
         np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("line, why", [
+    ("x = a > 0 and helper(a) == 1", "a call here might be one too many"),
+    ("x = 1 if a else helper(a)", "a call here might be one too many"),
+    ("x = a != 0 and 8 // a > 2", "a division here might be one by 0"),
+    ("x = a and 2", "defined for comparisons"),
+    ("x = 0 < a < 3", "two words are compared"),
+    ("x = a is 3", "two words are compared"),
+    ("x = ~a", "no such operator"),
+    ("x = a / 2", "no such operator"),
+    ("x = a ** 2", "no such operator"),
+    ("x = 1.5", "a whole number"),
+    ("x = '1'", "a whole number"),
+    ("x = unknown", "unknown is no variable"),
+    ("x = helper", "helper is no variable"),
+    ("x = unknown(a)", "no function unknown"),
+    ("x = helper(a, a)", "helper: "),
+    ("x = helper(a=a)", "without keywords"),
+    ("x = min(a, 1, 2)", "min: "),
+    ("x = y = a", "one target"),
+    ("x, y = a", "as many values"),
+    ("x = [a]", "no such thing"),
+    ("a[helper(a)] += 1", "a call here"),
+    ("for i in helper(a): x = i", "one name over range"),
+    ("for i in range(9, 0, -1): x = i", "a constant above 0"),
+    ("for i in range(9, 0, a): x = i", "a constant above 0"),
+    ("for i in range(3): break", "no such thing"),
+    ("while a: a -= 1\n    else: a = 7", "no else"),
+    ("with a: x = 1", "no such thing"),
+    ("return a; x = 1", "nothing follows a return"),
+    ("assert a", "no such thing"),
+    ("x: int = a", "no such thing"),
+])
+def test_words_refuse_what_they_would_mistake(line, why):
+    source = f"def helper(a):\n    return a\n\n\ndef wrong(a):\n    {line}\n"
+    with pytest.raises(SyntaxError, match=rf"{why}.*\(some file, line [67]\)"):
+        words.module_text(source, "some file", {}, ["wrong"], primitives.PRIMITIVES)
+
+
+@pytest.mark.parametrize("source", ["def wrong(a, b=1): return a", "def wrong(*a): return 1", "x = 1",
+                                    "@f\ndef wrong(): return 1", "def wrong(*, a): return a"])
+def test_words_refuse_other_definitions(source):
+    with pytest.raises(SyntaxError, match=r"some file, line [12]"):
+        words.module_text(source, "some file", {}, ["wrong"], primitives.PRIMITIVES)
+
+
+def test_jobs_and_records_are_filled_by_name():
+    plan = driver.job({driver.SIZE: 6, driver.SHAPE: [2, 3], driver.ALL_UNIFORM: 1},
+                      [{driver.ITEM: 4, driver.STEPS: [12, 4]}, {driver.MODE: driver.CYCLE}])
+    full = driver.addressed(plan, [100, 200])
+    first, second = (full[driver.OPERANDS + k * driver.OPERAND_WORDS:][:driver.OPERAND_WORDS] for k in range(2))
+    assert full[driver.SHAPE:driver.SHAPE + 3] == [2, 3, 0]
+    assert (first[driver.BASE], first[driver.ITEM], first[driver.STEPS + 1]) == (100, 4, 4)
+    assert (second[driver.BASE], second[driver.MODE], plan[driver.OPERANDS]) == (200, driver.CYCLE, 0)
+    words_of = dict.fromkeys(range(driver.RECORD_WORDS), 0)
+    assert driver.record({**words_of, driver.COST: 7})[driver.COST] == 7
+    with pytest.raises(KeyError):
+        driver.record({driver.COST: 7})
 
 
 def test_driver_is_cached(cache):

@@ -110,10 +110,7 @@ def _launch(kernel, arrays, results, shape, sums=(), tasks=0, grain=0):
     plan = _plan(kernel, storage_of(arrays[0].dtype), shape, layouts, sums, tasks, grain)
     if plan is None:
         return False
-    job = type(plan).from_buffer_copy(plan)
-    for k, array in enumerate((*arrays, *results)):
-        job[driver.OPERANDS + k * driver.OPERAND_WORDS] = _address(array)
-    _launcher()(job)
+    _launcher()(driver.addressed(plan, map(_address, (*arrays, *results))))
     return True
 
 
@@ -133,8 +130,7 @@ def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
     uniform = bool(record[driver.UNIFORM]) and not any(
         any(steps[k]) for k, name in enumerate(kernel.inputs) if name in kernel.parameters)
     gapless = [item * math.prod(flat[d + 1:]) for d in range(len(flat))]
-    unused = [0] * (driver.MAX_DIMS - len(flat))
-    job = [record.ctypes.data, math.prod(flat), len(flat), tasks, grain, uniform, *flat, *unused]
+    operands = []
     for k, s in enumerate(steps):
         period = _period(flat, s)
         mode = driver.LINEAR if s == gapless or flat == [1] else driver.STAGED
@@ -144,9 +140,11 @@ def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
             mode = driver.VALUE
         elif k < n_in and mode == driver.STAGED and period <= driver.BLOCK:
             mode = driver.CYCLE
-        size = item_size(working(storage)) if k in rows else item
-        job += [0, size, mode, rows.get(k, 0), period, *s, *unused]
-    return (ctypes.c_ssize_t * len(job))(*job)
+        operands.append({driver.ITEM: item_size(working(storage)) if k in rows else item, driver.MODE: mode,
+                         driver.ROW: rows.get(k, 0), driver.PERIOD: period, driver.STEPS: s})
+    return driver.job({driver.RECORD: record.ctypes.data, driver.SIZE: math.prod(flat), driver.NDIM: len(flat),
+                       driver.TASKS: tasks, driver.GRAIN: grain, driver.ALL_UNIFORM: uniform, driver.SHAPE: flat},
+                      operands)
 
 
 def _period(flat, steps):

@@ -1,6 +1,4 @@
 """A kernel as machine code of this CPU: LLVM vectors, and the record by which the driver knows them."""
-import numpy as np
-
 from ..runtime import driver, objects, threads
 from ..tree.storage import item_size, working
 
@@ -96,15 +94,15 @@ def _compiled(kernel, storage, summed):
     names = ("general", "uniform") if kernel.parameters else ("general",)
     text = module_text(kernel, storage, lanes, summed)
     addresses = objects.load(text, lambda: text, names)
-    record = np.zeros(driver.RECORD_WORDS, dtype=np.intp)
-    record[driver.GENERAL] = addresses[0]
-    record[driver.UNIFORM] = addresses[1] if kernel.parameters else 0
-    record[driver.CONTROL] = threads.control_address()
-    record[driver.N_IN] = len(kernel.inputs)
-    record[driver.N_ALL] = len(kernel.inputs) + kernel.n_outputs
-    record[driver.ITEM_SIZE] = item_size(storage)
-    record[driver.LANES] = lanes
-    record[driver.PARAMETERS] = sum(1 << k for k, name in enumerate(kernel.inputs) if name in kernel.parameters)
-    nodes = len(in_order(kernel.build(working(storage))))
-    record[driver.COST] = max(STREAM_COST * record[driver.N_ALL], nodes) * item_size(working(storage)) // 4
-    return record
+    n_all, nodes = len(kernel.inputs) + kernel.n_outputs, len(in_order(kernel.build(working(storage))))
+    return driver.record({
+        driver.GENERAL: addresses[0],
+        driver.UNIFORM: addresses[1] if kernel.parameters else 0,
+        driver.CONTROL: threads.control_address(),
+        driver.N_IN: len(kernel.inputs),
+        driver.N_ALL: n_all,
+        driver.ITEM_SIZE: item_size(storage),
+        driver.LANES: lanes,
+        driver.PARAMETERS: sum(1 << k for k, name in enumerate(kernel.inputs) if name in kernel.parameters),
+        driver.COST: max(STREAM_COST * n_all, nodes) * item_size(working(storage)) // 4,
+    })

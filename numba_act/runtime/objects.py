@@ -7,7 +7,9 @@ import contextlib
 import functools
 import os
 import threading
+from importlib import import_module
 from pathlib import Path
+from types import CodeType
 
 MAGIC = b"numbaact"
 CACHE_BYTES = 256 << 20
@@ -83,6 +85,17 @@ def cached(key, make):
         image = make()
         _write(path, image)
     return image
+
+
+def code_of(module):
+    """What the code of a module says, for a key: its source may not be there (only .pyc, or a zip)."""
+    return _spelled(import_module(module).__loader__.get_code(module))
+
+
+def _spelled(code):
+    """Code without its file and lines."""
+    constants = [_spelled(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
 
 
 def _link(image, names):
