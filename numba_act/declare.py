@@ -12,7 +12,7 @@ from .backends import dispatch
 from .backends.kernel import Kernel
 from .scalar import VOCABULARY
 from .scalar.doubled import doubled
-from .tree.call import Function, NotDifferentiableError, define, expand, substitute, wide
+from .tree.call import Callee, NotDifferentiableError, define, expand, substitute, wide
 from .tree.differentiate import derivative
 from .tree.latex import latex
 from .tree.node import argument, build, in_order, narrowed, stored, where
@@ -463,7 +463,7 @@ ValueError : shapes that do not broadcast, an out of another shape{", a zero " +
 """
 
 
-class _Call(Function):
+class _Call(Callee):
     """An activation, or a derivative of it, as a call in another's tree."""
 
     def __init__(self, activation, wrt):

@@ -4,9 +4,11 @@ Derivatives of higher order are computed so where nothing wider is at hand: what
 an exponential makes of its argument's last bit, does not show then.  Far out an exponential is carried times a power
 of two, as long as it is only multiplied, or added to what is carried so as well: a subnormal one would lack bits.
 """
+import functools
 from typing import NamedTuple
 
 from ..tree.node import Node, build, copysign, fma, in_order, split, sqrt, where
+from ..tree.operations import TRUTHS
 from . import vocabulary
 from .exponential import exp_pair_fine
 from .pairs import add_any, divide, multiply, negate, rounded
@@ -37,15 +39,12 @@ def doubled(output):
 
 
 def _number(node, args):
-    if node.op in RULES:
-        return RULES[node.op](*args)
     if node.op == "constant" and node.kind == "float" and not isinstance(node.value, str):
         high, low = split(node.value, node)
         return Number((high, low if low.value else None))
-    if node.op == "call":
-        return _call(node, [a.plain() for a in args])
-    high = [a.plain()[0] for a in args]                  # an argument, or the truth of a comparison
-    return Number((build(node.op, *high) if high else node, None))
+    if not args:
+        return Number((node, None))
+    return _call(node, [a.plain() for a in args]) if node.op == "call" else RULES[node.op](*args)
 
 
 def _call(node, args):
@@ -108,8 +107,13 @@ def _with_sign(a, b):
     return a._replace(pair=multiply(a.pair, (sign, None)))
 
 
+def _truth(op, *args):
+    """A condition, by the high parts."""
+    return Number((build(op, *[a.plain()[0] for a in args]), None))
+
+
 RULES = {
     "add": _sum, "sub": lambda a, b: _sum(a, _negative(b)), "mul": _product, "div": _quotient, "neg": _negative,
     "fma": lambda a, b, c: _sum(_product(a, b), c), "abs": _absolute, "sqrt": _root, "copysign": _with_sign,
-    "where": _choice,
+    "where": _choice, **{op: functools.partial(_truth, op) for op in TRUTHS},
 }

@@ -45,9 +45,8 @@ expm1 = Function("expm1", exponential.expm1, lambda y, x: (exp(x),))
 log = Function("log", logarithm.log, lambda y, x: (1 / x,))
 log1p = Function("log1p", logarithm.log1p, lambda y, x: (1 / (1 + x),))
 tanh = Function("tanh", logistic.tanh, tanh_slope)
-maximum = Function("maximum", node.maximum, extreme_slopes, arity=2)
-minimum = Function("minimum", node.minimum, extreme_slopes, arity=2)
-maximum.extreme = minimum.extreme = True
+maximum = Function("maximum", node.maximum, extreme_slopes, arity=2, extreme=True)
+minimum = Function("minimum", node.minimum, extreme_slopes, arity=2, extreme=True)
 
 # by the platform's library: the bits are those of the machine, and a loop takes ten times as long
 sin = Function("sin", partials=lambda y, x: (cos(x),))

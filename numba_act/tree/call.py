@@ -8,24 +8,19 @@ from .node import Node, constant, in_order, widened
 _named = {}
 
 
-class Function:
-    """A function of numbers as a node of a tree.
+class Callee:
+    """What a call in a tree calls.
 
-    name : as in Python's math
-    expand : from the operands' nodes to the node that computes it; None where the platform's library does
-    partials : from the call and its operands to the derivatives in the operands, None for 0; None where not known
+    name : what is printed
     arity : how many operands it takes
     extreme : whether it is the larger or the smaller of its operands
+    expand : from the operands' nodes to the node that computes it; None where the platform's library does
+    define : as expand, in terms of mathematics alone; None: it is that already
+    partial : from an operand's number and the call to the derivative in that operand, None for 0
     """
 
     extreme = False
-
-    def __init__(self, name, expand=None, partials=None, arity=1):
-        self.name, self.expand, self._partials, self.arity = name, expand, partials, arity
-        _named[name] = self
-
-    def __reduce__(self):
-        return named, (self.name,)
+    define = None
 
     def __call__(self, *args):
         if len(args) != self.arity:
@@ -37,6 +32,20 @@ class Function:
     def __repr__(self):
         return self.name
 
+
+class Function(Callee):
+    """A function of Python's math, or of the library: beside what a call needs it can be computed by the platform.
+
+    partials : from the call and its operands to the derivatives in the operands, None for 0; None where not known
+    """
+
+    def __init__(self, name, expand=None, partials=None, arity=1, extreme=False):
+        self.name, self.expand, self._partials, self.arity, self.extreme = name, expand, partials, arity, extreme
+        _named[name] = self
+
+    def __reduce__(self):
+        return named, (self.name,)
+
     @property
     def symbol(self):
         """What the platform's library calls it."""
@@ -47,8 +56,6 @@ class Function:
         if self._partials is None:
             raise NotDifferentiableError(call)
         return self._partials(call, *call.args)[k]
-
-    define = None                                # as expand, in terms of mathematics alone; None: it is that already
 
     def compute(self, *numbers):
         """The value by NumPy, or by Python's math."""
@@ -139,7 +146,16 @@ def wide(output):
 
 
 def _replaced(outputs, means):
-    def change(node, args):
-        inner = means(node.value)(*args) if node.op == "call" and means(node.value) else None
-        return with_operands(node, args) if inner is None else _replaced((inner,), means)[0]
-    return rewritten(outputs, change)
+    """The outputs with the node that `means(its function)` makes of its operands in every call's place."""
+    new = {}
+
+    def replace(outputs):
+        for node in in_order(outputs, known=new):
+            args = tuple(new[a] for a in node.args)
+            if node.op == "call" and means(node.value):
+                new.update(zip(args, args, strict=True))         # they are written out already
+                new[node], = replace((means(node.value)(*args),))
+            else:
+                new[node] = with_operands(node, args)
+        return tuple(new[node] for node in outputs)
+    return replace(outputs)

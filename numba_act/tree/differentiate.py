@@ -3,6 +3,7 @@ import math
 
 from .call import NotDifferentiableError
 from .node import build, constant, copysign, fma, in_order, where
+from .operations import TRUTHS
 
 
 def derivative(output, name, parameters=()):
@@ -78,6 +79,5 @@ RULES = {
     "sqrt": lambda y, a, da: da / (2 * y),
     "copysign": lambda y, a, b, da, db: _times(da, copysign(1, a) * copysign(1, b)),
     "where": lambda y, c, a, b, dc, da, db: None if da is db is None else where(c, da, db),
-    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne", "and", "or"), lambda y, a, b, da, db: None),
-    "not": lambda y, a, da: None,
+    **dict.fromkeys(TRUTHS, lambda y, *operands: None),
 }

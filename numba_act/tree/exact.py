@@ -3,6 +3,8 @@ import functools
 import operator
 from fractions import Fraction
 
+from .operations import MATHEMATICS, TRUTHS
+
 DIGITS, MOST = 60, 1300                          # to begin with, and at most
 CORRECT = 100                                    # bits of the result
 BITS = 10 / 3                                    # a digit
@@ -10,8 +12,8 @@ NEVER, DUST = -(1 << 40), -2200                  # exponents of no error at all,
 # the size of the derivative, as an exponent, from those of the value and of the operand; see `steepness` for others
 STEEPNESS = {
     "sqrt": lambda value, x: -value, "exp": lambda value, x: value, "expm1": lambda value, x: max(value, 0) + 1,
-    "log": lambda value, x: 1 - x, "log1p": lambda value, x: 1, "tanh": lambda value, x: 0,
-    **dict.fromkeys(("sin", "cos", "atan", "asinh", "floor", "ceil", "trunc"), lambda value, x: 0),
+    "log": lambda value, x: 1 - x, "log1p": lambda value, x: 1,
+    **dict.fromkeys(("tanh", "sin", "cos", "atan", "asinh", "floor", "ceil", "trunc"), lambda value, x: 0),
 }
 
 
@@ -58,8 +60,6 @@ class _Evaluator:
         m = self.context = mpmath.MPContext()
         m.dps = digits
         self.number, self.nan, self.bits = m.mpf, m.nan, m.prec - 2
-        self.truths = {"and": operator.and_, "or": operator.or_, "not": operator.not_,
-                       **{name: getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}}
         self.functions = {
             "pow": m.power, "lgamma": m.loggamma, "exp2": lambda x: m.power(2, x), "log2": lambda x: m.log(x, 2),
             "trunc": lambda x: m.floor(x) if x > 0 else m.ceil(x), "maximum": max, "minimum": min,
@@ -67,31 +67,33 @@ class _Evaluator:
         self.constants = {}
 
     def run(self, tree, arguments):
-        self.arguments = {name: (self.number(value), NEVER) for name, value in arguments.items()}
-        self.values = {}
-        return self.value(tree)
+        values, stack = {}, [tree]
+        while stack:
+            node = stack[-1]
+            needed = self.needed(node, values)
+            missing = [a for a in needed if a not in values]
+            stack += missing
+            if not missing:
+                values[stack.pop()] = self.value(node, arguments, [values[a] for a in needed])
+        return values[tree]
 
-    def value(self, node):
+    @staticmethod
+    def needed(node, values):
+        """The operands on which the value depends: of a choice the condition, and then the branch taken."""
+        if node.op != "where" or node.args[0] not in values:
+            return node.args[:1] if node.op == "where" else node.args
+        condition, a, b = node.args
+        truth, _ = values[condition]
+        return (condition,) if truth != truth else (condition, a if truth else b)
+
+    def value(self, node, arguments, operands):
         if node.op == "argument":
-            return self.arguments[node.value]
+            return self.number(arguments[node.value]), NEVER
         if node.op == "constant":
             return self.constant(node)
-        if node not in self.values:
-            self.values[node] = self.choice(*node.args) if node.op == "where" else self.computed(node)
-        return self.values[node]
-
-    def choice(self, condition, a, b):
-        condition, _ = self.value(condition)
-        return (self.nan, NEVER) if condition != condition else self.value(a if condition else b)
-
-    def computed(self, node):
-        operands = [self.value(a) for a in node.args]
-        values = [v for v, _ in operands]
-        if any(v != v for v in values):
+        if any(v != v for v, _ in operands):
             return self.nan, NEVER
-        if node.op in self.truths:
-            return self.truths[node.op](*values), NEVER
-        return self.call(node.value.name, *operands) if node.op == "call" else getattr(self, f"{node.op}_")(*operands)
+        return self.call(node.value.name, *operands) if node.op == "call" else RULES[node.op](self, *operands)
 
     def constant(self, node):
         if node not in self.constants:
@@ -102,41 +104,44 @@ class _Evaluator:
             self.constants[node] = value, NEVER if whole else _exponent(value) - self.bits
         return self.constants[node]
 
-    # operations on numbers with errors: an underscore after the name, for some are Python's words
+    # operations on numbers with errors
     def rounded(self, value, *errors):
         """A value, with the largest of the errors and its rounding."""
         if not hasattr(value, "_mpf_"):          # a complex number
             return self.nan, NEVER
         return value, max(*errors, _exponent(value) - self.bits, NEVER) + 1
 
-    def add_(self, a, b):
+    def add(self, a, b):
         return self.rounded(a[0] + b[0], a[1], b[1])
 
-    def sub_(self, a, b):
+    def sub(self, a, b):
         return self.rounded(a[0] - b[0], a[1], b[1])
 
-    def mul_(self, a, b):
+    def mul(self, a, b):
         return self.rounded(a[0] * b[0], a[1] + _exponent(b[0]), b[1] + _exponent(a[0]))
 
-    def fma_(self, a, b, c):
-        return self.add_(self.mul_(a, b), c)
+    def fma(self, a, b, c):
+        return self.add(self.mul(a, b), c)
 
-    def div_(self, a, b):
+    def div(self, a, b):
         value = a[0] / b[0] if b[0] else a[0] * self.context.inf
         size = 1 - _exponent(b[0])
         return self.rounded(value, a[1] + size, b[1] + size + _exponent(value))
 
-    def neg_(self, a):
+    def neg(self, a):
         return -a[0], a[1]
 
-    def abs_(self, a):
+    def abs(self, a):
         return abs(a[0]), a[1]
 
-    def copysign_(self, a, b):
+    def copysign(self, a, b):
         return -abs(a[0]) if b[0] < 0 else abs(a[0]), a[1]
 
-    def sqrt_(self, a):
+    def sqrt(self, a):
         return self.call("sqrt", a)
+
+    def where(self, condition, taken):
+        return taken
 
     def call(self, name, *operands):
         value = (self.functions.get(name) or getattr(self.context, name))(*[v for v, _ in operands])
@@ -152,3 +157,13 @@ class _Evaluator:
     def steepness(value, x):
         """That of functions that fall or grow no faster than e^(x^2), or as a power."""
         return value - x + 2 * max(0, x) + 2
+
+
+def _truth(holds):
+    return lambda evaluator, *operands: (holds(*[v for v, _ in operands]), NEVER)
+
+
+RULES = {                                        # the evaluator, its numbers with errors -> a number with its error
+    **{op: getattr(_Evaluator, op) for op in MATHEMATICS},
+    **{op: _truth(getattr(operator, op, None) or getattr(operator, f"{op}_")) for op in TRUTHS},
+}

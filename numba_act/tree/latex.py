@@ -1,9 +1,11 @@
-"""A tree as a LaTeX formula."""
+"""A tree as a LaTeX formula, from the operands up: every part is written once."""
 import re
 from collections import Counter
 from fractions import Fraction
+from typing import NamedTuple
 
-from .node import constant
+from .call import Function
+from .node import constant, in_order
 
 SYMBOL = {"lt": "<", "le": r"\le", "gt": ">", "ge": r"\ge", "eq": "=", "ne": r"\ne", "and": r"\land", "or": r"\lor"}
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "nu", "rho", "sigma",
@@ -11,111 +13,139 @@ GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", 
 EXTREMES = {"ge": "max", "gt": "max", "le": "min", "lt": "min", "maximum": "max", "minimum": "min"}
 UPRIGHT = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min"}
 LONGEST = 1000                                   # characters; a longer formula explains nothing
+DEEPEST = 12                                     # groups within groups; matplotlib's parser ends at 20 or so
 CASES, SUM, SIGNED, PRODUCT, POWER, ATOM = range(6)      # how tightly a text binds; SIGNED: it begins with a minus
 
 
+class Text(NamedTuple):
+    """How a node is written.
+
+    rows : the cases of a choice
+    factors, negative : what a product is of, and how often; whether a minus stands before them
+    """
+    text: str
+    binds: int = ATOM
+    rows: tuple = ()
+    factors: Counter | None = None
+    negative: bool = False
+
+    def within(self, place):
+        """In parentheses where it binds less tightly than its place asks for."""
+        return self.text if self.binds >= place else rf"\left({self.text}\right)"
+
+
 def latex(node):
-    """The formula of a tree; None where it would be too long to read."""
-    try:
-        return _text(node)
-    except (_TooLongError, RecursionError):
-        return None
+    """The formula of a tree; None where it would be too long or too deep to read, or has no sign for a part."""
+    texts = {}
+    for part in in_order([node]):
+        rule = _call if part.op == "call" else _leaf if not part.args else RULES.get(part.op)
+        if rule is None:
+            return None
+        texts[part] = rule(part, texts)
+        if len(texts[part].text) > LONGEST:
+            return None
+    text = texts[node].text
+    return text if _depth(text) <= DEEPEST else None
 
 
-class _TooLongError(Exception):
-    pass
+def _depth(text):
+    deepest = depth = 0
+    for sign in re.findall(r"\\left\b|\\right\b|[{}]", text):
+        depth += 1 if sign in (r"\left", "{") else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
-def _text(node, at_least=CASES):
-    """A node's text, in parentheses where it binds less tightly than its place asks for."""
-    text, binds = _of(node)
-    if len(text) > LONGEST:
-        raise _TooLongError
-    return text if binds >= at_least else rf"\left({text}\right)"
+def _leaf(node, texts):
+    if node.op == "argument":
+        return Text(_name(node.value))
+    if isinstance(node.value, Fraction) and node.value < 0:
+        positive = constant(-node.value, "float", node.dtype)
+        texts[positive] = _leaf(positive, texts)
+        return _product(Counter([positive]), True, texts)
+    return Text(*_constant(node.value))
 
 
-def _of(node):
-    match node.op, node.args:
-        case "argument", ():
-            return _name(node.value), ATOM
-        case "constant", ():
-            return _constant(node.value)
-        case "add", (a, b):
-            return _sum(_text(a, SUM), _text(b, SUM)), SUM
-        case "sub", (a, b):
-            text, binds = _of(b)
-            rest = f"+ {text[1:]}" if binds == SIGNED else f"- {_text(b, PRODUCT)}"
-            return f"{_text(a, SUM)} {rest}", SUM
-        case ("neg" | "mul"), _:
-            return _product(node)
-        case "div", (a, b):
-            text, binds = _of(a)
-            if binds == SIGNED:
-                return rf"-\frac{{{text[1:]}}}{{{_text(b)}}}", SIGNED
-            return rf"\frac{{{text}}}{{{_text(b)}}}", POWER
-        case "fma", (a, b, c):
-            return _sum(_text(a * b, SUM), _text(c, SUM)), SUM
-        case "abs", (a,):
-            return rf"\left|{_text(a)}\right|", ATOM
-        case "sqrt", (a,):
-            return rf"\sqrt{{{_text(a)}}}", ATOM
-        case "where", (c, a, b) if c.args == (a, b) and c.op in EXTREMES:
-            return _function(EXTREMES[c.op], (a, b)), ATOM
-        case "where", _:
-            return rf"\begin{{cases}} {' '.join(_rows(node))} \end{{cases}}", CASES
-        case "not", (a,):
-            return rf"\lnot {_text(a, ATOM)}", ATOM
-        case op, (a, b) if op in SYMBOL:
-            return f"{_text(a, SUM)} {SYMBOL[op]} {_text(b, SUM)}", CASES
-        case "call", args:
-            return _call(node.value, args)
-        case op, args:
-            return _function(op, args), ATOM
-
-
-def _rows(node):
-    condition, a, b = node.args
-    rows = [rf"{_text(a)} & {_text(condition)} \\"]
-    return rows + (_rows(b) if b.op == "where" else [rf"{_text(b)} & \text{{otherwise}}"])
-
-
-def _call(function, args):
-    name, library = function.name, function.define is None
-    if library and name == "exp":
-        return f"e^{{{_text(args[0])}}}", POWER
-    if library and name == "pow":
-        return f"{_text(args[0], ATOM)}^{{{_text(args[1])}}}", POWER
-    return _function(EXTREMES.get(name, name), args, library), ATOM
+def _call(node, texts):
+    function, args = node.value, [texts[a] for a in node.args]
+    library = isinstance(function, Function)
+    if library and function.name == "exp":
+        return Text(f"e^{{{args[0].text}}}", POWER)
+    if library and function.name == "pow":
+        return Text(f"{args[0].within(ATOM)}^{{{args[1].text}}}", POWER)
+    return _function(EXTREMES.get(function.name, function.name), args, library)
 
 
 def _function(name, args, library=True):
     shown = rf"\{name}" if library and name in UPRIGHT else rf"\operatorname{{{_escaped(name)}}}"
-    return rf"{shown}\left({', '.join(map(_text, args))}\right)"
+    return Text(rf"{shown}\left({', '.join(a.text for a in args)}\right)")
 
 
 def _sum(a, b):
-    return f"{a} - {b[1:]}" if b.startswith("-") else f"{a} + {b}"
+    a, b = a.within(SUM), b.within(SUM)
+    return Text(f"{a} - {b[1:]}" if b.startswith("-") else f"{a} + {b}", SUM)
 
 
-def _product(node):
+def _difference(a, b):
+    rest = f"+ {b.text[1:]}" if b.binds == SIGNED else f"- {b.within(PRODUCT)}"
+    return Text(f"{a.within(SUM)} {rest}", SUM)
+
+
+def _multiplied(nodes, negative, texts):
+    """Of nodes that may be products themselves."""
+    factors = Counter()
+    for node in nodes:
+        factors.update(texts[node].factors or (node,))
+        negative ^= texts[node].negative
+    return _product(factors, negative, texts)
+
+
+def _product(factors, negative, texts):
     """Signs and numbers first, equal factors as powers."""
-    factors, stack = Counter(), [node]
-    negative = False
-    while stack:
-        part = stack.pop()
-        if len(stack) > LONGEST:
-            raise _TooLongError
-        if part.op == "mul":
-            stack += reversed(part.args)
-        elif part.op == "neg" or (part.op == "constant" and isinstance(part.value, Fraction) and part.value < 0):
-            stack.append(part.args[0] if part.args else constant(-part.value, "float", part.dtype))
-            negative = not negative
-        else:
-            factors[part] += 1
-    texts = [_text(f, PRODUCT) if n == 1 else f"{_text(f, ATOM)}^{{{n}}}"
+    parts = [texts[f].within(PRODUCT) if n == 1 else f"{texts[f].within(ATOM)}^{{{n}}}"
              for f, n in sorted(factors.items(), key=lambda item: item[0].op != "constant")]
-    text = texts[0] + "".join((r" \cdot " if t[0].isdigit() else r" \, ") + t for t in texts[1:])
-    return ("-" + text, SIGNED) if negative else (text, PRODUCT if len(texts) > 1 else POWER)
+    text = parts[0] + "".join((r" \cdot " if p[0].isdigit() else r" \, ") + p for p in parts[1:])
+    binds = SIGNED if negative else PRODUCT if len(parts) > 1 else POWER
+    return Text("-" * negative + text, binds, factors=factors, negative=negative)
+
+
+def _quotient(a, b):
+    if a.binds == SIGNED:
+        return Text(rf"-\frac{{{a.text[1:]}}}{{{b.text}}}", SIGNED)
+    return Text(rf"\frac{{{a.text}}}{{{b.text}}}", POWER)
+
+
+def _choice(node, texts):
+    condition, a, b = node.args
+    if condition.args == (a, b) and condition.op in EXTREMES:
+        return _function(EXTREMES[condition.op], (texts[a], texts[b]))
+    rows = (rf"{texts[a].text} & {texts[condition].text} \\",
+            *(texts[b].rows or [rf"{texts[b].text} & \text{{otherwise}}"]))
+    return Text(rf"\begin{{cases}} {' '.join(rows)} \end{{cases}}", CASES, rows)
+
+
+def _of_texts(write):
+    return lambda node, texts: write(*[texts[a] for a in node.args])
+
+
+def _between(sign):
+    return _of_texts(lambda a, b: Text(f"{a.within(SUM)} {sign} {b.within(SUM)}", CASES))
+
+
+RULES = {                                        # node, its operands' texts -> its own
+    "add": _of_texts(_sum),
+    "sub": _of_texts(_difference),
+    "mul": lambda node, texts: _multiplied(node.args, False, texts),
+    "neg": lambda node, texts: _multiplied(node.args, True, texts),
+    "div": _of_texts(_quotient),
+    "fma": lambda node, texts: _sum(_multiplied(node.args[:2], False, texts), texts[node.args[2]]),
+    "abs": _of_texts(lambda a: Text(rf"\left|{a.text}\right|")),
+    "sqrt": _of_texts(lambda a: Text(rf"\sqrt{{{a.text}}}")),
+    "copysign": _of_texts(lambda *args: _function("copysign", args)),
+    "where": _choice,
+    "not": _of_texts(lambda a: Text(rf"\lnot {a.within(ATOM)}", ATOM)),
+    **{op: _between(sign) for op, sign in SYMBOL.items()},
+}
 
 
 def _name(name):
@@ -131,11 +161,7 @@ def _escaped(name):
 def _constant(value):
     if isinstance(value, str):
         return {"inf": r"\infty", "-inf": r"-\infty", "nan": r"\mathrm{nan}"}.get(value, "0"), ATOM
-    if not isinstance(value, Fraction):
-        return str(value), ATOM
-    if value < 0:
-        return "-" + _constant(-value)[0], SIGNED
-    if value.denominator == 1 and value < 10**9:
+    if not isinstance(value, Fraction) or (value.denominator == 1 and value < 10**9):
         return str(value), ATOM
     rounded = re.sub(r"e([+-])0*(\d+)$", lambda m: rf" \cdot 10^{{{m[1].strip('+')}{m[2]}}}", f"{_float(value):.6g}")
     return rounded, PRODUCT if "cdot" in rounded else ATOM

@@ -33,7 +33,7 @@ class Node:
     def __repr__(self):
         if self.op in ("constant", "argument"):
             return str(self.value)
-        return f"{self.op}({', '.join(map(repr, self.args))})"
+        return f"{self.op}({', '.join(a.op if a.args else repr(a) for a in self.args)})"
 
     def __bool__(self):
         raise TypeError("the truth of a value is not known before the function runs; use where(condition, a, b)")
@@ -130,6 +130,9 @@ def build(op, *operands):
     """The node of `op`; numbers among the operands take the kind and dtype of the nodes beside them."""
     operation = OPERATIONS[op]
     nodes = [o for o in operands if isinstance(o, Node)]
+    dtypes = {n.dtype for n in nodes if n.kind != "bool"}
+    if len(dtypes) > 1:
+        raise TypeError(f"{op} of {' and '.join(sorted(dtypes))}: a tree has one working dtype")
     kinds = [n.kind for n in nodes if n.kind != "bool"] or [n.kind for n in nodes]
     args = tuple(o if isinstance(o, Node) else constant(o, kinds[-1], nodes[0].dtype) for o in operands)
     if operation.fold and all(a.op == "constant" and isinstance(a.value, Fraction) for a in args):
@@ -246,14 +249,15 @@ def scheduled(outputs):
     return in_order(outputs, lambda nodes: sorted(nodes, key=need.get))
 
 
-def in_order(outputs, arranged=reversed):
-    """Every node below the outputs, operands before their users; `arranged` puts operands that come first last."""
+def in_order(outputs, arranged=reversed, known=()):
+    """Every node below the outputs that is not `known`, operands before their users; `arranged` puts operands that
+    come first last."""
     seen, order, stack = set(), [], [(node, False) for node in arranged(outputs)]
     while stack:
         node, ready = stack.pop()
         if ready:
             order.append(node)
-        elif node not in seen:
+        elif node not in seen and node not in known:
             seen.add(node)
             stack.append((node, True))
             stack.extend((arg, False) for arg in arranged(node.args) if arg not in seen)

@@ -3,6 +3,10 @@
 Only operations that IEEE 754 rounds correctly, and moves of bits: that is what makes a tree give the same bits on
 every machine.  `emit` takes an llvmlite builder and the operands, scalars or vectors; `compute` takes NumPy scalars
 or arrays; `fold`, where there is one, is the exact operation on constants.
+
+What the passes must know: MATHEMATICS and TRUTHS each has a rule in `differentiate`, `latex`, `exact` and
+`scalar.doubled`, the tables called RULES there.  MACHINE arises where calls are written out, after those passes, and
+has none.  A new operation is a row here and a rule in each of the four; tests/test_operations.py compares the tables.
 """
 import operator
 from fractions import Fraction
@@ -80,10 +84,13 @@ def _with_lanes(scalar, type_):
 def _fused(a, b, c):
     """fma by exact rational arithmetic, one element at a time: slow, and right."""
     if np.ndim(a) or np.ndim(b) or np.ndim(c):
-        return np.vectorize(_fused, otypes=[np.result_type(a, b, c)])(a, b, c)
+        dtype = np.result_type(a, b, c)          # whose elements NumPy hands on as Python's, of double precision
+        return np.vectorize(lambda *numbers: _fused(*map(dtype.type, numbers)), otypes=[dtype])(a, b, c)
     plain = a * b + c
-    if not (np.isfinite(a) and np.isfinite(b) and np.isfinite(c)):
+    if not (np.isfinite(a) and np.isfinite(b)):
         return plain
+    if not np.isfinite(c):                       # whatever the product: plain overflows
+        return c
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
     return _rounded(exact, type(plain)) if exact else plain
 
@@ -105,7 +112,7 @@ def _integer_of(x):
     return np.int64 if np.asarray(x).dtype.itemsize == 8 else np.int32
 
 
-OPERATIONS = {
+MATHEMATICS = {                              # numbers
     "add": _arithmetic("fadd", "add", operator.add),
     "sub": _arithmetic("fsub", "sub", operator.sub),
     "mul": _arithmetic("fmul", "mul", operator.mul),
@@ -115,16 +122,20 @@ OPERATIONS = {
     "fma": _intrinsic("fma", _fused),
     "sqrt": _intrinsic("sqrt", np.sqrt),
     "copysign": _intrinsic("copysign", np.copysign),
+    "where": Operation(lambda b, c, x, y: b.select(c, x, y), np.where),
+}
+TRUTHS = {                                   # conditions
     "lt": _compare("<", operator.lt),
     "le": _compare("<=", operator.le),
     "gt": _compare(">", operator.gt),
     "ge": _compare(">=", operator.ge),
     "eq": _compare("==", operator.eq),
     "ne": _compare("!=", operator.ne),
-    "where": Operation(lambda b, c, x, y: b.select(c, x, y), np.where),
     "and": Operation(lambda b, x, y: b.and_(x, y), operator.and_),
     "or": Operation(lambda b, x, y: b.or_(x, y), operator.or_),
     "not": Operation(lambda b, x: b.not_(x), operator.invert),
+}
+MACHINE = {                                  # the bits of numbers, and their width
     "shl": Operation(lambda b, x, n: b.shl(x, n), operator.lshift),
     "shr": Operation(lambda b, x, n: b.ashr(x, n), operator.rshift),
     "bits": Operation(lambda b, x: b.bitcast(x, _like("int", x.type)), lambda x: x.view(_integer_of(x)), "int"),
@@ -135,3 +146,4 @@ OPERATIONS = {
     "to_float": Operation(lambda b, i: b.sitofp(i, _like("float", i.type)),
                           lambda i: i.astype(f"f{i.itemsize}"), "float"),
 }
+OPERATIONS = MATHEMATICS | TRUTHS | MACHINE
