@@ -4,42 +4,11 @@ import json
 from pathlib import Path
 
 from numba_act import activations, gallery
+from numba_act.tools.peers import LIBRARIES, called
 
 ROOT = Path(__file__).parent.parent
 README, PICTURE = ROOT / "README.md", ROOT / "notebooks" / "activations.png"
 ERRORS = ROOT / "ci" / "accuracy.json"
-LIBRARIES = "PyTorch", "JAX", "Keras", "MXNet"
-# what the others call it, and their defaults where those differ; one name stands for all four
-ELSEWHERE = {
-    "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "selu": "selu",
-    "softsign": ("softsign", "soft_sign", "softsign", "softsign"),
-    "softplus": ("softplus", "softplus", "softplus", "softrelu"),
-    "leaky_relu": ("leaky_relu", "leaky_relu", "leaky_relu (0.2)", "LeakyReLU (none)"),
-    "prelu": ("prelu", "", "PReLU (0)", "PReLU"),
-    "elu": ("elu", "elu", "elu", "ELU"),
-    "swish": ("", "", "", "Swish"),
-    "silu": ("silu", "silu", "silu", "SiLU"),
-    "gelu": ("gelu", "gelu(approximate=False)", "gelu", "GELU"),
-    "gelu_tanh": ("gelu(approximate='tanh')", "gelu", "gelu(approximate=True)", "GELU(approximation='tanh')"),
-    "mish": "mish",
-    "celu": ("celu", "celu", "celu", ""),
-    "relu6": ("relu6", "relu6", "relu6", ""),
-    "threshold": ("threshold", "", "threshold", ""),
-    "hard_sigmoid": ("hardsigmoid", "hard_sigmoid", "hard_sigmoid", "hard_sigmoid (0.2)"),
-    "hard_swish": ("hardswish", "hard_swish", "hard_silu", ""),
-    "hard_tanh": ("hardtanh", "hard_tanh", "hard_tanh", ""),
-    "log_sigmoid": ("logsigmoid", "log_sigmoid", "log_sigmoid", "log_sigmoid"),
-    "tanhshrink": ("tanhshrink", "", "tanh_shrink", ""),
-    "softshrink": ("softshrink", "", "soft_shrink", ""),
-    "hard_shrink": ("hardshrink", "", "hard_shrink", ""),
-    "squareplus": ("", "squareplus", "squareplus", ""),
-    "sparse_plus": ("", "sparse_plus", "sparse_plus", ""),
-    "sparse_sigmoid": ("", "sparse_sigmoid", "sparse_sigmoid", ""),
-    "exponential": ("exp", "exp", "exponential", "exp"),
-    "identity": ("Identity", "identity", "linear", "identity"),
-    "rrelu": ("rrelu", "", "", "rrelu"),
-    "glu": ("glu", "glu", "glu", ""),
-}
 
 
 def table():
@@ -62,16 +31,9 @@ def comparison():
     """Who has which activation, in Markdown."""
     lines = [f"| numba_act | {' | '.join(LIBRARIES)} |", "|---|" + "---|" * len(LIBRARIES)]
     for name in activations:
-        found = ELSEWHERE.get(name, "")
-        cells = (found,) * len(LIBRARIES) if isinstance(found, str) else found
-        lines.append(f"| {name} | {' | '.join(map(code, cells))} |")
+        cells = [f"`{call}`" if (call := called(name, library)) else "" for library in LIBRARIES]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def code(cell):
-    """A name in code style, what stands in brackets after it outside."""
-    name, bracket, rest = cell.partition(" (")
-    return f"`{name}`{bracket}{rest}" if name else ""
 
 
 def fingerprint():

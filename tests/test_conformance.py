@@ -13,6 +13,7 @@ import pytest
 from tools import DTYPES, every_dtype, parameters
 
 import numba_act as act
+from numba_act.tools import peers
 
 
 # --- PyTorch: op_db's sample inputs, value and gradient ---------------------------------------------------------------
@@ -27,23 +28,16 @@ def defaults(*names, **rest):
 
 
 plain = defaults()
-OPERATORS = {
-    "sigmoid": ("sigmoid", plain), "tanh": ("tanh", plain), "exp": ("exponential", plain),
-    "nn.functional.softsign": ("softsign", plain), "nn.functional.relu": ("relu", plain),
-    "nn.functional.softplus": ("softplus", defaults(("beta", "beta"), beta=1, threshold=20)),
-    "nn.functional.leaky_relu": ("leaky_relu", defaults(("alpha", "negative_slope"), negative_slope=0.01)),
-    "nn.functional.elu": ("elu", defaults(("alpha", "alpha"), alpha=1)),
-    "nn.functional.celu": ("celu", defaults(("alpha", "alpha"), alpha=1)),
-    "nn.functional.selu": ("selu", plain), "nn.functional.silu": ("silu", plain),
-    "nn.functional.mish": ("mish", plain), "nn.functional.relu6": ("relu6", plain),
-    "nn.functional.threshold": ("threshold", defaults(("theta", "threshold"), ("value", "value"),
-                                                      threshold=None, value=None)),
-    "nn.functional.hardsigmoid": ("hard_sigmoid", plain), "nn.functional.hardswish": ("hard_swish", plain),
-    "nn.functional.hardtanh": ("hard_tanh", defaults(("lo", "min_val"), ("hi", "max_val"), min_val=-1, max_val=1)),
-    "nn.functional.logsigmoid": ("log_sigmoid", plain), "nn.functional.tanhshrink": ("tanhshrink", plain),
-    "nn.functional.softshrink": ("softshrink", defaults(("lambd", "lambd"), lambd=0.5)),
-    "nn.functional.hardshrink": ("hard_shrink", defaults(("lambd", "lambd"), lambd=0.5)),
-    "nn.functional.gelu": (None, lambda approximate="none": {"approximate": approximate}),
+OPERATORS = {                                    # ours, with what torch's arguments mean to it
+    **dict.fromkeys(("sigmoid", "tanh", "exponential", "softsign", "relu", "selu", "silu", "mish", "relu6",
+                     "hard_sigmoid", "hard_swish", "log_sigmoid", "tanhshrink"), plain),
+    "softplus": defaults(("beta", "beta"), beta=1, threshold=20),
+    "leaky_relu": defaults(("alpha", "negative_slope"), negative_slope=0.01),
+    "elu": defaults(("alpha", "alpha"), alpha=1), "celu": defaults(("alpha", "alpha"), alpha=1),
+    "threshold": defaults(("theta", "threshold"), ("value", "value"), threshold=None, value=None),
+    "hard_tanh": defaults(("lo", "min_val"), ("hi", "max_val"), min_val=-1, max_val=1),
+    "softshrink": defaults(("lambd", "lambd"), lambd=0.5), "hard_shrink": defaults(("lambd", "lambd"), lambd=0.5),
+    "gelu": lambda approximate="none": {"approximate": approximate},
 }
 
 
@@ -61,29 +55,34 @@ def operators():
     return found
 
 
-def samples(name, dtype):
+def operator(name):
+    """torch's operator that is ours of that name."""
+    theirs = peers.called(name, "PyTorch").name
+    return operators().get(f"nn.functional.{theirs}") or operators()[theirs]
+
+
+def samples(operator, dtype):
     import torch
-    return operators()[name].sample_inputs("cpu", getattr(torch, dtype), requires_grad=True)
+    return operator.sample_inputs("cpu", getattr(torch, dtype), requires_grad=True)
 
 
-def known_to_differ(operator, options):
+def known_to_differ(name, options):
     """Samples in which torch computes something else on purpose."""
     # linear from beta x = threshold on, which is off by log1p(e^-threshold): softplus is smooth, so ours is right
-    return operator == "nn.functional.softplus" and options.get("threshold", 20) < 20
+    return name == "softplus" and options.get("threshold", 20) < 20
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_torch_samples(operator, dtype):
+def test_torch_samples(name, dtype):
     torch = pytest.importorskip("torch")
-    name, read = OPERATORS[operator]
-    call = operators()[operator]
+    read, call = OPERATORS[name], operator(name)
     count = 0
-    for sample in samples(operator, dtype):
+    for sample in samples(call, dtype):
         options = read(*sample.args, **{k: v for k, v in sample.kwargs.items() if k != "inplace"})
-        ours = act.get(name or {"none": "gelu", "tanh": "gelu_tanh"}[options.pop("approximate")])
+        ours = act.get("gelu_tanh" if options.pop("approximate", "none") == "tanh" else name)
         x = sample.input.detach().requires_grad_()
-        if known_to_differ(operator, sample.kwargs):
+        if known_to_differ(name, sample.kwargs):
             continue
         y = call(x, *sample.args, **sample.kwargs)
         gy = torch.linspace(-2, 2, max(1, y.numel()), dtype=y.dtype)[:y.numel()].reshape(y.shape)
@@ -93,7 +92,7 @@ def test_torch_samples(operator, dtype):
         gx = ours.backward(gy.numpy(), array, **options)
         torch.testing.assert_close(torch.from_numpy(np.asarray(gx)), x.grad)
         count += 1
-    assert count or operator == "nn.functional.softplus"
+    assert count or name == "softplus"
 
 
 def test_torch_softplus_beyond_its_threshold():
@@ -108,7 +107,7 @@ def test_torch_softplus_beyond_its_threshold():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_torch_samples_of_glu(dtype):
     torch = pytest.importorskip("torch")
-    for sample in samples("nn.functional.glu", dtype):
+    for sample in samples(operator("glu"), dtype):
         x = sample.input.detach().requires_grad_()
         axis = sample.args[0] if sample.args else sample.kwargs.get("dim", -1)
         y = torch.nn.functional.glu(x, axis)
@@ -123,7 +122,7 @@ def test_torch_samples_of_glu(dtype):
 def test_torch_samples_of_prelu(dtype):
     """A weight is for axis 1, where it is not a single one."""
     torch = pytest.importorskip("torch")
-    for sample in samples("nn.functional.prelu", dtype):
+    for sample in samples(operator("prelu"), dtype):
         weight = (sample.args[0] if sample.args else sample.kwargs["weight"]).detach().requires_grad_()
         x = sample.input.detach().requires_grad_()
         y = torch.nn.functional.prelu(x, weight)
@@ -141,7 +140,7 @@ def test_torch_samples_of_rrelu_in_evaluation(dtype):
     """In training its slopes are random, by another generator than ours."""
     torch = pytest.importorskip("torch")
     count = 0
-    for sample in samples("nn.functional.rrelu", dtype):
+    for sample in samples(operator("rrelu"), dtype):
         options = {"lower": 1 / 8, "upper": 1 / 3} | sample.kwargs
         if options.pop("training", False):
             continue
@@ -214,6 +213,12 @@ def node_cases():
     return found
 
 
+def test_the_nodes_are_those_of_the_table():
+    """But for Identity, whose cases are of strings and sequences too."""
+    listed = {peers.called(name, "ONNX") for name in peers.NAMES} - {None}
+    assert {*NODES, "Identity"} == {call.name for call in listed}
+
+
 @pytest.mark.parametrize("operator", NODES)
 def test_onnx_node_cases(operator):
     cases = [case[1:] for case in node_cases() if case[0] == operator]
@@ -227,22 +232,17 @@ def test_onnx_node_cases(operator):
 
 
 # --- Keras: its functions at the numbers of its own tests -------------------------------------------------------------
-KERAS = {
-    "sigmoid": "sigmoid", "tanh": "tanh", "softsign": "softsign", "relu": "relu", "softplus": "softplus", "elu": "elu",
-    "selu": "selu", "silu": "silu", "mish": "mish", "relu6": "relu6", "hard_sigmoid": "hard_sigmoid",
-    "hard_swish": "hard_silu", "hard_tanh": "hard_tanh", "log_sigmoid": "log_sigmoid", "celu": "celu",
-    "tanhshrink": "tanh_shrink", "softshrink": "soft_shrink", "hard_shrink": "hard_shrink",
-    "squareplus": "squareplus", "sparse_plus": "sparse_plus", "sparse_sigmoid": "sparse_sigmoid",
-    "exponential": "exponential", "identity": "linear",
-}
-
-
-@pytest.mark.parametrize("name", KERAS)
+@pytest.mark.parametrize("name", [name for name in peers.NAMES if peers.called(name, "Keras")])
 def test_keras(name):
     keras = pytest.importorskip("keras")
-    x = np.random.default_rng(1337).uniform(-10, 10, (10, 5)).astype(np.float32)
-    theirs = keras.ops.convert_to_numpy(getattr(keras.activations, KERAS[name])(x))
-    np.testing.assert_allclose(act.get(name)(x), theirs, rtol=1e-5, atol=1e-6)
+    x = np.random.default_rng(1337).uniform(-10, 10, (10, 6)).astype(np.float32)
+    call = peers.called(name, "Keras")
+    if name == "prelu":
+        theirs = getattr(keras.layers, call.name)(keras.initializers.Constant(0.25))(x)
+    else:
+        theirs = getattr(keras.activations, call.name)(x, **call.options)
+    ours = act.glu(*act.split_gate(x)) if name == "glu" else act.get(name)(x)
+    np.testing.assert_allclose(ours, keras.ops.convert_to_numpy(theirs), rtol=1e-5, atol=1e-6)
 
 
 def test_keras_where_its_defaults_differ():

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import numba_act as act
+from numba_act.tools.peers import called
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,14 +47,14 @@ def test_the_picture_is_fresh():
         assert picture.text["Description"] == generator["fingerprint"](), "run: python ci/readme.py"
 
 
-@pytest.mark.parametrize("column, package", [(0, "torch"), (1, "jax")])
-def test_what_is_said_of_other_libraries(column, package):
+@pytest.mark.parametrize("library, package", [("PyTorch", "torch"), ("JAX", "jax")])
+def test_what_is_said_of_other_libraries(library, package):
     """The names exist there."""
-    library = pytest.importorskip(package)
-    places = (library, library.nn, getattr(library.nn, "functional", None) or library.numpy)
-    for name, found in runpy.run_path(str(ROOT / "ci" / "readme.py"))["ELSEWHERE"].items():
-        called = (found if isinstance(found, str) else found[column]).partition("(")[0].strip()
-        assert not called or any(hasattr(place, called) for place in places), (name, called)
+    module = pytest.importorskip(package)
+    places = (module, module.nn, getattr(module.nn, "functional", None) or module.numpy)
+    for name in act.activations:
+        call = called(name, library)
+        assert call is None or any(hasattr(place, call.name) for place in places), (name, call)
 
 
 @pytest.mark.parametrize("name", ["demo", "test"])

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..declare import activation, activations, get
 from ..runtime import threads as pool
+from . import peers
 
 REST = 0.01                                      # seconds, for other libraries' threads to stop spinning
 WARM, SECONDS = 0.02, 0.005                      # before and for one timing
@@ -161,119 +162,7 @@ def _shown(number, form=".3g"):
 
 
 # contenders --------------------------------------------------------------------------------------------------------
-def torch_peer(threads):
-    import torch
-    import torch.nn.functional as F
-    torch.set_num_threads(threads)
-    aten = torch.ops.aten
-    forward = {
-        "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softsign": F.softsign, "relu": F.relu, "softplus": F.softplus,
-        "leaky_relu": F.leaky_relu, "prelu": lambda x: F.leaky_relu(x, 0.25), "elu": F.elu, "selu": F.selu,
-        "swish": F.silu, "silu": F.silu, "gelu": F.gelu, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-        "mish": F.mish, "celu": F.celu, "relu6": F.relu6, "threshold": lambda x: F.threshold(x, 1, 0),
-        "hard_sigmoid": F.hardsigmoid, "hard_swish": F.hardswish, "hard_tanh": F.hardtanh,
-        "log_sigmoid": F.logsigmoid, "tanhshrink": F.tanhshrink, "softshrink": F.softshrink,
-        "hard_shrink": F.hardshrink, "exponential": torch.exp, "rrelu": F.rrelu,
-    }
-    # what autograd calls, with what it saved: the output for sigmoid, tanh and exponential, e^-|x| for log_sigmoid
-    backward = {
-        "sigmoid": lambda gy, x, y: aten.sigmoid_backward(gy, y),
-        "tanh": lambda gy, x, y: aten.tanh_backward(gy, y),
-        "relu": lambda gy, x, y: aten.threshold_backward(gy, y, 0),
-        "softplus": lambda gy, x, y: aten.softplus_backward(gy, x, 1, 20),
-        "leaky_relu": lambda gy, x, y: aten.leaky_relu_backward(gy, x, 0.01, False),
-        "prelu": lambda gy, x, y: aten.leaky_relu_backward(gy, x, 0.25, False),
-        "rrelu": lambda gy, x, y: aten.leaky_relu_backward(gy, x, 11 / 48, False),
-        "elu": lambda gy, x, y: aten.elu_backward(gy, 1, 1, 1, False, x),
-        "celu": lambda gy, x, y: aten.elu_backward(gy, 1, 1, 1, False, x),
-        "selu": lambda gy, x, y: aten.elu_backward(gy, 1.6732632423543772, 1.0507009873554805, 1, False, x),
-        "silu": lambda gy, x, y: aten.silu_backward(gy, x),
-        "swish": lambda gy, x, y: aten.silu_backward(gy, x),
-        "gelu": lambda gy, x, y: aten.gelu_backward(gy, x),
-        "gelu_tanh": lambda gy, x, y: aten.gelu_backward(gy, x, approximate="tanh"),
-        "mish": lambda gy, x, y: aten.mish_backward(gy, x),
-        "relu6": lambda gy, x, y: aten.hardtanh_backward(gy, x, 0, 6),
-        "threshold": lambda gy, x, y: aten.threshold_backward(gy, x, 1),
-        "hard_sigmoid": lambda gy, x, y: aten.hardsigmoid_backward(gy, x),
-        "hard_swish": lambda gy, x, y: aten.hardswish_backward(gy, x),
-        "hard_tanh": lambda gy, x, y: aten.hardtanh_backward(gy, x, -1, 1),
-        "log_sigmoid": lambda gy, x, y: aten.log_sigmoid_backward(gy, x, y),
-        "softshrink": lambda gy, x, y: aten.softshrink_backward(gy, x, 0.5),
-        "hard_shrink": lambda gy, x, y: aten.hardshrink_backward(gy, x, 0.5),
-        "exponential": lambda gy, x, y: gy * y,
-    }
-
-    def make(name, kind, gy, x):
-        x, gy = torch.from_numpy(x), torch.from_numpy(gy)
-        f, g = forward.get(name), backward.get(name)
-        if kind == "forward":
-            return f and functools.partial(f, x)
-        return g and functools.partial(g, gy, x, aten.log_sigmoid_forward(x)[1] if name == "log_sigmoid" else f(x))
-    return make
-
-
-def jax_peer(threads):
-    import jax
-    jax.config.update("jax_enable_x64", True)
-    nn = jax.nn
-    functions = {
-        "sigmoid": nn.sigmoid, "tanh": nn.tanh, "softsign": nn.soft_sign, "relu": nn.relu, "softplus": nn.softplus,
-        "leaky_relu": nn.leaky_relu, "prelu": lambda x: nn.leaky_relu(x, 0.25), "elu": nn.elu, "selu": nn.selu,
-        "swish": nn.silu, "silu": nn.silu, "gelu": lambda x: nn.gelu(x, approximate=False),
-        "gelu_tanh": lambda x: nn.gelu(x, approximate=True), "mish": nn.mish, "celu": nn.celu, "relu6": nn.relu6,
-        "hard_sigmoid": nn.hard_sigmoid, "hard_swish": nn.hard_swish, "hard_tanh": nn.hard_tanh,
-        "log_sigmoid": nn.log_sigmoid, "squareplus": nn.squareplus, "sparse_plus": nn.sparse_plus,
-        "sparse_sigmoid": nn.sparse_sigmoid, "exponential": jax.numpy.exp,
-    }
-
-    def make(name, kind, gy, x):
-        f = functions.get(name)
-        if f is None:
-            return None
-        x, gy = jax.numpy.asarray(x), jax.numpy.asarray(gy)
-        if kind == "forward":
-            g = jax.jit(f)
-            return lambda: g(x).block_until_ready()
-        g = jax.jit(lambda gy, x: jax.vjp(f, x)[1](gy)[0])
-        return lambda: g(gy, x).block_until_ready()
-    return make
-
-
-def onnx_peer(threads):
-    import onnxruntime
-    from onnx import TensorProto, helper
-    operators = {
-        "sigmoid": ("Sigmoid", {}), "tanh": ("Tanh", {}), "softsign": ("Softsign", {}), "relu": ("Relu", {}),
-        "softplus": ("Softplus", {}), "leaky_relu": ("LeakyRelu", {"alpha": 0.01}), "elu": ("Elu", {}),
-        "selu": ("Selu", {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}), "gelu": ("Gelu", {}),
-        "gelu_tanh": ("Gelu", {"approximate": "tanh"}), "mish": ("Mish", {}), "celu": ("Celu", {}),
-        "threshold": ("ThresholdedRelu", {}), "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6}),
-        "hard_swish": ("HardSwish", {}), "softshrink": ("Shrink", {"bias": 0.5}), "hard_shrink": ("Shrink", {}),
-        "exponential": ("Exp", {}),
-    }
-
-    def make(name, kind, gy, x):
-        if kind != "forward" or name not in operators:
-            return None
-        operator, attributes = operators[name]
-        element = TensorProto.FLOAT if x.dtype == np.float32 else TensorProto.DOUBLE
-        graph = helper.make_graph([helper.make_node(operator, ["x"], ["y"], **attributes)], "g",
-                                  [helper.make_tensor_value_info("x", element, [None])],
-                                  [helper.make_tensor_value_info("y", element, [None])])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4
-        try:
-            session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-            session.run(None, {"x": x[:1]})
-        except Exception:                        # a kernel that it lacks for this dtype
-            return None
-        return lambda: session.run(None, {"x": x})[0]
-    return make
-
-
-PEERS = {"torch": torch_peer, "JAX": jax_peer, "ORT": onnx_peer}
+PEERS = {"torch": peers.torch_peer, "JAX": peers.jax_peer, "ORT": peers.onnx_peer}
 OURS = "numba_act"
 
 
@@ -352,7 +241,7 @@ def _work(contender, threads, pipe):
         if cell != current:
             current, (name, kind, dtype, size) = cell, cell
             made = make(name, kind, *_operands(dtype, size))
-            calls = made if isinstance(made, dict) else {contender: made} if made else {}
+            calls = made if contender == OURS else {contender: made[""]} if made else {}
         pipe.send({who: timed(call, SECONDS) for who, call in calls.items()})
 
 
@@ -398,7 +287,7 @@ def _cell(contenders, name, kind, dtype, size, rounds):
 def _onnx_ulp(name, dtype):
     """ONNX Runtime's largest error on [-5, 5], in units in the last place."""
     x = np.linspace(-5, 5, 100_001).astype(dtype)
-    call = onnx_peer(1)(name, "forward", x, x)
+    call = peers.onnx_peer(1)(name, "forward", x, x)[""]
     true = get(name)(x.astype(np.float64))
     units = np.spacing(np.maximum(np.abs(true), np.finfo(dtype).tiny).astype(dtype)).astype(np.float64)
     return (np.abs(np.asarray(call(), np.float64) - true) / units).max()

@@ -9,23 +9,13 @@ import numpy as np
 from ...backends.dtypes import STORED
 from ...declare import activations, get
 from ...runtime import threads
-from .. import bench, machine
+from .. import machine, peers
 from ..machine import dtype_named
 from .definition import rows
 from .inputs import MANY, STRIDE
 from .worst import measure
 
-
-def scipy_peer(threads):
-    from scipy import special
-    functions = {"sigmoid": special.expit, "log_sigmoid": special.log_expit, "softplus": special.softplus}
-
-    def make(name, kind, gy, x):
-        return functools.partial(functions[name], x) if kind == "forward" and name in functions else None
-    return make
-
-
-PEERS = {"torch": bench.torch_peer, "jax": bench.jax_peer, "scipy": scipy_peer}
+PEERS = {"torch": peers.torch_peer, "jax": peers.jax_peer, "scipy": peers.scipy_peer}
 COLUMNS = "activation", "output", "dtype", "inputs", "error", "x", "parameters"
 
 
@@ -40,7 +30,7 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=()):
     against : of torch, jax and scipy, which are judged with the default parameters
     """
     from tqdm import tqdm
-    peers = {name: PEERS[name](threads.processors()) for name in against}
+    others = {name: PEERS[name](threads.processors()) for name in against}
     chosen = [get(name) for name in (activations if names is None else names)]
     jobs = [(a, wrt, dtype) for a in chosen for dtype in dtypes for wrt in (None, *a.operands, *a.params)]
     sizes = {"float32": 1 << 32 if exhaustive else (1 << 32) // STRIDE}
@@ -54,7 +44,7 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=()):
             yield {"activation": activation.name, "output": title, "dtype": dtype, "inputs": worst.count,
                    "error": worst.error, "x": worst.x, "parameters": dict(zip(activation.params, worst.row,
                                                                               strict=True)),
-                   **{name: _error_of_peer(make, activation, wrt, dtype) for name, make in peers.items()}}
+                   **{name: _error_of_peer(make, activation, wrt, dtype) for name, make in others.items()}}
 
 
 def _error_of_peer(make, activation, wrt, dtype):
@@ -71,8 +61,8 @@ def _called(make, activation, kind, x):
     """What a peer computes; None where it has no such thing."""
     try:
         with np.errstate(all="ignore"):
-            call = make(activation.name, kind, np.ones_like(x), x)      # an upstream gradient of 1
-            return None if call is None else np.asarray(call()).astype(x.dtype)
+            calls = make(activation.name, kind, np.ones_like(x), x)     # an upstream gradient of 1
+            return peers.as_array(calls[""](), x.dtype) if calls else None
     except (TypeError, RuntimeError):            # a dtype that it lacks
         return None
 
