@@ -1,5 +1,7 @@
 """The architecture: imports point down, by the floors of the design."""
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -12,6 +14,7 @@ FLOORS = {
     "tree": 0, "scalar": 0, "runtime": 0, "backends": 1, "declare": 2, "functions": 3,
     "nn": 4, "plotting": 4, "tools": 4, "accuracy": 4, "__main__": 4, "__init__": 5,
 }
+RISING = {("declare", "plotting")}               # in a method: an activation draws itself
 FILES = sorted(HOME.rglob("*.py"))
 
 
@@ -60,8 +63,8 @@ def test_every_part_has_a_floor():
 def test_imports_point_down(path):
     here = FLOORS[part_of(path)]
     for part, line, where in imports(path):
-        target = FLOORS.get(part, 5)
-        assert target <= here or where == "method", f"{path}:{line} imports {part}, which is above"
+        allowed = where == "method" and (part_of(path), part) in RISING
+        assert FLOORS.get(part, 5) <= here or allowed, f"{path}:{line} imports {part}, which is above"
 
 
 def test_parts_of_one_floor_do_not_import_each_other_in_a_circle():
@@ -80,6 +83,11 @@ def test_backends_know_no_activation():
         for path in (HOME / folder).glob("*.py"):
             used = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
             assert not used & names, path
+
+
+def test_ruff_finds_nothing():
+    ran = subprocess.run([sys.executable, "-m", "ruff", "check", HOME.parent], capture_output=True, text=True)
+    assert not ran.returncode, ran.stdout + ran.stderr
 
 
 def test_a_rising_import_is_seen(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The README: its examples run, its generated parts are fresh, its commands can be read by .ci/run."""
 import doctest
+import json
 import re
 import runpy
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import numba_act as act
+from numba_act.backends.dtypes import STORED
 from numba_act.tools.peers import called
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +41,13 @@ def test_generated_parts_are_fresh():
     assert generator["renewed"](README) == README, "run: python ci/readme.py"
     for name in act.activations:
         assert f"| `{name}(" in README
+
+
+def test_every_activation_has_figures():
+    found = json.loads((ROOT / "ci" / "accuracy.json").read_text(encoding="utf-8"))["results"]
+    measured = {(cell["activation"], cell["output"], cell["dtype"]) for cell in found}
+    assert measured == {(a.name, "value" if wrt is None else f"d/d{wrt}", dtype) for a in act.activations.values()
+                        for wrt in (None, *a.operands, *a.params) for dtype in STORED}
 
 
 def test_the_picture_is_fresh():
