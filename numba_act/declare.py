@@ -12,10 +12,11 @@ from .backends import dispatch
 from .backends.kernel import Kernel
 from .scalar import VOCABULARY
 from .scalar.doubled import doubled
+from .scalar.ranges import unless_nan
 from .tree.call import Callee, NotDifferentiableError, define, expand, substitute, wide
 from .tree.differentiate import derivative
 from .tree.latex import latex
-from .tree.node import argument, build, in_order, narrowed, stored, where
+from .tree.node import argument, in_order, narrowed, stored
 from .tree.program import Program
 
 OPTIONS = "out", "where", "dtype", "casting", "order"
@@ -300,7 +301,7 @@ class Activation:
         for name in self.operands:               # NaN in, NaN out, whatever the branches say
             if name in used or len(self.operands) == 1:
                 x = argument(name, dtype)
-                slope = where(build("eq", x, x), slope, x)
+                slope = unless_nan(x, slope)
         if len(wrt) > 1:                         # more precision inside: the terms cancel
             return narrowed(wide(slope)) if dtype == "float32" else doubled(slope)
         return slope

@@ -99,3 +99,20 @@ def test_a_rising_import_is_seen(tmp_path, monkeypatch):
                     "def f():\n    from . import objects\n    from ..backends import cpu\n")
     assert imports(file) == [("declare", 1, "module"), ("plotting", 2, "module"), ("nn", 3, "module"),
                              ("plotting", 6, "method"), ("runtime", 8, "function"), ("backends", 9, "function")]
+
+
+def test_helpers_that_run_on_nodes_ask_for_nan_by_name():
+    """`x == x` is True there, for equal nodes are one object."""
+    for path in (HOME / "scalar").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
+                names = [not isinstance(side, ast.Constant | ast.UnaryOp | ast.Call)
+                         for side in (node.left, *node.comparators)]
+                assert sum(names) < 2, f"{path}:{node.lineno} compares two names"
+
+
+def test_families_do_not_import_each_other():
+    for path in (HOME / "functions").glob("[!_]*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                assert node.module is None and [alias.name for alias in node.names] == ["reference"], path

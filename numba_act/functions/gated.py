@@ -7,12 +7,12 @@ Where such a product is infinite or NaN, so are they.
 import numpy as np
 
 from ..declare import declared
-from ..scalar.logistic import logistic_slope
-from ..tree.node import build, stored, where
+from ..scalar.gating import gate_slopes, silu, silu_slope
+from ..scalar.logistic import logistic, logistic_slope
+from ..scalar.normal import gelu, gelu_slope
+from ..scalar.ranges import unless_nan
+from ..tree.node import stored
 from . import reference
-from .rectifiers import relu
-from .self_gated import gelu, gelu_slope, silu, silu_slope
-from .sigmoids import sigmoid
 
 
 def split_gate(x, axis=-1, gate="second"):
@@ -54,11 +54,6 @@ def split_gate(x, axis=-1, gate="second"):
     return (first, second) if gate == "second" else (second, first)
 
 
-def slopes(value, factor, slope):
-    """Of value times a factor of the gate; the factor is NaN where the value is."""
-    return where(build("eq", value, value), factor, value), value * stored(slope)
-
-
 @declared(formula=r"\mathrm{value} \, \sigma(\mathrm{gate})")
 def glu(value, gate):
     """The value times the logistic function of the gate.
@@ -68,12 +63,12 @@ def glu(value, gate):
     >>> act.glu(np.float32([1, 2]), np.float32([0, 100]))
     array([0.5, 2. ], dtype=float32)
     """
-    return value * stored(sigmoid(gate))
+    return value * stored(logistic(gate))
 
 
 @glu.derivative
 def _(value, gate):
-    return slopes(value, sigmoid(gate), logistic_slope(gate, 1))
+    return gate_slopes(value, logistic(gate), logistic_slope(gate, 1))
 
 
 @glu.reference
@@ -91,13 +86,13 @@ def reglu(value, gate):
     >>> act.reglu(np.float32([1, 2]), np.float32([-1, 3]))
     array([0., 6.], dtype=float32)
     """
-    return value * relu(gate)
+    return value * (0 if gate <= 0 else gate)
 
 
 @reglu.derivative
 def _(value, gate):
     slope = 0 if gate <= 0 else 1 if gate > 0 else gate
-    return relu(gate) if value == value else value, value * slope
+    return unless_nan(value, 0 if gate <= 0 else gate), value * slope
 
 
 @reglu.reference
@@ -119,7 +114,7 @@ def geglu(value, gate):
 
 @geglu.derivative
 def _(value, gate):
-    return slopes(value, gelu(gate), gelu_slope(gate))
+    return gate_slopes(value, gelu(gate), gelu_slope(gate))
 
 
 @geglu.reference
@@ -142,7 +137,7 @@ def swiglu(value, gate):
 
 @swiglu.derivative
 def _(value, gate):
-    return slopes(value, silu(gate), silu_slope(gate))
+    return gate_slopes(value, silu(gate), silu_slope(gate))
 
 
 @swiglu.reference
@@ -165,7 +160,7 @@ def bilinear(value, gate):
 
 @bilinear.derivative
 def _(value, gate):
-    return gate if value == value else value, value if gate == gate else gate
+    return unless_nan(value, gate), unless_nan(gate, value)
 
 
 @bilinear.reference

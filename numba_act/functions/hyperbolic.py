@@ -1,54 +1,36 @@
 """Functions made of the hyperbolic tangent."""
 import math
-from fractions import Fraction
 
 from ..declare import declared
-from ..scalar.coefficients import TANHSHRINK
 from ..scalar.exponential import decay, decay_and_expm1, lift
+from ..scalar.gating import FLAT, gated
+from ..scalar.hyperbolic import beside_one, slope_of_product, tanh_parts, tanhshrink_near
+from ..scalar.hyperbolic import tanh as hyperbolic_tangent
 from ..scalar.logarithm import LOGCOSH_END, log_of_mean, logcosh_near
-from ..scalar.logistic import beside_one, decay_of_size, tanh_parts
-from ..scalar.logistic import tanh as hyperbolic_tangent
+from ..scalar.logistic import decay_of_size
 from ..scalar.pairs import (
-    LARGEST,
-    add,
-    add_any,
+    Pair,
+    Scaled,
     argument_product,
     divide,
     fast_two_sum,
-    finite,
     multiply,
     number,
-    polynomial,
     reciprocal,
     rounded,
     rounded_product,
+    scaled,
     two_product,
     two_sum,
 )
-from ..tree.node import PerType, copysign, split, where
+from ..scalar.ranges import LARGEST, at_most, clipped, finite
+from ..tree.node import PerType, copysign, where
 from . import reference
-from .self_gated import FLAT, clipped, gated
 
-THIRD = Fraction(1, 3)
 SERIES = 0.625                                               # up to it tanhshrink is a polynomial
 LINEAR = PerType(float32=2.0**-14, float64=2.0**-29)         # below it tanh z is z
 DEEP = -20                                                   # below it tanh(e^x) is e^x
 STEEP = 4                                                    # past it tanh(e^x) is 1
-
-
-def tanhshrink_near(x):
-    """x^3 (1/3 - 2 x^2/15 + ...)."""
-    square = two_product(x, x)
-    ratio = polynomial(TANHSHRINK[x.dtype], [split(THIRD, x)], square)
-    return rounded_product(multiply(square, ratio), (x, None))
-
-
-def slope_of_product(n, d, v):
-    """tanh z + v (1 - tanh^2 z), tanh z = n / d as in `tanh_parts`, as one float."""
-    u = add((number(1, v[0]), None), (-n[0], -n[1]))
-    q = reciprocal(d)
-    return rounded_product(add_any(multiply(n, d), multiply(u, (4 * v[0], None if v[1] is None else 4 * v[1]))),
-                           multiply(q, q))
 
 
 @declared(aliases=("tanh_shrink",), formula=r"x - \tanh x")
@@ -111,13 +93,13 @@ def lisht(x):
     array([ 0.7615942,  0.       , 20.       ], dtype=float32)
     """
     a = abs(x)
-    return gated(a, True, divide(*tanh_parts(a)), 1)
+    return gated(a, True, Scaled(divide(*tanh_parts(a))))
 
 
 @lisht.derivative
 def _(x):
     a = clipped(abs(x), FLAT)
-    return copysign(slope_of_product(*tanh_parts(a), (a, None)), x)
+    return copysign(slope_of_product(*tanh_parts(a), Pair(a)), x)
 
 
 @lisht.reference
@@ -134,16 +116,16 @@ def telu(x):
     >>> act.telu(np.float32([-1, 0, 2]))
     array([-0.35213548,  0.        ,  1.9999985 ], dtype=float32)
     """
-    e, shrink = decay(where(x > STEEP, STEEP, x))
-    return gated(x, x > 0, where(x < DEEP, e, divide(*tanh_parts(*e))), shrink)
+    e, shrink = decay(at_most(x, STEEP))
+    return gated(x, x > 0, Scaled(where(x < DEEP, e, divide(*tanh_parts(*e))), shrink))
 
 
 @telu.derivative
 def _(x):
     a = clipped(x, FLAT)
-    e, shrink = decay(where(a > STEEP, STEEP, a))
+    e, shrink = decay(at_most(a, STEEP))
     deep = multiply(e, two_sum(number(1, x), a))
-    return where(x < DEEP, rounded(deep) * shrink, slope_of_product(*tanh_parts(*e), multiply(e, (a, None))))
+    return where(x < DEEP, rounded(deep) * shrink, slope_of_product(*tanh_parts(*e), multiply(e, Pair(a))))
 
 
 @telu.reference
@@ -163,22 +145,22 @@ def stanh(x, a=0.67, b=1.7159):
     """
     z, z_low = argument_product(x, a)
     size, sign = abs(z), copysign(number(1, x), z)
-    y = rounded_product((sign * b, None), divide(*tanh_parts(size, sign * z_low)))
-    return rounded_product(two_product(a, b), (clipped(x, LARGEST), None)) if size < LINEAR else y
+    y = rounded_product(Pair(sign * b), divide(*tanh_parts(size, sign * z_low)))
+    return rounded_product(two_product(a, b), Pair(clipped(x, LARGEST))) if size < LINEAR else y
 
 
 @stanh.derivative
 def _(x, a, b):
     z, z_low = argument_product(x, a)
     size, sign = abs(z), copysign(number(1, x), z)
-    e, shrink, m = decay_and_expm1(-2 * size, -2 * sign * z_low)
+    (e, shrink), m = decay_and_expm1(-2 * size, -2 * sign * z_low)
     n, d = beside_one(m)
     q = reciprocal(d)
     up, down = lift(size)
-    slope = multiply(multiply((4 * up * e[0], 4 * up * e[1]), multiply(q, q)), (b, None))
+    slope = multiply(multiply(scaled(e, 4 * up), multiply(q, q)), Pair(b))
     back = shrink * down
-    return (rounded_product(slope, (a, None)) * back,
-            rounded_product(slope, (clipped(x, LARGEST), None)) * back,
+    return (rounded_product(slope, Pair(a)) * back,
+            rounded_product(slope, Pair(clipped(x, LARGEST))) * back,
             sign * rounded(divide(n, d)))
 
 

@@ -5,26 +5,12 @@ A NaN parameter gives NaN wherever the result depends on it, and where a compari
 from fractions import Fraction
 
 from ..declare import declared
-from ..scalar.pairs import fast_two_sum, number, rounded_product, two_product, two_sum
-from ..tree.node import PerType, copysign, fma, split, where
-from .rectifiers import multiplicand
+from ..scalar.lines import line, on_slope
+from ..scalar.pairs import Pair, fast_two_sum, number, rounded_product, split, two_product
+from ..scalar.ranges import nan_of, unless_nan
+from ..tree.node import copysign, fma, where
 
 SIXTH = Fraction(1, 6)
-UP = PerType(float32=2.0**30, float64=2.0**200)              # times it no product is lost to underflow
-HUGE = PerType(float32=2.0**96, float64=2.0**820)            # times UP it does not overflow
-
-
-def line(alpha, x, beta):
-    """alpha x + beta; beta where alpha is 0 and x infinite."""
-    return fma(alpha, multiplicand(x, alpha), beta)
-
-
-def on_slope(alpha, x, beta):
-    """Whether alpha x + beta lies between 0 and 1, decided before any rounding."""
-    up = UP[x.dtype]
-    a, z, up = alpha * up, where(abs(x) > HUGE, copysign(HUGE, x), x) * up, up * up
-    below, below_low = two_sum(beta, number(-1, x))
-    return (fma(a, z, beta * up) > 0) & (fma(a, z, below * up) + below_low * up < 0)
 
 
 @declared(formula=r"\min(\max(0, x), 6)")
@@ -82,12 +68,12 @@ def threshold(x, theta=1.0, value=0.0):
     >>> act.threshold(np.float32([-1, 1, 2]), 1, 0.5)
     array([0.5, 0.5, 2. ], dtype=float32)
     """
-    return value if x <= theta else x if x > theta else x + theta
+    return value if x <= theta else x if x > theta else nan_of(x, theta)
 
 
 @threshold.derivative
 def _(x, theta, value):
-    nan = x + theta
+    nan = nan_of(x, theta)
     return (0 if x <= theta else 1 if x > theta else nan,
             0 if x <= theta else 0 if x > theta else nan,
             1 if x <= theta else 0 if x > theta else nan)
@@ -114,7 +100,7 @@ def hard_sigmoid(x, alpha=1 / 6, beta=0.5):
 @hard_sigmoid.derivative
 def _(x, alpha, beta):
     z, inside = line(alpha, x, beta), on_slope(alpha, x, beta)
-    outside = 0 if z == z else z
+    outside = unless_nan(z, 0)
     return alpha if inside else outside, x if inside else outside, 1 if inside else outside
 
 
@@ -136,7 +122,7 @@ def hard_swish(x):
     """
     gate, gate_low = fast_two_sum(number(3, x), x)
     y, y_low = two_product(x, gate)
-    y = rounded_product((y, fma(x, gate_low, y_low)), split(SIXTH, x))
+    y = rounded_product(Pair(y, fma(x, gate_low, y_low)), split(SIXTH, x))
     return 0 if x <= -3 else x if x >= 3 else y
 
 
@@ -160,14 +146,14 @@ def hard_tanh(x, lo=-1.0, hi=1.0):
     >>> act.hard_tanh(np.float32([-3, 0.5, 3]))
     array([-1. ,  0.5,  1. ], dtype=float32)
     """
-    return lo if x <= lo else hi if x >= hi else x if lo < x < hi else x + lo + hi
+    return lo if x <= lo else hi if x >= hi else x if lo < x < hi else nan_of(x, lo, hi)
 
 
 @hard_tanh.derivative
 def _(x, lo, hi):
-    return (0 if x <= lo else 0 if x >= hi else 1 if lo < x < hi else x + lo + hi,
-            1 if x <= lo else 0 if x > lo else x + lo,
-            1 if x >= hi else 0 if x < hi else x + hi)
+    return (0 if x <= lo else 0 if x >= hi else 1 if lo < x < hi else nan_of(x, lo, hi),
+            1 if x <= lo else 0 if x > lo else nan_of(x, lo),
+            1 if x >= hi else 0 if x < hi else nan_of(x, hi))
 
 
 @hard_tanh.reference
@@ -233,12 +219,12 @@ def hard_shrink(x, lambd=0.5):
     >>> act.hard_shrink(np.float32([-2, 0.25, 2]))
     array([-2.,  0.,  2.], dtype=float32)
     """
-    return 0 if abs(x) <= lambd else x if abs(x) > lambd else x + lambd
+    return 0 if abs(x) <= lambd else x if abs(x) > lambd else nan_of(x, lambd)
 
 
 @hard_shrink.derivative
 def _(x, lambd):
-    a, nan = abs(x), x + lambd
+    a, nan = abs(x), nan_of(x, lambd)
     return 0 if a <= lambd else 1 if a > lambd else nan, 0 if a <= lambd else 0 if a > lambd else nan
 
 
@@ -287,7 +273,7 @@ def sparse_sigmoid(x):
 
 @sparse_sigmoid.derivative
 def _(x):
-    return 0.5 if -1 < x < 1 else 0 if x == x else x
+    return 0.5 if -1 < x < 1 else unless_nan(x, 0)
 
 
 @sparse_sigmoid.reference
@@ -309,7 +295,7 @@ def identity(x):
 
 @identity.derivative
 def _(x):
-    return 1 if x == x else x
+    return unless_nan(x, 1)
 
 
 @identity.reference

@@ -5,11 +5,10 @@ import numpy as np
 
 from ..backends import containers
 from ..backends.dtypes import result_dtype
-from ..declare import declared
-from ..scalar.pairs import LARGEST, two_sum
+from ..declare import declared, get
+from ..scalar.pairs import two_sum
+from ..scalar.ranges import LARGEST, clipped, multiplicand
 from ..tree.node import fma
-from .rectifiers import leaky_relu, multiplicand
-from .self_gated import clipped
 
 WORD = 0xFFFFFFFF
 BLOCKS = 1 << 13                                             # of four numbers, made at once: 64 KiB an array
@@ -79,7 +78,7 @@ def sample(x, lower=1 / 8, upper=1 / 3, rng=None):
         x, low, high = (arrays.asarray(operand).astype(dtype) for operand in (x, lower, upper))
         low, high = low.astype(arrays.float64), high.astype(arrays.float64)
         uniform = _uniform(np.broadcast_shapes(x.shape, low.shape, high.shape), _key(rng), arrays)
-        return leaky_relu.value_and_grad(x, (low + (high - low) * uniform).astype(dtype))
+        return get("leaky_relu").value_and_grad(x, (low + (high - low) * uniform).astype(dtype))
 
 
 rrelu.sample = sample

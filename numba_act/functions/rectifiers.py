@@ -3,11 +3,12 @@ import math
 from fractions import Fraction
 
 from ..declare import declared
-from ..scalar.exponential import LEAST, NEAR, decay, expm1_decay, lift
+from ..scalar.exponential import LEAST, expm1_decay, lift, times_exp
+from ..scalar.lines import leak, leak_slopes
 from ..scalar.logarithm import log1p_unit
 from ..scalar.logistic import decay_of_size, denominator, logistic
 from ..scalar.pairs import (
-    LARGEST,
+    Pair,
     add_any,
     argument_product,
     divide,
@@ -15,37 +16,15 @@ from ..scalar.pairs import (
     reciprocal,
     rounded,
     rounded_product,
+    split,
     two_sum,
 )
-from ..tree.node import copysign, fma, split, where
+from ..scalar.ranges import LARGEST, at_most
+from ..tree.node import fma, where
 from . import reference
 
 SELU_SCALE = Fraction("1.0507009873554804934193349852946")
 SELU_SLOPE = SELU_SCALE * Fraction("1.6732632423543772848170429916717")     # the scale times alpha
-
-
-def negative_part(x):
-    return where(x > 0, 0, x)
-
-
-def multiplicand(x, alpha):
-    """x, but finite where alpha is 0, so that their product is 0."""
-    return where((alpha == 0) & (abs(x) == float("inf")), copysign(LARGEST, x), x)
-
-
-def leak(x, alpha):
-    """alpha x, and -0 for x = -inf where alpha is 0."""
-    return alpha * multiplicand(x, alpha)
-
-
-def leak_slopes(x, alpha):
-    return where(x > 0, 1, where(x <= 0, alpha, x)), where(x > 0, 0, x)
-
-
-def times_exp(scale, x):
-    """(a pair) e^x for x <= 0."""
-    e, shrink = decay(x, far=NEAR)
-    return rounded_product(scale, e) * shrink
 
 
 @declared(formula=r"\max(0, x)")
@@ -82,7 +61,7 @@ def softplus(x, beta=1.0):
     """
     z, z_low = argument_product(x, beta)
     e, shrink = decay_of_size(z, z_low)
-    high, low = divide(log1p_unit(e), (beta, None))
+    high, low = divide(log1p_unit(e), Pair(beta))
     line = where(z > 0, x, 0)
     sum_, rest = two_sum(where(abs(line) > LARGEST, 0, line), high)
     y = (sum_ + (rest + low)) * where(z > 0, 1, shrink)
@@ -92,13 +71,13 @@ def softplus(x, beta=1.0):
 @softplus.derivative
 def _(x, beta):
     z, z_low = argument_product(x, beta)
-    size, size_low = where(abs(z) > -LEAST, (-LEAST, 0), (abs(z), where(z < 0, -z_low, z_low)))
+    size, size_low = where(abs(z) > -LEAST, Pair(-LEAST, 0), Pair(abs(z), where(z < 0, -z_low, z_low)))
     e, e_shrink = decay_of_size(size, size_low)
-    share = multiply(multiply(e, reciprocal(denominator(e))), (size, size_low))
+    share = multiply(multiply(e, reciprocal(denominator(e))), Pair(size, size_low))
     high, low = add_any(log1p_unit(e), share)
-    per_beta = reciprocal((beta, None))
+    per_beta = reciprocal(Pair(beta))
     up, down = lift(size)
-    in_beta = rounded_product((high * up, low * up), multiply(per_beta, per_beta))
+    in_beta = rounded_product(Pair(high * up, low * up), multiply(per_beta, per_beta))
     return logistic(z, z_low), -in_beta * (e_shrink * down)
 
 
@@ -162,13 +141,13 @@ def elu(x, alpha=1.0):
     >>> act.elu(np.float32([-np.inf, -1, 2]))
     array([-1.        , -0.63212055,  2.        ], dtype=float32)
     """
-    return x if x > 0 else rounded_product((alpha, None), expm1_decay(negative_part(x)))
+    return x if x > 0 else rounded_product(Pair(alpha), expm1_decay(at_most(x, 0)))
 
 
 @elu.derivative
 def _(x, alpha):
-    in_x = 1 if x > 0 else times_exp((alpha, None), negative_part(x))
-    in_alpha = 0 if x > 0 else rounded(expm1_decay(negative_part(x)))
+    in_x = 1 if x > 0 else times_exp(Pair(alpha), at_most(x, 0))
+    in_alpha = 0 if x > 0 else rounded(expm1_decay(at_most(x, 0)))
     return in_x, in_alpha
 
 
@@ -192,12 +171,12 @@ def selu(x):
     """
     scale, scale_low = split(SELU_SCALE, x)
     line = fma(scale, x, scale_low * (x if x < LARGEST else LARGEST))
-    return line if x > 0 else rounded_product(split(SELU_SLOPE, x), expm1_decay(negative_part(x)))
+    return line if x > 0 else rounded_product(split(SELU_SLOPE, x), expm1_decay(at_most(x, 0)))
 
 
 @selu.derivative
 def _(x):
-    return SELU_SCALE if x > 0 else times_exp(split(SELU_SLOPE, x), negative_part(x))
+    return SELU_SCALE if x > 0 else times_exp(split(SELU_SLOPE, x), at_most(x, 0))
 
 
 @selu.reference

@@ -1,80 +1,25 @@
 """Self-gated functions: x times something that goes from 0 to 1."""
 import math
-from fractions import Fraction
 
 from ..declare import declared
+from ..scalar import gating, normal
+from ..scalar.gating import FLAT, gated, gelu_argument, quick_argument, softplus_tanh
 from ..scalar.logistic import decay_of_size, denominator, logistic_product, product_slope
-from ..scalar.normal import DENSITY, magnitude, mills, normal_decay, times_mills
 from ..scalar.pairs import (
-    LARGEST,
+    Pair,
+    Scaled,
     add,
     add_any,
     argument_product,
     divide,
-    finite,
+    exact,
     multiply,
-    number,
     reciprocal,
     rounded_product,
-    twice,
-    two_product,
-    two_sum,
 )
-from ..tree.node import PerType, copysign, fma, split, where
+from ..scalar.ranges import LARGEST, clipped
+from ..tree.node import where
 from . import reference
-
-TINY = PerType(float32=2.0**-40, float64=2.0**-60)            # below it gelu(x) is x / 2
-FLAT = 1000                                                  # past it the gate is 0 or 1
-CUBIC = PerType(float32=20.0, float64=40.0)                  # past it gelu_tanh's gate is 0 or 1
-GELU_LINEAR = 2 * Fraction("0.797884560802865355879892119868763736951717262329869315331852")       # 2 sqrt(2 / pi)
-GELU_CUBIC = GELU_LINEAR * Fraction("0.044715")
-QUICK = Fraction("1.702")
-
-
-def clipped(x, limit):
-    return where(abs(x) > limit, copysign(limit, x), x)
-
-
-def gated(x, right, gate, shrink):
-    """x times a pair from 0 to 1 that is exactly 0 or 1 beyond FLAT, 1 on the right."""
-    inner = clipped(x, FLAT)
-    return fma(where(right, x, inner), gate[0], inner * gate[1]) * shrink
-
-
-def silu_slope(x):
-    z = clipped(x, FLAT)
-    return product_slope((z, number(0, x)), (z, None))
-
-
-def gelu_slope(x):
-    a = magnitude(x)
-    e, shrink = normal_decay(a)
-    density = multiply(split(-DENSITY, x), (a, None))
-    left = multiply(add_any(mills(a), density), e)
-    y, rest = two_sum(where(x > 0, number(1, x), 0), where(x > 0, -left[0], left[0]))
-    return (y + (rest + where(x > 0, -left[1], left[1]))) * where(x > 0, 1, shrink)
-
-
-def gelu_argument(x):
-    """The pairs z = 2 sqrt(2/pi) (x + 0.044715 x^3) and x z'(x)."""
-    a = clipped(x, CUBIC)
-    cube = multiply(split(GELU_CUBIC, x), two_product(a, a))
-    line = add_any(split(GELU_LINEAR, x), cube)
-    return multiply(line, (a, None)), multiply(add_any(line, twice(cube)), (a, None))
-
-
-def quick_argument(x):
-    """1.702 x as a pair."""
-    return multiply((clipped(x, FLAT), None), split(QUICK, x))
-
-
-def mish_parts(x):
-    """e = e^-|x|, e^2, n and d of tanh(softplus x) = n / d, and what is still to be multiplied for x <= 0."""
-    e, shrink = decay_of_size(x)
-    square, two = multiply(e, e), (number(2, x), None)
-    right = x > 0
-    n = where(right, add((number(1, x), None), twice(e)), add(twice(e), square))
-    return e, square, n, add_any(n, where(right, twice(square), two)), where(right, 1, shrink)
 
 
 @declared(formula=r"x \, \sigma(\beta x)")
@@ -94,8 +39,8 @@ def _(x, beta):
     z, z_low = argument_product(x, beta)
     z = clipped(z, FLAT)
     e, shrink = decay_of_size(z, z_low)
-    right = multiply(reciprocal(denominator(e)), (clipped(x, LARGEST), None))
-    return product_slope((z, z_low), (z, z_low)), rounded_product(right, multiply(right, e)) * shrink
+    right = multiply(reciprocal(denominator(e)), Pair(clipped(x, LARGEST)))
+    return product_slope(Pair(z, z_low), Pair(z, z_low)), rounded_product(right, multiply(right, e)) * shrink
 
 
 @swish.reference
@@ -114,12 +59,12 @@ def silu(x):
     >>> act.silu(np.float32([-100, 0, 2]))
     array([-3.7204474e-42,  0.0000000e+00,  1.7615942e+00], dtype=float32)
     """
-    return logistic_product(x, x, number(0, x))
+    return gating.silu(x)
 
 
 @silu.derivative
 def _(x):
-    return silu_slope(x)
+    return gating.silu_slope(x)
 
 
 @silu.reference
@@ -136,19 +81,12 @@ def gelu(x):
     >>> act.gelu(np.float32([-10, 0, 1]))
     array([-7.619853e-23,  0.000000e+00,  8.413448e-01], dtype=float32)
     """
-    a = magnitude(x)
-    e, shrink = normal_decay(a)
-    tail, tail_low = times_mills(a)
-    line = where(x > 0, x, 0)
-    y = fma(-tail, e[0], line)
-    rest = fma(-tail, e[0], line - y) - fma(tail, e[1], tail_low * e[0])
-    y = (y + finite(rest)) * where(x > 0, 1, shrink)
-    return x * 0.5 if a < TINY else y
+    return normal.gelu(x)
 
 
 @gelu.derivative
 def _(x):
-    return gelu_slope(x)
+    return normal.gelu_slope(x)
 
 
 @gelu.reference
@@ -213,17 +151,16 @@ def mish(x):
     >>> act.mish(np.float32([-1, 0, 1]))
     array([-0.30340147,  0.        ,  0.8650984 ], dtype=float32)
     """
-    _, _, n, d, shrink = mish_parts(x)
-    return gated(x, x > 0, divide(n, d), shrink)
+    tanh = softplus_tanh(x)
+    return gated(x, x > 0, Scaled(divide(tanh.n, tanh.d), tanh.power))
 
 
 @mish.derivative
 def _(x):
-    e, square, n, d, shrink = mish_parts(x)
-    right = x > 0
-    one = number(1, x), None
-    first = multiply(where(right, n, add((number(2, x), None), e)), d)
-    second = multiply(where(right, square, one), multiply(denominator(e), (4 * clipped(x, FLAT), None)))
+    e, square, n, d, shrink = softplus_tanh(x)
+    right, one = x > 0, exact(1, x)
+    first = multiply(where(right, n, add(exact(2, x), e)), d)
+    second = multiply(where(right, square, one), multiply(denominator(e), Pair(4 * clipped(x, FLAT))))
     q = reciprocal(d)
     slope = multiply(add_any(first, second), multiply(q, q))
     return rounded_product(slope, where(right, one, e)) * shrink

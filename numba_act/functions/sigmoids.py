@@ -2,17 +2,14 @@
 import math
 
 from ..declare import declared
+from ..scalar.hyperbolic import tanh as hyperbolic_tangent
 from ..scalar.logistic import logistic, logistic_slope
-from ..scalar.logistic import tanh as hyperbolic_tangent
-from ..scalar.pairs import number, reciprocal, rounded_quotient, two_sum
-from ..tree.node import PerType, copysign, fma, where
+from ..scalar.pairs import Pair, number, reciprocal, rounded_quotient, two_sum
+from ..scalar.ranges import at_most
+from ..tree.node import PerType, copysign, fma
 from . import reference
 
 WIDE = PerType(float32=2.0**100, float64=2.0**600)          # 1 / WIDE^2 is 0
-
-
-def below(a):
-    return where(a > WIDE, WIDE, a)
 
 
 @declared(aliases=("logistic", "expit"), formula=r"\frac{1}{1 + e^{-x}}")
@@ -68,13 +65,13 @@ def softsign(x):
     >>> act.softsign(np.float32([-3, 0, np.inf]))
     array([-0.75,  0.  ,  1.  ], dtype=float32)
     """
-    a = below(abs(x))
-    return copysign(rounded_quotient((a, None), two_sum(number(1, x), a)), x)
+    a = at_most(abs(x), WIDE)
+    return copysign(rounded_quotient(Pair(a), two_sum(number(1, x), a)), x)
 
 
 @softsign.derivative
 def _(x):
-    a = below(abs(x))
+    a = at_most(abs(x), WIDE)
     q, q_low = reciprocal(two_sum(number(1, x), a))
     return fma(q, q, 2 * q * q_low)
 

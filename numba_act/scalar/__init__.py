@@ -10,8 +10,8 @@ from ..tree import node
 from ..tree.evaluate import for_numbers_too
 from . import vocabulary
 from .exponential import exp, expm1
+from .hyperbolic import tanh
 from .logarithm import log, log1p
-from .logistic import tanh
 
 fma, sqrt, copysign = map(for_numbers_too, (node.fma, node.sqrt, node.copysign))
 maximum, minimum = map(for_numbers_too, (node.maximum, node.minimum))

@@ -5,27 +5,22 @@ an exponential makes of its argument's last bit, does not show then.  Far out an
 of two, as long as it is only multiplied, or added to what is carried so as well: a subnormal one would lack bits.
 """
 import functools
-from typing import NamedTuple
 
-from ..tree.node import Node, build, copysign, fma, in_order, split, sqrt, where
+from ..tree.node import build, copysign, fma, in_order, sqrt, where
 from ..tree.operations import TRUTHS
 from . import vocabulary
 from .exponential import exp_pair_fine
-from .pairs import add_any, divide, multiply, negate, rounded
+from .pairs import Pair, Scaled, add_any, divide, exact, multiply, negate, residual, rounded, split
+from .ranges import unless_nan
 
 
-class Number(NamedTuple):
-    """pair times scale, a power of two; None for 1."""
-    pair: tuple
-    scale: Node | None = None
+def _times(pair, power):
+    return Pair(*[None if part is None else part * power for part in pair])
 
-    def plain(self):
-        """The pair with the scale multiplied in."""
-        return self.pair if self.scale is None else self.times(self.scale)
 
-    def times(self, power):
-        """The pair times a power of two."""
-        return tuple(None if p is None else p * power for p in self.pair)
+def _plain(number):
+    """A scaled pair with the power multiplied in."""
+    return number.pair if number.power is None else _times(*number)
 
 
 def doubled(output):
@@ -33,83 +28,84 @@ def doubled(output):
     numbers = {}
     for node in in_order([output]):
         numbers[node] = _number(node, [numbers[a] for a in node.args])
-    pair, scale = numbers[output]
-    result = pair[0] if pair[1] is None else where(build("eq", pair[1], pair[1]), rounded(pair), pair[0])
-    return result if scale is None else result * scale
+    pair, power = numbers[output]
+    result = pair.high if pair.low is None else unless_nan(pair.low, rounded(pair), pair.high)
+    return result if power is None else result * power
 
 
 def _number(node, args):
     if node.op == "constant" and node.kind == "float" and not isinstance(node.value, str):
         high, low = split(node.value, node)
-        return Number((high, low if low.value else None))
+        return Scaled(Pair(high, low if low.value else None))
     if not args:
-        return Number((node, None))
-    return _call(node, [a.plain() for a in args]) if node.op == "call" else RULES[node.op](*args)
+        return Scaled(Pair(node))
+    return _call(node, [_plain(a) for a in args]) if node.op == "call" else RULES[node.op](*args)
 
 
 def _call(node, args):
     function = node.value
     if function is vocabulary.exp:
-        return Number(*exp_pair_fine(*args[0]))
+        return exp_pair_fine(*args[0])
     call, low = function(*[h for h, _ in args]), None
     for k, (_, rest) in enumerate(args):
         slope = None if rest is None else function.partial(k, call)
         if slope is not None:
             low = slope * rest if low is None else fma(slope, rest, low)
-    return Number((call, low))
+    return Scaled(Pair(call, low))
 
 
 def _sum(a, b):
-    if a.scale is b.scale:
-        return Number(add_any(a.pair, b.pair), a.scale)
-    if a.scale is None or b.scale is None:
-        return Number(add_any(a.plain(), b.plain()))
-    larger = where(a.scale > b.scale, a.scale, b.scale)
-    return Number(add_any(a.times(a.scale / larger), b.times(b.scale / larger)), larger)
+    if a.power is b.power:
+        return Scaled(add_any(a.pair, b.pair), a.power)
+    if a.power is None or b.power is None:
+        return Scaled(add_any(_plain(a), _plain(b)))
+    larger = where(a.power > b.power, a.power, b.power)
+    return Scaled(add_any(_times(a.pair, a.power / larger), _times(b.pair, b.power / larger)), larger)
 
 
 def _negative(a):
-    return a._replace(pair=negate(a.pair))
+    return Scaled(negate(a.pair), a.power)
 
 
 def _product(a, b):
-    scales = [s for s in (a.scale, b.scale) if s is not None]
-    return Number(multiply(a.pair, b.pair), scales[0] * scales[1] if len(scales) == 2 else (scales or [None])[0])
+    powers = [p for p in (a.power, b.power) if p is not None]
+    return Scaled(multiply(a.pair, b.pair), powers[0] * powers[1] if len(powers) == 2 else (powers or [None])[0])
 
 
 def _quotient(a, b):
-    if b.scale is None:
-        return Number(divide(a.pair, b.pair), a.scale)
-    return Number(divide(a.pair, b.pair), (1 if a.scale is None else a.scale) / b.scale)
+    if b.power is None:
+        return Scaled(divide(a.pair, b.pair), a.power)
+    return Scaled(divide(a.pair, b.pair), (1 if a.power is None else a.power) / b.power)
 
 
 def _choice(c, a, b):
-    pair = where(c.pair[0], a.pair, b.pair)
-    if a.scale is b.scale:
-        return Number(pair, a.scale)
-    one = split(1, pair[0])[0]
-    return Number(pair, where(c.pair[0], one if a.scale is None else a.scale, one if b.scale is None else b.scale))
+    holds, pair = c.pair.high, where(c.pair.high, a.pair, b.pair)
+    if a.power is b.power:
+        return Scaled(pair, a.power)
+    one, _ = exact(1, pair.high)
+    return Scaled(pair, where(holds, one if a.power is None else a.power, one if b.power is None else b.power))
 
 
 def _absolute(a):
-    return a._replace(pair=where(a.pair[0] < 0, negate(a.pair), a.pair))
+    return Scaled(where(a.pair.high < 0, negate(a.pair), a.pair), a.power)
 
 
 def _root(a):
-    high, low = a.plain()
+    high, low = _plain(a)
     root = sqrt(high)
-    rest = fma(-root, root, high) if low is None else fma(-root, root, high) + low
-    return Number((root, where(root > 0, rest / (2 * root), 0)))
+    rest = residual(high, root, root)
+    rest = rest if low is None else rest + low
+    return Scaled(Pair(root, where(root > 0, rest / (2 * root), 0)))
 
 
 def _with_sign(a, b):
-    sign = copysign(1, a.pair[0]) * copysign(1, b.pair[0])
-    return a._replace(pair=multiply(a.pair, (sign, None)))
+    sign = copysign(1, a.pair.high) * copysign(1, b.pair.high)
+    return Scaled(multiply(a.pair, Pair(sign)), a.power)
 
 
 def _truth(op, *args):
     """A condition, by the high parts."""
-    return Number((build(op, *[a.plain()[0] for a in args]), None))
+    return Scaled(Pair(build(op, *[_plain(a).high for a in args])))
 
 
 RULES = {

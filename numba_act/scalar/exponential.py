@@ -3,14 +3,28 @@ from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, bits, copysign, fma, from_bits, where
-from .coefficients import EXP
-from .pairs import fast_two_sum, horner, multiply, number, rounded, two_sum
+from .coefficients import CELU, EXP
+from .pairs import (
+    Pair,
+    Scaled,
+    add_any,
+    fast_two_sum,
+    fused_sum,
+    horner,
+    multiply,
+    negate,
+    number,
+    polynomial,
+    rounded,
+    rounded_product,
+    scaled,
+    split,
+    two_sum,
+)
+from .ranges import at_least, bounded
 
 LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254120680")
 LOG2E = Fraction("1.442695040888963407359924681001892137426645954152985934135449")
-# -ln 2 in two parts; fma(n, HIGH, z) is exact for every n that occurs, because the sum is small
-MINUS_LN2_HIGH = PerType(float32=-0.693147182464599609375, float64=-0.69314718055994528622676398299518)
-MINUS_LN2_LOW = PerType(float32=1.904654299957767878541823e-09, float64=-2.319046813846299558417771e-17)
 MANTISSA = PerType(float32=23, float64=52)
 BIAS = PerType(float32=127, float64=1023)
 # Added to a small number it rounds it to an integer and leaves integer + BIAS in the lowest bits.
@@ -24,69 +38,68 @@ SHIFT = PerType(float32=64, float64=128)
 LEAST = PerType(float32=-(127 + 64) * 0.6931471805599453, float64=-(1023 + 128) * 0.6931471805599453)
 
 
-def bounded(x, low, high):
-    x = where(x < low, low, x)
-    return where(x > high, high, x)
-
-
 def power_of_two(shifted):
     """2^n from n + ROUND."""
     return from_bits(bits(shifted) << MANTISSA[shifted.dtype])
 
 
 def reduced_plain(x, rounder=ROUND, sign=1, low=None):
-    """(s, p, p_low): e^(sign (x + low)) = s (1 + p + p_low), s = 2^n, up to an error in p of 2^-26 (2^-55) where n is
-    not 0, or low is not."""
+    """s = 2^n and a pair p: e^(sign (x + low)) = s (1 + p), up to an error in p of 2^-26 (2^-55) where n or low is not
+    0."""
     shifted = fma(x, sign * LOG2E, rounder)
     n = shifted - rounder
-    r, minus_ln2_low = fma(n, sign * MINUS_LN2_HIGH[x.dtype], x), sign * MINUS_LN2_LOW[x.dtype]
-    r = fma(n, minus_ln2_low, r) if low is None else r + fma(n, minus_ln2_low, low)
+    ln2, ln2_low = scaled(split(-LN2, x), sign)
+    r = fma(n, ln2, x)                           # exact for every n that occurs, because the sum is small
+    r = fma(n, ln2_low, r) if low is None else r + fma(n, ln2_low, low)
     q, square = horner([c * sign**k for k, c in enumerate(EXP[x.dtype], 1 - len(EXP[x.dtype]))], r), r * r
-    r = r if sign > 0 else -r
-    p = fma(q, square, r)
-    return power_of_two(shifted), p, fma(q, square, r - p)
+    return power_of_two(shifted), fused_sum(q, square, r if sign > 0 else -r)
 
 
 def reduced(z, low=None, rounder=ROUND, share=1):
-    """(s, p, p_low, rest): e^(z + low) = s (1 + p + p_low) (1 + rest), s = 2^n, `rest` tiny; or a share of what stands
-    behind s, such as its 32nd root."""
+    """s = 2^n, a pair p and a tiny rest: e^(z + low) = s (1 + p) (1 + rest); or a share of what stands behind s, such
+    as its 32nd root."""
     shifted = fma(z, LOG2E, rounder)
     n = shifted - rounder
-    r = fma(n, MINUS_LN2_HIGH, z)
-    rest = fma(n, MINUS_LN2_LOW, low) if low is not None else n * number(MINUS_LN2_LOW, z)
+    ln2, ln2_low = split(-LN2, z)
+    r = fma(n, ln2, z)
+    rest = fma(n, ln2_low, low) if low is not None else n * ln2_low
     r, rest = r * share, rest * share
     q, square = horner(EXP[z.dtype], r), r * r
-    p = fma(q, square, r)
-    return power_of_two(shifted), p, fma(q, square, r - p), rest
+    return power_of_two(shifted), fused_sum(q, square, r), rest
 
 
-def exponential_pair(s, p, p_low, rest=None):
-    """s (1 + p + p_low) (1 + rest) as a pair."""
-    high = fma(s, p, s)
-    low = fma(s, p_low, fma(s, p, s - high))
-    return high, low if rest is None else fma(high, rest, low)
+def exponential_pair(s, p, rest=None):
+    """s (1 + p) (1 + rest) as a pair, of a pair p."""
+    high, low = fused_sum(s, p.high, s)
+    low = fma(s, p.low, low)
+    return Pair(high, low if rest is None else fma(high, rest, low))
 
 
 def decay(z, low=None, bounded=False, far=FAR):
-    """e^(z + low) for z <= 0 as a pair, and the power of two by which it must still be multiplied: not 1 below `far`,
-    from FAR on negligible beside 1.  `bounded`: z is never below LEAST."""
+    """e^(z + low) for z <= 0 as a scaled pair, whose power is not 1 below `far`.  `bounded`: z is never below LEAST."""
     parts, shrink = _decay_parts(z, low, bounded, far)
-    return exponential_pair(*parts), shrink
+    return Scaled(exponential_pair(*parts), shrink)
 
 
 def decay_and_expm1(z, low=None):
     """As `decay`, and e^(z + low) - 1 as a pair."""
     parts, shrink = _decay_parts(z, low)
-    return exponential_pair(*parts), shrink, _less_one(*parts)
+    return Scaled(exponential_pair(*parts), shrink), _less_one(*parts)
 
 
 def _decay_parts(z, low, bounded=False, far=FAR):
     if not bounded:
-        z = where(z < LEAST, LEAST, z)
+        z = at_least(z, LEAST)
     far = z < far
     shift = SHIFT[z.dtype]
     rounder = ROUND[z.dtype]
     return reduced(z, low, where(far, number(rounder + shift, z), rounder)), where(far, number(2.0**-shift, z), 1)
+
+
+def times_exp(scale, x):
+    """(a pair) e^x for x <= 0."""
+    e, shrink = decay(x, far=NEAR)
+    return rounded_product(scale, e) * shrink
 
 
 def lift(size):
@@ -96,38 +109,43 @@ def lift(size):
     return where(far, number(2.0**40, size), 1), where(far, number(2.0**-40, size), 1)
 
 
+THIRD = Fraction(1, 3)
+TINY = PerType(float32=2.0**-27, float64=2.0**-56)           # below it e^z - 1 is z
+CELU_END = 0.7                                               # up to it celu's slope in alpha is a polynomial
+LIFT = PerType(float32=2.0**32, float64=2.0**64)             # times it z^2 keeps its low part
+
 GREATEST = PerType(float32=100.0, float64=720.0)            # e^z is infinite
 SATURATED = PerType(float32=-40.0, float64=-80.0)           # e^z is lost beside 1, even in a pair
 
 
 def expm1_decay(z):
     """e^z - 1 for z <= 0 as a pair, but for 2^-25 (2^-54) where the result is -1 to that."""
-    s, *parts = reduced(where(z < SATURATED, SATURATED, z))
+    s, *parts = reduced(at_least(z, SATURATED))
     return _moved(s - 1, s, *parts)
 
 
 def expm1_decay_whole(z, low=None):
     """e^(z + low) - 1 for z <= 0 as a pair."""
-    return _less_one(*reduced(where(z < SATURATED, SATURATED, z), low))
+    return _less_one(*reduced(at_least(z, SATURATED), low))
 
 
 def _less_one(s, *parts):
-    """s (1 + p + p_low) (1 + rest) - 1 as a pair, s at most 1."""
+    """s (1 + p) (1 + rest) - 1 as a pair, s at most 1."""
     m, m_low = fast_two_sum(number(-1, s), s)
     high, low = _moved(m, s, *parts)
-    return high, low + m_low
+    return Pair(high, low + m_low)
 
 
-def _moved(m, s, p, p_low, rest):
-    """m + s (p + p_low) (1 + rest) + s rest as a pair, |m| >= |s p| or m = 0."""
-    high = fma(s, p, m)
-    return high, fma(s, fma(p, rest, p_low + rest), fma(s, p, m - high))
+def _moved(m, s, p, rest):
+    """m + s p (1 + rest) + s rest as a pair, |m| >= |s p| or m = 0."""
+    high, low = fused_sum(s, p.high, m)
+    return Pair(high, fma(s, fma(p.high, rest, p.low + rest), low))
 
 
 def exp_pair(z, low=None):
-    """e^(z + low) as a pair, and the power of two by which it must still be multiplied."""
+    """e^(z + low) as a scaled pair."""
     z, rounder, grow = _in_range(z)
-    return exponential_pair(*reduced(z, low, rounder)), grow
+    return Scaled(exponential_pair(*reduced(z, low, rounder)), grow)
 
 
 def exp_pair_fine(z, low=None):
@@ -137,7 +155,7 @@ def exp_pair_fine(z, low=None):
     e = exponential_pair(number(1, z), *parts)
     for _ in range(5):
         e = multiply(e, e)
-    return (e[0] * s, e[1] * s), grow
+    return Scaled(Pair(e.high * s, e.low * s), grow)
 
 
 def _in_range(z):
@@ -159,7 +177,19 @@ def expm1_pair(z, low=None, sum_=two_sum):
     s, *parts = reduced(z, low, where(large, number(rounder - shift, z), rounder))
     m, m_low = sum_(s, where(large, number(0, z), -1))
     high, low = _moved(m, s, *parts)
-    return (high, low + m_low), where(large, number(2.0**shift, z), 1)
+    return Scaled(Pair(high, low + m_low), where(large, number(2.0**shift, z), 1))
+
+
+def celu_in_alpha(z, z_low):
+    """e^z - 1 - z e^z; near 0 it is -z^2 (1/2 + z/3 + ...)."""
+    series = polynomial(CELU[z.dtype], [split(THIRD, z), Pair(0.5)], Pair(z, z_low))
+    lift = LIFT[z.dtype]
+    lifted = Pair(z * lift, z_low * lift)
+    near = rounded_product(multiply(lifted, lifted), series) * lift**-2
+    y, grow = expm1_pair(z, z_low)
+    e = add_any(y, Pair(where(grow > 1, number(0, z), 1)))
+    far = add_any(y, negate(multiply(e, Pair(bounded(z, SATURATED, GREATEST), z_low))))
+    return where(abs(z) < CELU_END, -near, rounded(far) * grow)
 
 
 @for_numbers_too
@@ -168,8 +198,8 @@ def exp(z):
     left, rounder = z < 0, ROUND[z.dtype]
     z = bounded(z, LEAST, GREATEST)
     up, down = SHIFT[z.dtype], 20
-    s, p, _ = reduced_plain(z, where(left, number(rounder + up, z), rounder - down))
-    return fma(s, p, s) * where(left, number(2.0**-up, z), 2.0**down)
+    s, p = reduced_plain(z, where(left, number(rounder + up, z), rounder - down))
+    return fma(s, p.high, s) * where(left, number(2.0**-up, z), 2.0**down)
 
 
 @for_numbers_too

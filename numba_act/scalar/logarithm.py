@@ -2,10 +2,22 @@
 from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
-from ..tree.node import PerType, bits, copysign, fma, from_bits, split, to_float, where
+from ..tree.node import PerType, bits, copysign, fma, from_bits, to_float, where
 from .coefficients import LOG1P, LOGCOSH
 from .exponential import BIAS, LN2, MANTISSA
-from .pairs import LARGEST, fast_two_sum, finite, horner, multiply, number, polynomial, two_product, two_sum
+from .pairs import (
+    Pair,
+    fast_two_sum,
+    fused_sum,
+    horner,
+    multiply,
+    number,
+    polynomial,
+    split,
+    two_product,
+    two_sum,
+)
+from .ranges import LARGEST, finite
 
 LOGCOSH_END = 0.625                                         # up to it log cosh x is a polynomial
 
@@ -13,19 +25,19 @@ LOGCOSH_END = 0.625                                         # up to it log cosh 
 def log1p_near(g, low):
     """log(1 + g + low) as a pair, g in [-0.293, 0.5]."""
     w = g * horner(LOG1P[g.dtype], g)
-    high = fma(w, g, g)
+    high, error = fused_sum(w, g, g)
     slope = fma(g, fma(g, 0.6, -0.9), 1)                        # 1 / (1 + g) to a few per cent, for the low part
-    return high, fma(slope, low, fma(w, g, g - high))
+    return Pair(high, fma(slope, low, error))
 
 
 def log1p_unit(e):
     """log(1 + e) of a pair 0 <= e <= 1, as a pair."""
-    upper = e[0] > 0.5                                          # then log 2 + log(1 + (e - 1) / 2), e - 1 exact
-    g, low = where(upper, (fma(e[0], 0.5, -0.5), e[1] * 0.5), e)
+    upper = e.high > 0.5                                        # then log 2 + log(1 + (e - 1) / 2), e - 1 exact
+    g, low = where(upper, Pair(fma(e.high, 0.5, -0.5), e.low * 0.5), e)
     ln2, ln2_low = split(LN2, g)
     log, log_low = log1p_near(g, low)
     total, rest = fast_two_sum(where(upper, ln2, 0), log)
-    return total, rest + (log_low + where(upper, ln2_low, 0))
+    return Pair(total, rest + (log_low + where(upper, ln2_low, 0)))
 
 
 def log_of_mean(line, e):
@@ -40,7 +52,7 @@ def log_of_mean(line, e):
 def logcosh_near(x):
     """log(cosh x) up to LOGCOSH_END, as a pair."""
     square = two_product(x, x)
-    return multiply(square, polynomial(LOGCOSH[x.dtype], [(0.5, None)], square))
+    return multiply(square, polynomial(LOGCOSH[x.dtype], [Pair(0.5)], square))
 
 
 @for_numbers_too

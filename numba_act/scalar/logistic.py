@@ -1,21 +1,22 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
-from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, copysign, fma, where
-from .exponential import ROUND, SATURATED, bounded, decay, expm1_decay_whole, exponential_pair, reduced_plain
+from .exponential import ROUND, decay, exponential_pair, reduced_plain
 from .pairs import (
+    Pair,
     add,
     add_any,
+    exact,
     fast_two_sum,
-    finite,
+    fused_sum,
     multiply,
-    negate,
     number,
     reciprocal,
     reciprocal_parts,
     rounded_product,
-    rounded_quotient,
+    scaled,
     two_product,
 )
+from .ranges import bounded, finite
 
 CARRY = PerType(float32=64, float64=512)                    # logistic()'s denominator is carried times 2^-CARRY
 STEEP, FLAT = PerType(float32=104.5, float64=746.0), PerType(float32=30.0, float64=60.0)
@@ -27,13 +28,13 @@ NOTHING = PerType(float32=-193.5, float64=-1456.0)
 
 
 def decay_of_size(z, low=None):
-    """e^-|z + low| as a pair, and the power of two still to be multiplied."""
+    """e^-|z + low| as a scaled pair."""
     return decay(-abs(z), None if low is None else where(z > 0, -low, low))
 
 
 def denominator(e):
     """1 + e of a pair 0 <= e <= 1."""
-    return add((number(1, e[0]), None), e)
+    return add(exact(1, e.high), e)
 
 
 def logistic(x, low=None):
@@ -44,21 +45,21 @@ def logistic(x, low=None):
 
 
 def carried_denominator(x, low, steepest):
-    """one = 2^-CARRY; (s, p, p_low), s (1 + p + p_low) = one e^-(x + low); and one (1 + e^-(x + low)) as a pair that
-    still lacks s p_low."""
+    """one = 2^-CARRY; s and p of s (1 + p) = one e^-(x + low); and one (1 + e^-(x + low)) as a pair that still lacks s
+    times p's low part."""
     z = bounded(x, -steepest[x.dtype], FLAT)
     carry = CARRY[x.dtype]
     one = number(2.0**-carry, x)
-    s, p, p_low = reduced_plain(z, number(ROUND[x.dtype] - carry, x), -1, low)
+    s, p = reduced_plain(z, number(ROUND[x.dtype] - carry, x), -1, low)
     steep = one < s
-    return one, (s, p, p_low), sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p)
+    return one, (s, p), sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p.high)
 
 
 def sum_with_exponential(larger, smaller, s, p):
     """larger + smaller + s p as a pair, for powers of two of which one is s."""
     base, base_low = fast_two_sum(larger, smaller)
-    d = fma(s, p, base)
-    return d, fma(s, p, base - d) + base_low
+    d, error = fused_sum(s, p, base)
+    return Pair(d, error + base_low)
 
 
 def logistic_product(x, z, low):
@@ -71,10 +72,10 @@ def logistic_product(x, z, low):
     z = bounded(z, NOTHING[x.dtype], FLAT)
     one = where(far, number(2.0**-HALF[x.dtype], x), 1)
     rounder = where(far, number(ROUND[x.dtype] - 2 * HALF[x.dtype], x), ROUND[x.dtype])
-    s, p, p_low = reduced_plain(z, rounder, -1, low)
+    s, p = reduced_plain(z, rounder, -1, low)
     left = z < 0
-    d, d_low = sum_with_exponential(where(left, s, one), where(left, one, s), s, p)
-    q, rest = reciprocal_parts((d, fma(s, p_low, d_low)))
+    d, d_low = sum_with_exponential(where(left, s, one), where(left, one, s), s, p.high)
+    q, rest = reciprocal_parts(Pair(d, fma(s, p.low, d_low)))
     y, y_low = two_product(x * one, q)
     return (y + finite(fma(y, rest, y_low))) * one
 
@@ -83,7 +84,7 @@ def logistic_slope(z, height):
     """height s'(z), height a power of two."""
     e, shrink = decay_of_size(z)
     q = reciprocal(denominator(e))
-    return rounded_product((height * e[0], height * e[1]), multiply(q, q)) * shrink
+    return rounded_product(scaled(e, height), multiply(q, q)) * shrink
 
 
 def product_slope(z, v):
@@ -91,32 +92,10 @@ def product_slope(z, v):
 
     It is (d + v e) / d^2 with e = e^-z and d = 1 + e, both carried times 2^-CARRY.
     """
-    one, (s, p, p_low), (d, d_low) = carried_denominator(*z, STEEP_SLOPE)
-    d = d, fma(s, p_low, d_low)
-    n, n_low = add_any(d, multiply(exponential_pair(s, p, p_low), v))
+    one, (s, p), (d, d_low) = carried_denominator(*z, STEEP_SLOPE)
+    d = Pair(d, fma(s, p.low, d_low))
+    n, n_low = add_any(d, multiply(exponential_pair(s, p), v))
     q, rest = reciprocal_parts(d)
     t, t_low = two_product(n, q)
     t_low = fma(t, 2 * rest, fma(n_low, q, t_low))
     return fma(t, q, t_low * q) * one
-
-
-def tanh_parts(a, low=None):
-    """The pairs 1 - u and 1 + u, u = e^(-2 (a + low)), a >= 0: tanh(a + low) is their quotient."""
-    return beside_one(expm1_decay_whole(-2 * a, None if low is None else -2 * low))
-
-
-def beside_one(m):
-    """The pairs 1 - u and 1 + u of m = u - 1."""
-    return negate(m), add((number(2, m[0]), None), m)
-
-
-@for_numbers_too
-def tanh(x):
-    """(1 - e^-2a) / (1 + e^-2a) of a = |x|, with the sign of x."""
-    z = -2 * abs(x)
-    s, p, p_low = reduced_plain(where(z < SATURATED, SATURATED, z))
-    one, one_low = fast_two_sum(number(1, x), -s)
-    n = fma(-s, p, one)
-    n_low = fma(-s, p_low, fma(-s, p, one - n)) + one_low
-    d, d_low = fast_two_sum(number(2, x), -n)
-    return copysign(rounded_quotient((n, n_low), (d, d_low - n_low)), x)

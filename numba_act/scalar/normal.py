@@ -4,10 +4,24 @@ from fractions import Fraction
 from ..tree.node import PerType, fma, where
 from .coefficients import MILLS, OFFSET
 from .exponential import decay
-from .pairs import divide, fast_two_sum, horner, multiply, number, two_product
+from .pairs import (
+    Pair,
+    add_any,
+    divide,
+    fast_two_sum,
+    fused_sum,
+    horner,
+    multiply,
+    number,
+    split,
+    two_product,
+    two_sum,
+)
+from .ranges import at_most, finite
 
 DENSITY = Fraction("0.398942280401432677939946059934381868475858631164934657665925")       # 1 / sqrt(2 pi)
 
+TINY = PerType(float32=2.0**-40, float64=2.0**-60)       # below it gelu(x) is x / 2
 FURTHEST = PerType(float32=16.2, float64=39.9)           # every tail is 0, and -a^2/2 not yet below LEAST
 
 
@@ -27,30 +41,41 @@ def mills_parts(a):
     """The pairs p, d = a + k and v = a / d: p / d = Q(a) e^(a^2/2), p a polynomial in v - 1/2."""
     k = number(OFFSET, a)
     d = a + k
-    d = d, a - (d - k)                                   # exact up to a = k; further out nothing depends on it
-    v = divide((a, None), d)
-    w, w_low = fast_two_sum(number(-0.5, a), v[0])
+    d = Pair(d, a - (d - k))                             # exact up to a = k; further out nothing depends on it
+    v = divide(Pair(a), d)
+    w, w_low = fast_two_sum(number(-0.5, a), v.high)
     *upper, c1, c0 = MILLS[a.dtype]
     tail = horner(upper, w)
-    slope, slope_low = _step(tail, w, c1)
-    high, low = _step(slope, w, c0)
+    slope, slope_low = fused_sum(tail, w, number(c1, w))
+    high, low = fused_sum(slope, w, number(c0, w))
     derivative = fma(tail, w, slope)                     # to a quarter, which does for the low part of w
-    return (high, fma(slope_low, w, fma(derivative, w_low + v[1], low))), d, v
-
-
-def _step(p, w, c):
-    """One step of Horner's scheme and its rounding error."""
-    c = number(c, w)
-    high = fma(p, w, c)
-    return high, fma(p, w, c - high)
+    return Pair(high, fma(slope_low, w, fma(derivative, w_low + v.low, low))), d, v
 
 
 def normal_decay(a):
-    """e^(-a^2/2) as a pair, and the power of two still to be multiplied."""
+    """e^(-a^2/2) as a scaled pair."""
     return decay(*two_product(a, -0.5 * a), bounded=True)
 
 
 def magnitude(x):
     """|x|, at most FURTHEST."""
-    a = abs(x)
-    return where(a > FURTHEST, FURTHEST, a)
+    return at_most(abs(x), FURTHEST)
+
+
+def gelu(x):
+    a = magnitude(x)
+    e, shrink = normal_decay(a)
+    tail, tail_low = times_mills(a)
+    y, error = fused_sum(-tail, e.high, where(x > 0, x, 0))
+    rest = error - fma(tail, e.low, tail_low * e.high)
+    y = (y + finite(rest)) * where(x > 0, 1, shrink)
+    return where(a < TINY, x * 0.5, y)
+
+
+def gelu_slope(x):
+    a = magnitude(x)
+    e, shrink = normal_decay(a)
+    density = multiply(split(-DENSITY, x), Pair(a))
+    left = multiply(add_any(mills(a), density), e)
+    y, rest = two_sum(where(x > 0, number(1, x), 0), where(x > 0, -left.high, left.high))
+    return (y + (rest + where(x > 0, -left.low, left.low))) * where(x > 0, 1, shrink)

@@ -1,93 +1,139 @@
 """Numbers as sums of two floats (high, low), for twice the precision where one rounding too many would show.
 
-A low part that is known to be zero is None.  The names are those of the literature: Dekker 1971, Knuth TAOCP 4.2.2,
-Ogita, Rump and Oishi 2005.
+The names are those of the literature: Dekker 1971, Knuth TAOCP 4.2.2, Ogita, Rump and Oishi 2005.
 """
-from ..tree.node import PerType, constant, fma, where
+from fractions import Fraction
+from typing import NamedTuple
 
-LARGEST = PerType(float32=3.4028234663852886e38, float64=1.7976931348623157e308)
-BIG = PerType(float32=2.0**20, float64=2.0**40)
+from ..tree.node import Node, PerType, constant, fma, round_to, where
+
+BIG = PerType(float32=2.0**20, float64=2.0**40)              # an argument beyond it saturates whatever its low part
+
+
+class Pair(NamedTuple):
+    """high + low; a low part of None is known to be zero."""
+    high: Node
+    low: Node | None = None
+
+
+class Scaled(NamedTuple):
+    """A pair that must still be multiplied by a power of two; None for 1.
+
+    Far out an exponential is carried so: a subnormal one would lack bits.
+    """
+    pair: Pair
+    power: Node | None = None
+
+
+def exact(value, like):
+    """A constant as a pair."""
+    return Pair(number(value, like))
+
+
+def split(value, like):
+    """A constant as a pair, to twice the precision of `like`'s dtype."""
+    value = Fraction(value)
+    high = Fraction(float(round_to(value, like.dtype)))
+    return Pair(number(high, like), number(value - high, like))
 
 
 def number(value, like):
-    """A constant of `like`'s type that can stand alone in a pair: (number(1, x), None)."""
+    """A constant of `like`'s type, where nothing beside it tells the type."""
     return constant(value, "float", like.dtype)
 
 
 def fast_two_sum(a, b):
     """a + b exactly, where |a| >= |b| or a = 0."""
     s = a + b
-    return s, (a - s) + b
+    return Pair(s, (a - s) + b)
 
 
 def two_sum(a, b):
     """a + b exactly."""
     s = a + b
     t = s - a
-    return s, (a - (s - t)) + (b - t)
+    return Pair(s, (a - (s - t)) + (b - t))
 
 
 def two_product(a, b):
     """a * b exactly."""
     p = a * b
-    return p, fma(a, b, -p)
+    return Pair(p, fma(a, b, -p))
+
+
+def fused_sum(a, b, c):
+    """a * b + c with its rounding error, where |c| >= |a * b| or c = 0 (compare ErrFma, Boldo and Muller 2005)."""
+    high = fma(a, b, c)
+    return Pair(high, fma(a, b, c - high))
+
+
+def residual(c, a, b):
+    """c - a * b, small: what a quotient a = c / b or a root a = b leaves."""
+    return fma(-a, b, c)
 
 
 def argument_product(a, b):
     """a * b as a pair for a function that saturates: beyond BIG, infinity included, the low part is 0; inf * 0 is 0."""
     high, low = two_product(where((b == 0) & (abs(a) == float("inf")), 0, a), b)
-    return high, where(-abs(high) > -BIG[a.dtype], low, 0)
+    return Pair(high, where(-abs(high) > -BIG[a.dtype], low, 0))
+
+
+def argument_quotient(a, b):
+    """a / b likewise, b not 0."""
+    high, low = divide(Pair(a), Pair(b))
+    return Pair(high, where(-abs(high) > -BIG[a.dtype], low, 0))
 
 
 def negate(p):
-    return tuple(None if part is None else -part for part in p)
+    return Pair(*[None if part is None else -part for part in p])
 
 
-def twice(p):
-    return tuple(None if part is None else 2 * part for part in p)
+def scaled(p, power):
+    """A pair times a power of two."""
+    return Pair(*[None if part is None else power * part for part in p])
 
 
 def add(p, q):
     """The sum of two pairs, |p| >= |q|."""
-    high, low = fast_two_sum(p[0], q[0])
-    return high, _plus(low, _plus(p[1], q[1]))
+    high, low = fast_two_sum(p.high, q.high)
+    return Pair(high, _plus(low, _plus(p.low, q.low)))
 
 
 def add_any(p, q):
     """The sum of two pairs of any size."""
-    high, low = two_sum(p[0], q[0])
-    return high, _plus(low, _plus(p[1], q[1]))
+    high, low = two_sum(p.high, q.high)
+    return Pair(high, _plus(low, _plus(p.low, q.low)))
 
 
 def multiply(p, q):
     """The product of two pairs."""
-    high, low = two_product(p[0], q[0])
-    return high, _fma(p[1], q[0], _fma(p[0], q[1], low))
+    high, low = two_product(p.high, q.high)
+    return Pair(high, _fma(p.low, q.high, _fma(p.high, q.low, low)))
 
 
 def reciprocal_parts(d):
     """q and rest: 1 / d of a pair is q (1 + rest)."""
-    q = 1 / d[0]
-    return q, _minus_product(fma(-d[0], q, 1), d[1], q)
+    q = 1 / d.high
+    return q, _minus_product(residual(1, d.high, q), d.low, q)
 
 
 def reciprocal(d):
     """1 / d of a pair, as a pair."""
     q, rest = reciprocal_parts(d)
-    return q, q * rest
+    return Pair(q, q * rest)
 
 
 def _quotient_parts(n, d):
     """t, q and rest: the quotient of two pairs is t + q rest."""
-    q = 1 / d[0]
-    t = n[0] * q
-    return t, q, _minus_product(_plus(fma(-d[0], t, n[0]), n[1]), d[1], t)
+    q = 1 / d.high
+    t = n.high * q
+    return t, q, _minus_product(_plus(residual(n.high, d.high, t), n.low), d.low, t)
 
 
 def divide(n, d):
     """The quotient of two pairs, as a pair."""
     t, q, rest = _quotient_parts(n, d)
-    return t, q * rest
+    return Pair(t, q * rest)
 
 
 def rounded_quotient(n, d):
@@ -98,17 +144,12 @@ def rounded_quotient(n, d):
 
 def rounded_product(p, q):
     """The product of two pairs as one float, rounded once but for what is lost beyond both low parts."""
-    return fma(p[0], q[0], _fma(p[1], q[0], _fma(p[0], q[1], None)))
-
-
-def finite(low):
-    """The low part of a sum whose high part may be infinite: never NaN."""
-    return where(low < LARGEST, low, LARGEST)
+    return fma(p.high, q.high, _fma(p.low, q.high, _fma(p.high, q.low, None)))
 
 
 def rounded(p):
     """A pair as one float."""
-    return p[0] + p[1]
+    return p.high + p.low
 
 
 def horner(coefficients, x):
@@ -123,11 +164,11 @@ def horner(coefficients, x):
 def polynomial(coefficients, constants, x):
     """A polynomial of a pair as a pair: Horner's scheme, by floats for the coefficients, then by pairs for the
     constants that follow them."""
-    (x, x_low), p, p_low = x, horner(coefficients, x[0]), None
-    for c, c_low in constants:
-        high = fma(p, x, c)
-        p, p_low = high, _plus(_fma(p_low, x, _fma(p, x_low, fma(p, x, c - high))), c_low)
-    return p, p_low
+    p = Pair(horner(coefficients, x.high))
+    for c in constants:
+        high, low = fused_sum(p.high, x.high, c.high)
+        p = Pair(high, _plus(_fma(p.low, x.high, _fma(p.high, x.low, low)), c.low))
+    return p
 
 
 def _plus(a, b):

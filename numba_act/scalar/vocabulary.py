@@ -7,7 +7,7 @@ from fractions import Fraction
 from ..tree import node
 from ..tree.call import Function
 from ..tree.node import Node, where
-from . import exponential, logarithm, logistic
+from . import exponential, hyperbolic, logarithm
 
 MOST_PRODUCTS = 64                               # of a power by multiplication
 LN10 = Fraction("2.302585092994045684017991454684364207601101488629")
@@ -44,7 +44,7 @@ exp = Function("exp", exponential.exp, lambda y, x: (y,))
 expm1 = Function("expm1", exponential.expm1, lambda y, x: (exp(x),))
 log = Function("log", logarithm.log, lambda y, x: (1 / x,))
 log1p = Function("log1p", logarithm.log1p, lambda y, x: (1 / (1 + x),))
-tanh = Function("tanh", logistic.tanh, tanh_slope)
+tanh = Function("tanh", hyperbolic.tanh, tanh_slope)
 maximum = Function("maximum", node.maximum, extreme_slopes, arity=2, extreme=True)
 minimum = Function("minimum", node.minimum, extreme_slopes, arity=2, extreme=True)
 
@@ -131,7 +131,7 @@ VOCABULARY = {
     builtins.max: over_all(maximum, node.maximum, max), builtins.min: over_all(minimum, node.minimum, min),
     math.sqrt: node.sqrt, math.fabs: builtins.abs, math.copysign: node.copysign,
     math.degrees: lambda x: x * (180 / math.pi), math.radians: lambda x: x * (math.pi / 180),
-    math.isnan: lambda x: node.build("ne", x, x),
+    math.isnan: node.is_nan,
     math.isinf: lambda x: abs(x) == math.inf,
     math.isfinite: lambda x: abs(x) < math.inf,
     **{getattr(math, f.name): f for f in (exp, expm1, log1p, tanh, *LIBRARY.values())},

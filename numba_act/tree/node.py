@@ -3,6 +3,7 @@
 A node is built by ordinary Python arithmetic on other nodes, so a scalar function without branches is turned into
 a tree by calling it.  Equal nodes are the same object, which makes common parts common.
 """
+import functools
 import math
 from fractions import Fraction
 
@@ -150,7 +151,7 @@ def build(op, *operands):
 def where(condition, a, b):
     """a where the condition holds, else b; tuples element by element, None beside a number counting as 0."""
     if isinstance(a, tuple):
-        return tuple(where(condition, p, q) for p, q in zip(a, b, strict=True))
+        return part_by_part(functools.partial(where, condition), a, b)
     if a is None or b is None:
         return None if a is b else where(condition, 0 if a is None else a, 0 if b is None else b)
     if isinstance(condition, bool):
@@ -158,6 +159,11 @@ def where(condition, a, b):
     if not isinstance(a, Node) and not isinstance(b, Node):
         a = constant(a, "float", condition.dtype)
     return build("where", condition, a, b)
+
+
+def part_by_part(function, *tuples):
+    """What a function makes of tuples' parts, as a tuple named like the first."""
+    return getattr(type(tuples[0]), "_make", tuple)(map(function, *tuples))
 
 
 def fma(a, b, c):
@@ -187,13 +193,6 @@ def to_float(i):
     return build("to_float", i)
 
 
-def split(value, like):
-    """A constant as the sum of two of `like`'s dtype, to twice the precision."""
-    value = Fraction(value)
-    high = Fraction(float(round_to(value, like.dtype)))
-    return constant(high, "float", like.dtype), constant(value - high, "float", like.dtype)
-
-
 def round_to(value, dtype):
     """A constant's value in the working dtype, as a NumPy scalar."""
     try:
@@ -219,6 +218,10 @@ def narrowed(x):
     return Node("narrowed", (x,), "float", {"float64": "float32", "float128": "float64"}[x.dtype])
 
 
+def is_nan(x):
+    return build("ne", x, x)
+
+
 def maximum(a, b):
     """The larger of two, NaN where either is NaN."""
     return _extreme("ge", a, b)
@@ -234,7 +237,7 @@ def _extreme(comparison, a, b):
         a, b = b, a                                             # a constant is never NaN
     b = b if isinstance(b, Node) else constant(b, "float", a.dtype)
     best = where(build(comparison, b, a), b, a)
-    return best if b.op == "constant" else where(build("ne", b, b), b, best)
+    return best if b.op == "constant" else where(is_nan(b), b, best)
 
 
 def scheduled(outputs):

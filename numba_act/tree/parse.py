@@ -19,7 +19,7 @@ from types import CodeType, FunctionType
 
 import numpy as np
 
-from .node import Node, PerType, build, where
+from .node import Node, PerType, build, part_by_part, where
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -338,14 +338,14 @@ class _Reader:
             if isinstance(result, Node):
                 self.places.setdefault(result, self.place(syntax))
             return result
+        if self.traced and str(getattr(function, "__module__", "")).partition(".")[0] == PACKAGE:
+            return function(*args, **keywords)
         if not isinstance(function, FunctionType):
             name = getattr(function, "__name__", str(function))
             known = HINTS.get(name) or (getattr(math, name, None) in self.vocabulary and f"math.{name}()")
             raise self.refused(syntax, f"{name}() has no place in a scalar function{f'; {known} has' if known else ''}")
         if function in self.callers:
             raise self.refused(syntax, "a scalar function does not call itself")
-        if self.traced and str(function.__module__).partition(".")[0] == PACKAGE:
-            return function(*args, **keywords)
         return _Reader(function, self.vocabulary, self.traced, self.places, self.callers).run(*args, **keywords)
 
 
@@ -381,7 +381,7 @@ def _exact(value):
 def number(value):
     """A truth value as 1 or 0, as in Python; tuples part by part."""
     if isinstance(value, tuple):
-        return tuple(map(number, value))
+        return part_by_part(number, value)
     if isinstance(value, bool):
         return Fraction(int(value))
     return where(value, 1, 0) if isinstance(value, Node) and value.kind == "bool" else value

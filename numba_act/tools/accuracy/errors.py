@@ -15,7 +15,7 @@ from ...backends.kernel import Kernel
 from ...tree import quad
 from ...tree.call import retyped, substitute
 from ...tree.exact import number
-from ...tree.node import argument, bits, build, constant, from_bits, in_order, narrowed, where, widened
+from ...tree.node import argument, bits, constant, from_bits, in_order, is_nan, narrowed, where, widened
 from ...tree.storage import working
 from .definition import Output, definition
 
@@ -135,10 +135,6 @@ def _error(x, got, true, floor, digits, least, most):
     power = from_bits(bits(size) & exponent)
     power = where(power < 2.0**least, 2.0**least, power)
     error = abs(_clipped(got, top) - _clipped(true, top)) / power * 2.0**digits
-    error = where(_is_nan(error), math.inf, error)
-    rest = where(_is_nan(x) & ~_is_nan(got), math.inf, constant(0, "float", x.dtype))
+    error = where(is_nan(error), math.inf, error)
+    rest = where(is_nan(x) & ~is_nan(got), math.inf, constant(0, "float", x.dtype))
     return where(abs(x) < math.inf, error, rest)
-
-
-def _is_nan(node):
-    return build("ne", node, node)
