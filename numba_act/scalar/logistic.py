@@ -18,11 +18,14 @@ from .pairs import (
 )
 from .ranges import bounded, finite
 
-CARRY = PerType(float32=64, float64=512)                    # logistic()'s denominator is carried times 2^-CARRY
-STEEP, FLAT = PerType(float32=104.5, float64=746.0), PerType(float32=30.0, float64=60.0)
+FLAT = PerType(float32=30.0, float64=60.0)                   # e^-FLAT is lost beside 1
+# Below -STEEP s(z), and below -STEEP_SLOPE the slope of x s(x), is less than half of the least number.  Until there the
+# denominator is carried times 2^-CARRY, so that it stays finite and its 1 a normal number with its low part.
+STEEP = PerType(float32=104.5, float64=746.0)
 STEEP_SLOPE = PerType(float32=112.0, float64=760.0)
+CARRY = PerType(float32=64, float64=512)
 # Below FAR_LEFT the denominator of x s(z) is carried times 2^-2HALF, and the 1 in it does not count even in a pair;
-# below NOTHING x s(z) is 0 for every x.
+# below NOTHING x s(z) is less than half of the least number for every x.
 FAR_LEFT, HALF = PerType(float32=-80.0, float64=-700.0), PerType(float32=76, float64=539)
 NOTHING = PerType(float32=-193.5, float64=-1456.0)
 

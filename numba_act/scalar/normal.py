@@ -21,8 +21,8 @@ from .ranges import at_most, finite
 
 DENSITY = Fraction("0.398942280401432677939946059934381868475858631164934657665925")       # 1 / sqrt(2 pi)
 
-TINY = PerType(float32=2.0**-40, float64=2.0**-60)       # below it gelu(x) is x / 2
-FURTHEST = PerType(float32=16.2, float64=39.9)           # every tail is 0, and -a^2/2 not yet below LEAST
+TINY = PerType(float32=2.0**-40, float64=2.0**-60)       # below it gelu(x) is x / 2: Phi(x) - 1/2 is less than x / 2
+FURTHEST = PerType(float32=16.2, float64=39.9)           # both tails are 0, and -a^2/2 is above LEAST
 
 
 def mills(a):
