@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from ..runtime import driver, outputs, threads
+from ..runtime import driver, failures, outputs, threads
 from ..tree.storage import item_size, working
 from . import layout
 from .cpu_code import record_of
@@ -110,7 +110,7 @@ def _launch(kernel, arrays, results, shape, sums=(), tasks=0, grain=0):
     plan = _plan(kernel, storage_of(arrays[0].dtype), shape, layouts, sums, tasks, grain)
     if plan is None:
         return False
-    _launcher()(driver.addressed(plan, map(_address, (*arrays, *results))))
+    failures.called(kernel.owner, _launcher(), driver.addressed(plan, map(_address, (*arrays, *results))))
     return True
 
 

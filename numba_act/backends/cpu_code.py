@@ -6,20 +6,33 @@ STREAM_COST = 6                              # nodes; a kernel with fewer an ope
 
 
 def module_text(kernel, storage, lanes, summed=frozenset()):
-    """LLVM IR of a kernel: `general` reads every operand lane by lane, `uniform` reads parameters once.  Both are
-    void(char **pointers, intp vectors).  Outputs in `summed` are stored in the working type."""
+    """LLVM IR of a kernel's functions."""
     from llvmlite import ir
-    module = ir.Module(name=f"numba_act_{kernel.name}_{storage}")
-    _function(module, "general", kernel, storage, lanes, summed, frozenset())
-    if kernel.parameters:
-        _function(module, "uniform", kernel, storage, lanes, summed, kernel.parameters)
+
+    from ..tree.emit import emit
+    module, nodes = ir.Module(name=f"numba_act_{kernel.name}_{storage}"), kernel.build(working(storage))
+    add_functions(module, kernel, storage, lanes, summed, lambda b, arguments: emit(b, nodes, arguments, storage))
     return str(module)
 
 
-def _function(module, name, kernel, storage, lanes, summed, fixed):
+def names(kernel):
+    """A kernel's functions: `general` reads every operand lane by lane, `uniform` reads parameters once.  Both are
+    void(char **pointers, intp vectors)."""
+    return ("general", "uniform") if kernel.parameters else ("general",)
+
+
+def add_functions(module, kernel, storage, lanes, summed, results):
+    """Write a kernel's functions.  `results` gives the outputs, from a builder and the inputs by name; those in
+    `summed` are stored in the working type.  Without `lanes` numbers come one by one."""
+    for name in names(kernel):
+        fixed = kernel.parameters if name == "uniform" else ()
+        _add_function(module, name, kernel, storage, lanes, summed, fixed, results)
+
+
+def _add_function(module, name, kernel, storage, lanes, summed, fixed, results):
     from llvmlite import ir
 
-    from ..tree.emit import emit, narrow, widen
+    from ..tree.emit import narrow, widen
     word, single = ir.IntType(64), ir.DoubleType() if storage == "float64" else ir.FloatType()
     stored = ir.IntType(16) if storage in ("float16", "bfloat16") else single
     size = item_size(storage)
@@ -45,14 +58,13 @@ def _function(module, name, kernel, storage, lanes, summed, fixed):
         if input_ not in fixed:
             arguments[input_] = widen(b, b.load(_lanes_at(b, bases[k], i, stored, lanes), align=size), storage)
     # Every output is computed before the first is stored: an output may lie where an input does.
-    results = emit(b, kernel.build(working(storage)), arguments, storage)
-    for j, value in enumerate(results):
+    for j, value in enumerate(results(b, arguments)):
         kind = single if j in summed else stored
         value = value if j in summed else narrow(b, value, storage)
         align = item_size(working(storage)) if j in summed else size
         b.store(value, _lanes_at(b, bases[len(kernel.inputs) + j], i, kind, lanes), align=align)
     following = b.add(i, word(1))
-    i.add_incoming(following, loop)
+    i.add_incoming(following, b.block)
     b.cbranch(b.icmp_signed("<", following, vectors), loop, end)
     b.position_at_end(end)
     b.ret_void()
@@ -60,6 +72,8 @@ def _function(module, name, kernel, storage, lanes, summed, fixed):
 
 def _splat(builder, value, lanes):
     from llvmlite import ir
+    if lanes is None:
+        return value
     vector = ir.VectorType(value.type, lanes)
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0))
     return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
@@ -67,7 +81,7 @@ def _splat(builder, value, lanes):
 
 def _lanes_at(builder, base, i, kind, lanes):
     from llvmlite import ir
-    return builder.gep(builder.bitcast(base, ir.VectorType(kind, lanes).as_pointer()), [i])
+    return builder.gep(builder.bitcast(base, (ir.VectorType(kind, lanes) if lanes else kind).as_pointer()), [i])
 
 
 _records = {}
@@ -86,23 +100,27 @@ def record_of(kernel, storage, summed=frozenset()):
 
 
 def _compiled(kernel, storage, summed):
-    from ..tree.node import in_order
     if len(kernel.inputs) + kernel.n_outputs > driver.MAX_OPERANDS:
         raise ValueError(f"{kernel.owner}: at most {driver.MAX_OPERANDS} inputs and outputs fit in a kernel, not "
                          f"{len(kernel.inputs) + kernel.n_outputs}; ask for fewer gradients at once")
-    lanes = objects.vector_bytes() // item_size(working(storage))
-    names = ("general", "uniform") if kernel.parameters else ("general",)
-    text = module_text(kernel, storage, lanes, summed)
-    addresses = objects.load(text, lambda: text, names)
-    n_all, nodes = len(kernel.inputs) + kernel.n_outputs, len(in_order(kernel.build(working(storage))))
+    addresses, lanes, cost = (kernel.loaded or _loaded)(kernel, storage, summed)
+    n_all = len(kernel.inputs) + kernel.n_outputs
     return driver.record({
         driver.GENERAL: addresses[0],
-        driver.UNIFORM: addresses[1] if kernel.parameters else 0,
+        driver.UNIFORM: addresses[-1] if kernel.parameters else 0,
         driver.CONTROL: threads.control_address(),
         driver.N_IN: len(kernel.inputs),
         driver.N_ALL: n_all,
         driver.ITEM_SIZE: item_size(storage),
         driver.LANES: lanes,
         driver.PARAMETERS: sum(1 << k for k, name in enumerate(kernel.inputs) if name in kernel.parameters),
-        driver.COST: max(STREAM_COST * n_all, nodes) * item_size(working(storage)) // 4,
+        driver.COST: max(STREAM_COST * n_all, cost) * item_size(working(storage)) // 4,
     })
+
+
+def _loaded(kernel, storage, summed):
+    """The addresses of a kernel's functions, how many elements they take at a time, and an element's cost."""
+    from ..tree.node import in_order
+    lanes = objects.vector_bytes() // item_size(working(storage))
+    text = module_text(kernel, storage, lanes, summed)
+    return objects.load(text, lambda: text, names(kernel)), lanes, len(in_order(kernel.build(working(storage))))

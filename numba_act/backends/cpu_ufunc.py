@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy._core import _multiarray_umath
 
-from ..runtime import driver, objects, threads
+from ..runtime import driver, failures, objects, threads
 from .cpu_code import record_of
 from .dtypes import storage_of
 
@@ -124,5 +124,6 @@ def _install(kernel, dtype):
         made.kept.append(types)
         _register_user_loop(made.ufunc, dtype.num, entry, ctypes.addressof(types), record.ctypes.data)
     defaults = tuple(np.asarray(value, dtype) for value in kernel.parameters.values())
-    kernel.quick[dtype] = made.ufunc, threads.MIN_WORK // record.item(driver.COST), defaults
-    return made.ufunc, record.item(driver.COST)
+    function = functools.partial(failures.called, kernel.owner, made.ufunc) if kernel.loaded else made.ufunc
+    kernel.quick[dtype] = function, threads.MIN_WORK // record.item(driver.COST), defaults
+    return function, record.item(driver.COST)

@@ -21,6 +21,7 @@ from . import objects
 
 MAX_DIMS = 8
 MAX_OPERANDS = 16
+POINTERS = MAX_OPERANDS + 1                  # what a kernel gets
 BLOCK = 512                                  # elements; 2 KB of float32, several operands stay in the first cache
 LEAST_TASK = 8192                            # elements; below that handing a task over costs more than it saves
 TASKS_PER_THREAD = 4
@@ -32,8 +33,9 @@ BUFFER_WORDS = MAX_OPERANDS * BUFFER_BYTES // 8
 
 # Words of a kernel's record.
 GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, RECORD_WORDS = range(10)
-# Words of a job; then SHAPE, MAX_DIMS words; then the operands.
-RECORD, SIZE, NDIM, TASKS, GRAIN, ALL_UNIFORM, SHAPE = range(7)
+# Words of a job; then SHAPE, MAX_DIMS words; then the operands.  A kernel finds the address of FAILURE behind those of
+# its operands, and leaves there what its function has raised.
+RECORD, SIZE, NDIM, TASKS, GRAIN, ALL_UNIFORM, FAILURE, SHAPE = range(8)
 OPERANDS = SHAPE + MAX_DIMS
 # Words of an operand; then STEPS, MAX_DIMS words, in bytes.
 BASE, ITEM, MODE, ROW, PERIOD, STEPS = range(6)
@@ -43,7 +45,8 @@ JOB_WORDS = OPERANDS + MAX_OPERANDS * OPERAND_WORDS
 # copied once; one element that the kernel's uniform function reads; summed into float64 accumulators, a row per task.
 LINEAR, STAGED, CYCLE, VALUE, REDUCED = range(5)
 # Control words.
-(RUN, LAUNCH, PARALLEL_FOR, GET_NUM_THREADS, MIN_WORK, LIMIT, SERIAL, EXCLUSIVE, BUSY, CONTROL_WORDS) = range(10)
+(RUN, LAUNCH, PARALLEL_FOR, GET_NUM_THREADS, MIN_WORK, LIMIT, SERIAL, EXCLUSIVE, BUSY,
+ ENSURE, NEW_NUMBER, SET_ERROR, ERROR, DROP, RELEASE, CONTROL_WORDS) = range(16)
 
 
 def record(words):

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import threading
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType
 
@@ -56,6 +56,11 @@ def compile_text(text, optimise):
     A kernel's IR, vectors already, goes to code generation as it is: LLVM's passes find nothing to gain, take half of
     the time, and InstCombine loses the sign of -0 where it moves a rounding to float16 through a choice.
     """
+    return _machine().emit_object(parsed(text, optimise))
+
+
+def parsed(text, optimise):
+    """LLVM's module of that text."""
     import llvmlite.binding as llvm
     module = llvm.parse_assembly(text)
     module.verify()
@@ -64,7 +69,7 @@ def compile_text(text, optimise):
         options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
         builder = llvm.create_pass_builder(_machine(), options)
         builder.getModulePassManager().run(module, builder)
-    return _machine().emit_object(module)
+    return module
 
 
 def load(key, make_text, names, optimise=False):
@@ -74,7 +79,7 @@ def load(key, make_text, names, optimise=False):
     """
     with lock:
         image = cached((key, optimise, PASSES, *target()), lambda: compile_text(make_text(), optimise))
-        return _link(image, names)
+        return link(image, names)
 
 
 def cached(key, make):
@@ -88,17 +93,20 @@ def cached(key, make):
 
 
 def code_of(module):
-    """What the code of a module says, for a key: its source may not be there (only .pyc, or a zip)."""
-    return _spelled(import_module(module).__loader__.get_code(module))
+    """What the code of a module, which need not be imported, says, for a key: its source may not be there (only .pyc,
+    or a zip)."""
+    return _spelled(find_spec(module).loader.get_code(module))
 
 
 def _spelled(code):
     """Code without its file and lines."""
-    constants = [_spelled(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    constants = [_spelled(c) if isinstance(c, CodeType) else sorted(map(repr, c)) if isinstance(c, frozenset) else c
+                 for c in code.co_consts]             # the order of a set differs from process to process
     return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
 
 
-def _link(image, names):
+def link(image, names):
+    """Addresses of the named functions of an object file, which becomes part of the process."""
     import llvmlite.binding as llvm
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(image))

@@ -32,6 +32,11 @@ def call_for_int(builder, address):
     return builder.sext(builder.call(pointer(builder, address, ir.FunctionType(INT, [])), []), WORD)
 
 
+def call_for_word(builder, address, *args):
+    function = pointer(builder, address, ir.FunctionType(WORD, [WORD] * len(args)))
+    return builder.call(function, args)
+
+
 def copy_bytes(builder, target, source, count):
     places = [pointer(builder, address, BYTE) for address in (target, source)]
     copy = builder.module.declare_intrinsic("llvm.memcpy", [p.type for p in places] + [WORD])
@@ -99,7 +104,8 @@ def _add(type_, lanes=None):
 
 
 PRIMITIVES = {
-    "stack": stack, "call": call, "call_for_int": call_for_int, "copy_bytes": copy_bytes, "exchange": exchange,
+    "stack": stack, "call": call, "call_for_int": call_for_int,
+    "call_for_word": call_for_word, "copy_bytes": copy_bytes, "exchange": exchange,
     "load2": _load(16), "load4": _load(32), "load8": _load(64),
     "store2": _store(16), "store4": _store(32), "store8": _store(64),
     "save_status": save_status, "load_status": load_status, "default_status": default_status,

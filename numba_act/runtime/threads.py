@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import driver
+from . import driver, failures
 
 MIN_WORK = 2_000_000                         # elements times cost; waking a thread takes 5 to 10 us
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
@@ -29,6 +29,8 @@ def control_address():
     """Address of the control words, the driver's own functions filled in."""
     if not control[driver.RUN]:
         functions = driver.load()
+        for word, address in failures.control_words().items():
+            control[word] = address
         control[driver.LAUNCH], control[driver.RUN] = functions.launch, functions.run_tasks
     return control.ctypes.data
 

@@ -12,12 +12,18 @@ def derivative(output, name, parameters=()):
     Of a branch it is the derivative of the branch taken; of abs at 0 it is 0.  At a tie of max or min what depends on
     `parameters` alone wins; two other numbers share.
     """
+    slope = differential(output, {name: constant(1, "float", output.dtype)}, parameters)
+    return constant(0, "float", output.dtype) if slope is None else slope
+
+
+def differential(output, seeds, parameters=()):
+    """As `derivative`, from the slopes of the arguments, by name; None for 0."""
     slopes, fixed = {}, {}
     for node in in_order([output]):
         own = [slopes[a] for a in node.args]
         fixed[node] = node.value in parameters if node.op == "argument" else all(fixed[a] for a in node.args)
         if node.op == "argument":
-            slopes[node] = constant(1, "float", node.dtype) if node.value == name else None
+            slopes[node] = seeds.get(node.value)
         elif all(slope is None for slope in own):
             slopes[node] = None
         elif node.op == "call":
@@ -27,8 +33,7 @@ def derivative(output, name, parameters=()):
             slopes[node] = RULES[node.op](node, *node.args, *own)
         else:
             raise NotDifferentiableError(node)
-    slope = slopes[output]
-    return constant(0, "float", output.dtype) if slope is None else slope
+    return slopes[output]
 
 
 def _chain(call, slopes):

@@ -1,0 +1,204 @@
+"""A function and all that it reaches, as both were when it was captured: helpers, tables, numbers, parts of modules.
+
+What Numba compiles later follows from that alone, and so does the name under which it is kept on disk.  Nothing here
+imports Numba.
+"""
+import builtins
+import dis
+import functools
+import linecache
+import marshal
+import os
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+
+import numpy as np
+
+OPTIONS = "fastmath", "inline"                   # of @njit, that a helper keeps
+EFFECTS = {print, input, open, exec, eval, breakpoint}
+CLOSED = {"_io", "io", "logging", "numpy.random", "os", "posix", "nt", "pathlib", "random", "secrets", "socket",
+          "subprocess", "sys", "tempfile", "time", "warnings"}
+
+
+class EffectError(TypeError):
+    """A function does more than compute."""
+
+
+class Captured:
+    """A function, its defaults, and the values of the names in it; functions among them are Captured in their turn."""
+
+    def __init__(self, function, known):
+        known[function] = self
+        options = getattr(function, "targetoptions", {})
+        function = plain(function)
+        self.name, self.code = function.__name__, function.__code__
+        if options.get("forceobj"):
+            raise EffectError(f"{self.name}: object mode has no place in a scalar function")
+        self.options = {name: options[name] for name in OPTIONS if name in options}
+        self.defaults, self.keywords = function.__defaults__, function.__kwdefaults__
+        cells = zip(self.code.co_freevars, function.__closure__ or (), strict=True)
+        outer = {name: cell.cell_contents for name, cell in cells if cell != CellType()}
+        self.closure, self.names = {}, {}
+        for chain, line, is_free in _chains(self.code):
+            space, kept = (outer, self.closure) if is_free else (function.__globals__, self.names)
+            self._take(chain, line, space, kept, known)
+
+    def _take(self, chain, line, space, kept, known):
+        """Keep what a dotted name stands for."""
+        name, *attributes = chain
+        key, value, shown = name, space.get(name, getattr(builtins, name, None)), ".".join(chain)
+        self._check(value, shown, line)
+        while isinstance(value, ModuleType) and attributes and hasattr(value, attributes[0]):
+            kept = vars(kept.setdefault(key, Part(value.__name__)))
+            key = attributes.pop(0)
+            value = getattr(value, key)
+            self._check(value, shown, line)
+        if key not in kept and name in space:
+            kept[key] = _kept(value, known)
+
+    def _check(self, value, name, line):
+        """Refuse what has effects."""
+        if _has_effects(value):
+            text = linecache.getline(self.code.co_filename, line).strip()
+            raise EffectError(f"{self.name}: {name} has effects, and a scalar function may have none: "
+                              f"{f'`{text}` ' if text else ''}({self.code.co_filename}:{line})")
+
+    @functools.cached_property
+    def dispatcher(self):
+        """The function as Numba's @njit makes it: division as IEEE's, indices checked."""
+        import numba
+        cells = {name: CellType() for name in self.code.co_freevars}
+        space = {"__builtins__": builtins, "__name__": __name__}
+        function = FunctionType(self.code, space, self.name, self.defaults, tuple(cells.values()))
+        function.__kwdefaults__ = self.keywords
+        made = numba.njit(error_model="numpy", boundscheck=True, no_cpython_wrapper=True, no_cfunc_wrapper=True,
+                          **self.options)(function)
+        self.__dict__["dispatcher"] = made       # before its helpers are made, one of which may be itself
+        space |= {name: _usable(value) for name, value in self.names.items()}
+        for name, value in self.closure.items():
+            cells[name].cell_contents = _usable(value)
+        return made
+
+    def facts(self, seen):
+        if self in seen:                         # a function that calls itself
+            return "function", seen.index(self)
+        seen.append(self)
+        parts = self.code, self.defaults, self.keywords, self.options, self.names, self.closure
+        return "function", self.name, *[_facts(part, seen) for part in parts]
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "dispatcher"} | {"code": marshal.dumps(self.code)}
+
+    def __setstate__(self, state):
+        self.__dict__ |= state | {"code": marshal.loads(state["code"])}
+
+
+class Part(ModuleType):
+    """What is used of a module."""
+
+    @property
+    def used(self):
+        return {name: value for name, value in vars(self).items() if not name.startswith("__")}
+
+    def __reduce__(self):
+        return Part, (self.__name__,), self.used
+
+
+def capture(function):
+    """A plain function, or one of Numba's, with what it reaches.
+
+    Raises
+    ------
+    EffectError : where it prints, uses files, or draws random numbers
+    """
+    return Captured(function, {})
+
+
+def digest(captured):
+    """All that compiled code follows from, as one string."""
+    return repr(captured.facts([]))
+
+
+def plain(function):
+    """The Python function of one that Numba or functools.lru_cache has wrapped; None of anything else."""
+    function = getattr(function, "_dispatcher", function)              # of @vectorize
+    function = getattr(function, "py_func", function)
+    function = function.__wrapped__ if isinstance(function, functools._lru_cache_wrapper) else function
+    return function if isinstance(function, FunctionType) else None
+
+
+def _chains(code, free=None):
+    """The dotted names of code and of the functions inside it, their lines, whether they are the outer function's."""
+    free = code.co_freevars if free is None else free
+    chain, line, is_free = [], code.co_firstlineno, False
+    for instruction in dis.get_instructions(code):
+        if chain and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            chain.append(instruction.argval)
+            continue
+        if chain:
+            yield chain, line, is_free
+        is_free = instruction.opname == "LOAD_DEREF" and instruction.argval in free
+        chain = [instruction.argval] if is_free or instruction.opname == "LOAD_GLOBAL" else []
+        line = instruction.positions.lineno or line
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _chains(constant, free)
+
+
+def _has_effects(value):
+    own = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    homes = own, type(value).__module__, type(getattr(value, "__self__", None)).__module__
+    closed = any(str(home) == name or str(home).startswith(f"{name}.") for home in homes for name in CLOSED)
+    known = isinstance(value, BuiltinFunctionType | FunctionType) and value in EFFECTS
+    return closed or known or type(value).__name__ == "_ObjModeContextType"
+
+
+def _kept(value, known):
+    """A value as it is now."""
+    if plain(value) is not None:
+        return known.get(value) or Captured(value, known)
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return np.array(value) if isinstance(value, list) and _is_table(value) else value
+
+
+def _is_table(value):
+    """Whether it is a list of numbers, or of such lists of one length: of constants, Numba indexes arrays only."""
+    if all(type(part) in (int, float) for part in value):
+        return bool(value)
+    return all(isinstance(part, list) and _is_table(part) for part in value) and len(set(map(len, value))) == 1
+
+
+def _usable(value):
+    """A captured value as Numba takes it."""
+    if isinstance(value, Part):
+        module = Part(value.__name__)
+        vars(module).update({name: _usable(part) for name, part in value.used.items()})
+        return module
+    return value.dispatcher if isinstance(value, Captured) else value
+
+
+def _facts(value, seen):
+    """A value as a tree of tuples whose repr tells it from every other, and is the same in each process."""
+    match value:
+        case Captured():
+            return value.facts(seen)
+        case CodeType():
+            own = (value.co_code, value.co_names, value.co_varnames, value.co_freevars, value.co_argcount,
+                   value.co_kwonlyargcount, value.co_flags, value.co_exceptiontable)
+            return "code", own, _facts(value.co_consts, seen)
+        case dict():
+            return "dict", [(name, _facts(value[name], seen)) for name in sorted(value)]
+        case Part():
+            return "module", value.__name__, _facts(value.used, seen)
+        case tuple() | list():
+            return type(value).__name__, [_facts(part, seen) for part in value]
+        case frozenset():
+            return "frozenset", sorted(repr(_facts(part, seen)) for part in value)
+        case np.ndarray() if not value.dtype.hasobject:
+            return "array", value.dtype.descr, value.shape, value.tobytes()
+        case None | bool() | int() | float() | complex() | str() | bytes() | np.generic():
+            return type(value).__name__, repr(value)
+        case type() | BuiltinFunctionType() | np.ufunc():
+            return "name", getattr(value, "__module__", None), getattr(value, "__qualname__", value.__name__)
+    known = getattr(value, "facts", None)        # an activation knows its own
+    return known() if known else ("unknown", os.urandom(16))            # never found on disk, so never stale

@@ -1,0 +1,199 @@
+"""Kernels of functions that Numba compiles, as machine code of this CPU: a loop around calls of the function."""
+import functools
+import linecache
+import pkgutil
+import re
+from importlib.metadata import version
+
+from .. import scalar, tree
+from ..backends import cpu_code
+from ..runtime import objects
+from ..tree.storage import working
+from .captured import digest
+
+COST = 100                                       # of an element, in nodes: nobody knows how often a loop turns
+ONE_BY_ONE = 1
+CALLED = re.compile(r"(?:function|ufunc) '?([\w.]+)")
+PLACE = re.compile(r'File "([^"]+)", line (\d+)')
+MOST_SAID = 200                                  # letters of what Numba says
+
+
+class Call:
+    """What one output of a kernel calls.
+
+    captured : the function
+    inputs, parameters : the names of its arguments, and of those that have a default
+    wrt : the arguments in which it is differentiated, one after another
+    part : which of the numbers that it returns counts; None where it returns one
+    """
+
+    def __init__(self, captured, inputs, parameters, wrt=(), part=None):
+        self.captured, self.inputs, self.parameters, self.wrt, self.part = captured, inputs, parameters, wrt, part
+
+    def facts(self):
+        """What its code follows from."""
+        return digest(self.captured), self.inputs, self.parameters, self.wrt, self.part
+
+    def compiled(self, number):
+        """The function for numbers of a type, or duals of them."""
+        from numba import errors
+
+        from .dual import DualType
+        given = tuple([DualType(number, len(self.wrt), name in self.wrt, name in self.parameters)
+                       if name in self.wrt or (self.wrt and name not in self.parameters) else number
+                       for name in self.inputs])
+        try:
+            self.captured.dispatcher.compile(given)
+        except errors.NumbaError as error:
+            raise (_UnknownSlopeError if self.wrt else RefusedError)(str(error)) from None
+        return self.captured.dispatcher.overloads[given]
+
+    def emit(self, context, module, builder, values, made, number):
+        """A call of the compiled function: its status, and the result as a number."""
+        signature, callee = made.signature, context.declare_function(module, made.fndesc)
+        given = [self._given(builder, *parts) for parts in zip(self.inputs, values, signature.args, strict=True)]
+        status, value = context.call_conv.call_function(builder, callee, signature.return_type, signature.args, given)
+        return status, self._number(context, builder, value, signature.return_type, number)
+
+    def _given(self, builder, name, value, type_):
+        """A number as the function takes it: a dual has slope 1 in itself."""
+        from .dual import DualType, packed
+        if not isinstance(type_, DualType):
+            return value
+        bits = [1 << k for k, differentiated in enumerate(self.wrt) if differentiated == name]
+        return packed(builder, [value, *[value.type(float(m in bits)) for m in range(1, type_.parts)]])
+
+    def _number(self, context, builder, value, type_, number):
+        """What the function returned, or its last slope, as a number."""
+        from numba.core import types
+
+        from .dual import DualType
+        parts = tuple(type_) if isinstance(type_, types.BaseTuple) else (type_,)
+        if len(parts) != (1 if self.part is None else len(self.inputs)):
+            raise RefusedError(f"it returns {type_}")
+        if isinstance(type_, types.BaseTuple):
+            value, type_ = builder.extract_value(value, self.part or 0), parts[self.part or 0]
+        if isinstance(type_, DualType) and type_.live:
+            value, type_ = builder.extract_value(value, type_.parts - 1), type_.number
+        elif self.wrt:
+            return context.get_constant(number, 0)
+        elif not isinstance(type_, types.Integer | types.Float | types.Boolean):
+            raise RefusedError(f"it returns {type_}, not a number")
+        return context.cast(builder, value, type_, number)
+
+
+class RefusedError(TypeError):
+    """Numba does not compile the function; what it says, in its many lines."""
+
+    def reason(self):
+        """The first thing that it says, in one line, with the place."""
+        lines = [line.strip(" -*>") for line in str(self).splitlines() if line.strip(" -*>")]
+        said = next((line for line in lines if not line.startswith("Failed in nopython")), "")
+        return f"{said:.{MOST_SAID}}{self.place()}"
+
+    def called(self):
+        """The name of the function that it is about."""
+        found = CALLED.search(str(self))
+        return found[1] if found else None
+
+    def place(self):
+        """The line that it is about."""
+        for file, line in PLACE.findall(str(self)):
+            text = linecache.getline(file, int(line)).strip()
+            if text:
+                return f": `{text}` ({file}:{line})"
+        return ""
+
+
+class _UnknownSlopeError(RefusedError):
+    """Numba compiles the function for numbers, but not for duals."""
+
+
+def loaded(calls, kernel, storage, summed):
+    """As cpu_code's: the addresses of a kernel's functions, by the object file on disk or a new one.
+
+    Where the kernel has an input more than the function, its first, the outputs are multiplied by that.
+    """
+    key = ([call.facts() for call in calls], kernel.inputs, kernel.name, storage, sorted(summed), _versions(),
+           objects.target())
+    with objects.lock:
+        image = objects.cached(key, lambda: _made(calls, kernel, storage, summed))
+        symbols, _, image = image.partition(b"\n")
+        _provide(symbols.decode().split())
+        return objects.link(image, cpu_code.names(kernel)), ONE_BY_ONE, COST
+
+
+@functools.cache
+def _versions():
+    """What a kernel's code follows from beside the function: the compilers' versions, and this package's own code."""
+    parts = [part.name for folder in (tree, scalar)
+             for part in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}.")]
+    own = [*parts, cpu_code.__name__, __name__, f"{__package__}.dual"]
+    return version("numba"), version("numpy"), list(map(objects.code_of, own))
+
+
+def _made(calls, kernel, storage, summed):
+    """The names of the functions that an object file needs from elsewhere, and the file."""
+    from numba.core.compiler_lock import global_compiler_lock
+
+    from ..tree.call import NotDifferentiableError
+    try:
+        with global_compiler_lock:
+            text = _module_text(calls, kernel, storage, summed)
+    except (_UnknownSlopeError, NotDifferentiableError) as error:
+        why = str(error) if isinstance(error, NotDifferentiableError) else (
+            f"the derivative of {error.called() or kernel.owner}() is not known{error.place()}")
+        raise NotImplementedError(f"{kernel.owner}: {why}; declare the derivative with @{kernel.owner}.derivative"
+                                  ) from None
+    module = objects.parsed(text, optimise=True)
+    needed = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    return " ".join(needed).encode() + b"\n" + objects.compile_text(str(module), optimise=False)
+
+
+def _provide(symbols):
+    """Make sure that these functions are in the process: some are Numba's."""
+    import llvmlite.binding as llvm
+    if all(map(llvm.address_of_symbol, symbols)):
+        return
+    from numba.core.registry import cpu_target
+    from numba.core.runtime import rtsys
+    rtsys.initialize(cpu_target.target_context)
+    missing = [name for name in symbols if not llvm.address_of_symbol(name)]
+    if missing:
+        raise RuntimeError(f"{', '.join(missing)}: no function of that name is in this process")
+
+
+def _module_text(calls, kernel, storage, summed):
+    """LLVM IR of a kernel with all that it calls."""
+    import llvmlite.binding as llvm
+    from llvmlite import ir
+    from numba.core import types
+    from numba.core.registry import cpu_target
+
+    from ..tree.emit import narrow, widen
+    context, number, word = cpu_target.target_context, getattr(types, working(storage)), ir.IntType(64)
+    compiled = [call.compiled(number) for call in calls]
+    module = context.codegen().create_library(kernel.name).create_ir_module(kernel.name)
+
+    def results(b, arguments):
+        values = []
+        for call, made in zip(calls, compiled, strict=True):
+            status, value = call.emit(context, module, b, [arguments[name] for name in call.inputs], made, number)
+            with b.if_then(status.is_error, likely=False):
+                place = b.load(b.gep(b.function.args[0], [word(len(kernel.inputs) + kernel.n_outputs)]))
+                b.store(b.ptrtoint(status.excinfoptr, word), b.bitcast(place, word.as_pointer()))
+                b.ret_void()
+            if len(kernel.inputs) > len(call.inputs):
+                value = b.fmul(arguments[kernel.inputs[0]], widen(b, narrow(b, value, storage), storage))
+            values.append(value)
+        return values
+
+    cpu_code.add_functions(module, kernel, storage, None, summed, results)
+    whole = llvm.parse_assembly(str(module))
+    for made in compiled:
+        part = llvm.parse_assembly(made.library.get_llvm_str())
+        for function in part.functions:
+            if not function.is_declaration and function.name != made.fndesc.llvm_func_name:
+                function.linkage = "internal"
+        whole.link_in(part)
+    return str(whole)

@@ -1,0 +1,192 @@
+"""Dual numbers in Numba's type system: a number with its slopes, for any function that Numba compiles.
+
+The user's function is compiled for duals, and Numba's own inference carries them through loops, branches and helpers.
+The value is what Numba computes; what an operation does to slopes is what differentiate.py and the vocabulary say of
+it, emitted as everywhere else.
+
+A dual of order n has 2^n parts.  Part 0 is the value; of a part's bits each stands for one differentiation.
+"""
+import builtins
+import math
+import operator
+from types import FunctionType
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.core.typeconv import Conversion
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer, infer_global
+from numba.extending import lower_builtin, lower_cast, models, register_model
+
+from ..scalar import VOCABULARY
+from ..tree.call import expand, rewritten, with_operands
+from ..tree.differentiate import differential
+from ..tree.emit import emit
+from ..tree.node import argument, constant
+
+OPERATORS = {
+    operator.neg: operator.neg, operator.pos: operator.pos,
+    operator.add: operator.add, operator.iadd: operator.add, operator.sub: operator.sub, operator.isub: operator.sub,
+    operator.mul: operator.mul, operator.imul: operator.mul,
+    operator.truediv: operator.truediv, operator.itruediv: operator.truediv,
+    operator.pow: VOCABULARY[math.pow], operator.ipow: VOCABULARY[math.pow],
+}
+# constant but for their jumps
+STEPS = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.not_,
+         builtins.bool, builtins.int, builtins.round, np.sign)
+
+
+class DualType(types.Type):
+    """A number of a float type with its slopes of an order.
+
+    live : whether there are slopes, or they are 0
+    fixed : whether it depends on parameters alone, which win ties of max and min
+    """
+
+    def __init__(self, number, order, live, fixed):
+        self.number, self.order, self.live, self.fixed = number, order, live, fixed
+        self.parts = 2**order if live else 1
+        super().__init__(f"Dual({number}, {order}, {live}, {fixed})")
+
+    def unify(self, context, other):
+        """What a variable is that is now this and now the other."""
+        if isinstance(other, types.Number):
+            return self.of(context.unify_pairs(self.number, other))
+        if isinstance(other, DualType):
+            number = context.unify_pairs(self.number, other.number)
+            return DualType(number, self.order, self.live or other.live, self.fixed and other.fixed)
+        return None
+
+    def of(self, number):
+        """The same of another type of number; None of what is no float."""
+        return DualType(number, self.order, self.live, self.fixed) if isinstance(number, types.Float) else None
+
+    def can_convert_from(self, context, other):
+        """A number has no slope."""
+        fits = isinstance(other, DualType) and other.order == self.order and other.live <= self.live
+        return Conversion.safe if fits or isinstance(other, types.Number) else None
+
+
+@register_model(DualType)
+class DualModel(models.PrimitiveModel):
+    """An LLVM array of the parts."""
+
+    def __init__(self, manager, type_):
+        number = manager.lookup(type_.number).get_value_type()
+        super().__init__(manager, type_, ir.ArrayType(number, type_.parts))
+
+
+def packed(builder, parts):
+    """A dual from its parts."""
+    dual = ir.Constant(ir.ArrayType(parts[0].type, len(parts)), ir.Undefined)
+    for k, part in enumerate(parts):
+        dual = builder.insert_value(dual, part, k)
+    return dual
+
+
+@lower_cast(types.Number, DualType)
+@lower_cast(DualType, DualType)
+def _cast(context, builder, given, wanted, value):
+    number, parts = given, [value]
+    if isinstance(given, DualType):
+        number, parts = given.number, [builder.extract_value(value, k) for k in range(given.parts)]
+    parts = [context.cast(builder, part, number, wanted.number) for part in parts]
+    return packed(builder, parts + [parts[0].type(0.0)] * (wanted.parts - len(parts)))
+
+
+def teach(function, build=None):
+    """Numba's `function` of duals.  What it does to slopes says the tree that `build` makes of nodes; without one it is
+    constant but for its jumps."""
+    def values(given):
+        return tuple([a.number if isinstance(a, DualType) else types.unliteral(a) for a in given])
+
+    class OfDuals(AbstractTemplate):
+        key = function
+
+        def generic(self, given, keywords):
+            """The signature, where one of the arguments is a dual."""
+            duals = [a for a in given if isinstance(a, DualType)]
+            if keywords or not duals:
+                return None
+            known = self.context.resolve_value_type(function)
+            result = self.context.resolve_function_type(known, values(given), {}).return_type
+            if build is not None and isinstance(result, types.Float) and _slopes(build, result, given) is not None:
+                fixed = all(getattr(a, "fixed", True) for a in given)
+                result = DualType(result, duals[0].order, any(a.live for a in duals), fixed)
+            return signature(result, *map(types.unliteral, given))
+
+        def get_impl_key(self, sig):
+            return OfDuals
+
+    infer(OfDuals)
+    infer_global(function, types.Function(OfDuals))
+
+    @lower_builtin(OfDuals, types.VarArg(types.Any))
+    def lowered(context, builder, sig, given):
+        first = [builder.extract_value(value, 0) if isinstance(type_, DualType) else value
+                 for value, type_ in zip(given, sig.args, strict=True)]
+        known = context.typing_context.resolve_value_type(function)
+        inner = context.typing_context.resolve_function_type(known, values(sig.args), {})
+        first = _arguments(context, builder, first, values(sig.args), inner.args)
+        y = context.get_function(known, inner)(builder, first)
+        result = sig.return_type
+        if not isinstance(result, DualType):
+            return y
+        if not result.live:
+            return packed(builder, [y])
+        arguments = {"y": y}
+        for k, (value, type_) in enumerate(zip(given, sig.args, strict=True)):
+            number = getattr(type_, "number", type_)
+            parts = ([builder.extract_value(value, part) for part in range(type_.parts)]
+                     if isinstance(type_, DualType) else [value])
+            arguments |= {f"{k}.{m}": context.cast(builder, part, number, result.number)
+                          for m, part in enumerate(parts)}
+        slopes = _slopes(build, result.number, sig.args)
+        return packed(builder, [y, *emit(builder, slopes, arguments)])
+
+
+def _arguments(context, builder, given, types_, wanted):
+    """Values as a signature wants them, which may gather the last ones in a tuple."""
+    if wanted and isinstance(wanted[-1], types.StarArgTuple | types.StarArgUniTuple):
+        n = len(wanted) - 1
+        rest = _arguments(context, builder, given[n:], types_[n:], tuple(wanted[-1]))
+        return [*_arguments(context, builder, given[:n], types_[:n], wanted[:n]),
+                context.make_tuple(builder, wanted[-1], rest)]
+    return [context.cast(builder, *parts) for parts in zip(given, types_, wanted, strict=True)]
+
+
+def _slopes(build, number, given):
+    """The parts above the first, as trees, of what `build` makes of such arguments; None where it has no slopes.
+
+    Part m of argument k is named k.m, the value y.
+    """
+    dtype = str(number)
+    value = build(*[argument(f"{k}.0", dtype) for k in range(len(given))])
+    if value.kind != "float":
+        return None
+    fixed = [f"{k}.0" for k, type_ in enumerate(given) if getattr(type_, "fixed", True)]
+    y = argument("y", dtype)
+    parts = {0: y}
+    order = max(type_.order for type_ in given if isinstance(type_, DualType))
+    for m in range(1, 2**order):
+        bit = 1 << m.bit_length() - 1
+        seeds = {f"{k}.{s}": argument(f"{k}.{s | bit}", dtype) for k, type_ in enumerate(given)
+                 if getattr(type_, "live", False) for s in range(bit)}
+        if m == bit:
+            slope = differential(value, seeds, fixed)
+            if slope is not None:
+                slope, = rewritten((slope,), lambda node, args: y if node is value else with_operands(node, args))
+        else:
+            slope = differential(parts[m ^ bit], seeds | {"y": parts[bit]}, fixed)
+        parts[m] = slope
+    if all(parts[m] is None for m in range(1, 2**order)) and any(getattr(t, "live", False) for t in given):
+        return None
+    zero = constant(0, "float", dtype)
+    return expand([parts[m] if parts[m] is not None else zero for m in range(1, 2**order)])
+
+
+for function_, build_ in ({f: b for f, b in VOCABULARY.items() if not isinstance(f, FunctionType)} | OPERATORS).items():
+    teach(function_, build_)
+for function_ in STEPS:
+    teach(function_)
