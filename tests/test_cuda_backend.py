@@ -12,6 +12,7 @@ from tools import DTYPES, every_dtype, every_name, generator, same_bits
 import numba_act as act
 from numba_act import nn
 from numba_act.backends import dispatch, ptx
+from numba_act.tree.storage import STORAGE
 
 FLOAT32 = DTYPES[2]
 
@@ -258,8 +259,8 @@ def test_launches(stand_in):
     stand_in.launches.clear()
     y = act.elu(x, 0.25)
     launch, = stand_in.launches
-    tiles = 10_000 // ptx.tile(act.elu._kernel("value", ()), "float32")
-    tile = ptx.tile(act.elu._kernel("value", ()), "float32")
+    tiles = 10_000 // ptx.tile(act.elu._kernel("value", ()), STORAGE["float32"])
+    tile = ptx.tile(act.elu._kernel("value", ()), STORAGE["float32"])
     assert launch.name == "numba_act_elu_float32_wide_an_a"
     assert launch.arguments[0] is x
     assert (launch.arguments[1].dtype, launch.arguments[1].shape, launch.arguments[1]) == (FLOAT32, (), 0.25)

@@ -12,6 +12,7 @@ import numba_act as act
 from numba_act.backends import ptx
 from numba_act.backends.kernel import Kernel
 from numba_act.tree.node import argument, in_order
+from numba_act.tree.storage import STORAGE
 
 STORED = [d.name for d in DTYPES]
 
@@ -30,12 +31,12 @@ def forms(kernel, storage):
     wide = ptx.Form("wide", "a" * arrays + "n" * numbers, "a" * kernel.n_outputs)
     general = ptx.Form("general", "a" * len(kernel.inputs), "a" * kernel.n_outputs)
     return wide, general, ptx.Form(
-        "sum", general.inputs, ("-" if ptx.sums_only(kernel, storage) else "a") * (kernel.n_outputs - 1) + "s")
+        "sum", general.inputs, ("-" if ptx.sums_only(kernel, STORAGE[storage]) else "a") * (kernel.n_outputs - 1) + "s")
 
 
 @functools.lru_cache(maxsize=64)
 def compiled(kernel, storage, form, target=90):
-    return ptx.compile_ptx(ptx.module_text(kernel, storage, form)[1], target)
+    return ptx.compile_ptx(ptx.module_text(kernel, STORAGE[storage], form)[1], target)
 
 
 # --- what is in them --------------------------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ def compiled(kernel, storage, form, target=90):
 @pytest.mark.parametrize("storage", STORED)
 def test_instructions(name, storage):
     for kernel in kernels(act.activations[name]):
-        tree = in_order(kernel.build("float64" if storage == "float64" else "float32"))
+        tree = in_order(kernel.trees(STORAGE[storage]))
         fused = sum(node.op == "fma" for node in tree)
         for form in forms(kernel, storage):
             text = compiled(kernel, storage, form)
@@ -52,9 +53,9 @@ def test_instructions(name, storage):
             lanes = 1
             if form.shape == "wide":
                 accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
-                vectors = ptx.accesses(kernel, storage)
+                vectors = ptx.accesses(kernel, STORAGE[storage])
                 assert len(accesses) == vectors * (form.inputs.count("a") + kernel.n_outputs)
-                lanes += ptx.ACCESS // ptx.item_size(storage) * vectors // (2 if vectors == 1 else 1)
+                lanes += ptx.ACCESS // STORAGE[storage].size * vectors // (2 if vectors == 1 else 1)
             assert len(re.findall(r"\bfma\.rn\.f", body)) <= fused * lanes
             assert not re.search(r"\b(mad|fma)\.f|(mul|add|sub)\.f(32|64)", body)           # without .rn: contracted
             doubles = set(re.findall(r"\b[a-z.]+\S*f64\S*", body))
@@ -130,7 +131,7 @@ def test_beyond_32_bits(shape):
     double = Kernel("double", "double", ("x",), {}, lambda dtype: (argument("x", dtype) + argument("x", dtype),))
     form = ptx.Form(shape, "a", "a")
     n, memory = (1 << 33) + 5, simulated.Memory()
-    tile = ptx.tile(double, "float32")
+    tile = ptx.tile(double, STORAGE["float32"])
     first = n - 5 - tile
     x = np.arange(tile + 5, dtype=np.float32)
     places = [memory.put(x) - 4 * first, memory.allocate(x.nbytes) - 4 * first]

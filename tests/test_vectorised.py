@@ -9,7 +9,7 @@ import numba_act as act
 from numba_act.backends import cpu_code
 from numba_act.runtime import objects
 from numba_act.tree.node import in_order
-from numba_act.tree.storage import item_size, working
+from numba_act.tree.storage import STORAGE
 
 X86 = "+avx2" in objects.target()[1].split(",")
 KINDS = "value", "grad", "value_and_grad", "backward"
@@ -29,7 +29,7 @@ def kernels(name):
 def compiled(monkeypatch):
     """A function that compiles as the library does, but gives the LLVM IR after the passes, and the assembly."""
     monkeypatch.setattr(llvm.TargetMachine, "emit_object", lambda self, m: (str(m), self.emit_assembly(m)))
-    return lambda kernel, storage, lanes: objects.compile_text(cpu_code.module_text(kernel, storage, lanes), False)
+    return lambda *kernel: objects.compile_text(cpu_code.module_text(*kernel), False)
 
 
 def loops(assembly):
@@ -55,8 +55,8 @@ FUSED = re.compile(r"^vfn?m(add|sub)\d+(ps|pd)\b")
 @pytest.mark.parametrize("storage", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kernel_is_vectors(name, storage, compiled):
-    lanes = objects.vector_bytes() // item_size(storage)
-    scalar = "double" if storage == "float64" else "float"
+    storage = STORAGE[storage]
+    lanes, scalar = objects.vector_bytes() // storage.size, storage.llvm
     for kernel in kernels(name):
         text, assembly = compiled(kernel, storage, lanes)
         arithmetic = re.findall(r"= (?:f(?:add|sub|mul|div|neg|cmp)\b.*?|(?:tail )?call) (<\d+ x \w+>|\w+) ", text)
@@ -69,7 +69,7 @@ def test_every_kernel_is_vectors(name, storage, compiled):
             continue
         found = loops(assembly)
         assert len(found) == 1 + bool(kernel.parameters), kernel.name
-        tree = {node.op for node in in_order(kernel.build(working(storage)))}
+        tree = {node.op for node in in_order(kernel.trees(storage))}
         for body in found:
             assert not [i for i in body if SINGLE.match(i) or CALL.match(i)], kernel.name
             assert any(PACKED.match(i) for i in body), kernel.name

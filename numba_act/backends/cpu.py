@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ..runtime import driver, failures, outputs, threads
-from ..tree.storage import item_size, working
+from ..tree.storage import STORAGE
 from . import layout
 from .cpu_code import record_of
 from .cpu_ufunc import ensure, loop
@@ -117,7 +117,7 @@ def _launch(kernel, arrays, results, shape, sums=(), tasks=0, grain=0):
 @functools.lru_cache(maxsize=1024)
 def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
     """The job for operands of these shapes and strides, without their addresses; None for too many dimensions."""
-    n_in, item = len(kernel.inputs), item_size(storage)
+    n_in, item = len(kernel.inputs), storage.size
     record = record_of(kernel, storage, frozenset(sums))
     rows = {n_in + j: 8 * math.prod(layouts[n_in + j][0][1:]) for j in sums}
     layouts = [(s[1:], steps[1:]) if k in rows else (s, steps) for k, (s, steps) in enumerate(layouts)]
@@ -140,7 +140,7 @@ def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
             mode = driver.VALUE
         elif k < n_in and mode == driver.STAGED and period <= driver.BLOCK:
             mode = driver.CYCLE
-        operands.append({driver.ITEM: item_size(working(storage)) if k in rows else item, driver.MODE: mode,
+        operands.append({driver.ITEM: STORAGE[storage.working].size if k in rows else item, driver.MODE: mode,
                          driver.ROW: rows.get(k, 0), driver.PERIOD: period, driver.STEPS: s})
     return driver.job({driver.RECORD: record.ctypes.data, driver.SIZE: math.prod(flat), driver.NDIM: len(flat),
                        driver.TASKS: tasks, driver.GRAIN: grain, driver.ALL_UNIFORM: uniform, driver.SHAPE: flat},

@@ -1,6 +1,6 @@
 """A kernel as machine code of this CPU: LLVM vectors, and the record by which the driver knows them."""
 from ..runtime import driver, objects, threads
-from ..tree.storage import item_size, working
+from ..tree.storage import STORAGE
 
 STREAM_COST = 6                              # nodes; a kernel with fewer an operand is bound by memory
 
@@ -10,7 +10,7 @@ def module_text(kernel, storage, lanes, summed=frozenset()):
     from llvmlite import ir
 
     from ..tree.emit import emit
-    module, nodes = ir.Module(name=f"numba_act_{kernel.name}_{storage}"), kernel.build(working(storage))
+    module, nodes = ir.Module(name=f"numba_act_{kernel.name}_{storage.name}"), kernel.trees(storage)
     add_functions(module, kernel, storage, lanes, summed, lambda b, arguments: emit(b, nodes, arguments, storage))
     return str(module)
 
@@ -31,12 +31,8 @@ def add_functions(module, kernel, storage, lanes, summed, results):
 
 def _add_function(module, name, kernel, storage, lanes, summed, fixed, results):
     from llvmlite import ir
-
-    from ..tree.emit import narrow, widen
-    word, single = ir.IntType(64), ir.DoubleType() if storage == "float64" else ir.FloatType()
-    stored = ir.IntType(16) if storage in ("float16", "bfloat16") else single
-    size = item_size(storage)
-    signature = ir.FunctionType(ir.VoidType(), [stored.as_pointer().as_pointer(), word])
+    word, element = ir.IntType(64), storage.element
+    signature = ir.FunctionType(ir.VoidType(), [element.as_pointer().as_pointer(), word])
     function = ir.Function(module, signature, name)
     function.attributes.add("nounwind")
     pointers, vectors = function.args
@@ -48,7 +44,7 @@ def _add_function(module, name, kernel, storage, lanes, summed, fixed, results):
         bases.append(b.load(b.gep(pointers, [word(k)])))
     for k, input_ in enumerate(kernel.inputs):
         if input_ in fixed:
-            arguments[input_] = widen(b, _splat(b, b.load(bases[k], align=size), lanes), storage)
+            arguments[input_] = storage.widen(b, _splat(b, b.load(bases[k], align=storage.size), lanes))
     b.branch(loop)
 
     b.position_at_end(loop)
@@ -56,13 +52,13 @@ def _add_function(module, name, kernel, storage, lanes, summed, fixed, results):
     i.add_incoming(word(0), start)
     for k, input_ in enumerate(kernel.inputs):
         if input_ not in fixed:
-            arguments[input_] = widen(b, b.load(_lanes_at(b, bases[k], i, stored, lanes), align=size), storage)
+            place = _lanes_at(b, bases[k], i, element, lanes)
+            arguments[input_] = storage.widen(b, b.load(place, align=storage.size))
     # Every output is computed before the first is stored: an output may lie where an input does.
     for j, value in enumerate(results(b, arguments)):
-        kind = single if j in summed else stored
-        value = value if j in summed else narrow(b, value, storage)
-        align = item_size(working(storage)) if j in summed else size
-        b.store(value, _lanes_at(b, bases[len(kernel.inputs) + j], i, kind, lanes), align=align)
+        kind = STORAGE[storage.working] if j in summed else storage
+        value = value if j in summed else storage.narrow(b, value)
+        b.store(value, _lanes_at(b, bases[len(kernel.inputs) + j], i, kind.element, lanes), align=kind.size)
     following = b.add(i, word(1))
     i.add_incoming(following, b.block)
     b.cbranch(b.icmp_signed("<", following, vectors), loop, end)
@@ -111,16 +107,16 @@ def _compiled(kernel, storage, summed):
         driver.CONTROL: threads.control_address(),
         driver.N_IN: len(kernel.inputs),
         driver.N_ALL: n_all,
-        driver.ITEM_SIZE: item_size(storage),
+        driver.ITEM_SIZE: storage.size,
         driver.LANES: lanes,
         driver.PARAMETERS: sum(1 << k for k, name in enumerate(kernel.inputs) if name in kernel.parameters),
-        driver.COST: max(STREAM_COST * n_all, cost) * item_size(working(storage)) // 4,
+        driver.COST: max(STREAM_COST * n_all, cost) * STORAGE[storage.working].size // 4,
     })
 
 
 def _loaded(kernel, storage, summed):
     """The addresses of a kernel's functions, how many elements they take at a time, and an element's cost."""
     from ..tree.node import in_order
-    lanes = objects.vector_bytes() // item_size(working(storage))
+    lanes = objects.vector_bytes() // STORAGE[storage.working].size
     text = module_text(kernel, storage, lanes, summed)
-    return objects.load(text, lambda: text, names(kernel)), lanes, len(in_order(kernel.build(working(storage))))
+    return objects.load(text, lambda: text, names(kernel)), lanes, len(in_order(kernel.trees(storage)))

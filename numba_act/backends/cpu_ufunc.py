@@ -8,9 +8,7 @@ from numpy._core import _multiarray_umath
 
 from ..runtime import driver, failures, objects, threads
 from .cpu_code import record_of
-from .dtypes import storage_of
-
-BUILT_IN = "float16", "float32", "float64"
+from .dtypes import BUILT_IN, storage_of
 
 
 def _api():
@@ -58,10 +56,10 @@ def _made(kernel):
 def _make(kernel):
     made = _Ufunc()
     n_in, n_all = len(kernel.inputs), len(kernel.inputs) + kernel.n_outputs
-    stubs = [_LOOP(functools.partial(_first_call, kernel, storage)) for storage in BUILT_IN]
+    stubs = [_LOOP(functools.partial(_first_call, kernel, np.dtype(name))) for name in BUILT_IN]
     for k, stub in enumerate(stubs):
         made.loops[k] = ctypes.cast(stub, ctypes.c_void_p).value
-    types = (ctypes.c_char * (len(BUILT_IN) * n_all))(*[np.dtype(s).num for s in BUILT_IN for _ in range(n_all)])
+    types = (ctypes.c_char * (len(BUILT_IN) * n_all))(*[np.dtype(name).num for name in BUILT_IN for _ in range(n_all)])
     name = ctypes.create_string_buffer(f"numba_act_{kernel.name}".encode())
     doc = ctypes.create_string_buffer(f"{kernel.name}({', '.join(kernel.inputs)}), elementwise.".encode())
     made.kept = [stubs, types, name, doc]
@@ -71,22 +69,22 @@ def _make(kernel):
     return made
 
 
-def _first_call(kernel, storage, args, dims, steps, data):
+def _first_call(kernel, dtype, args, dims, steps, data):
     """The loop that NumPy finds at first.  ctypes reports exceptions by sys.unraisablehook and drops them, so on
     failure the output must not look like a result."""
     n = ctypes.cast(dims, ctypes.POINTER(ctypes.c_ssize_t))[0]
     try:
-        ensure(kernel, storage)
-        if n * record_of(kernel, storage)[driver.COST] >= threads.MIN_WORK:
+        _, cost = loop(kernel, dtype)
+        if n * cost >= threads.MIN_WORK:
             threads.start()
     except BaseException:
-        _fill_nan(kernel, storage, args, n, steps)
+        _fill_nan(kernel, dtype, args, n, steps)
         raise
-    _LOOP(driver.load().entry)(args, dims, steps, record_of(kernel, storage).ctypes.data)
+    _LOOP(driver.load().entry)(args, dims, steps, record_of(kernel, storage_of(dtype)).ctypes.data)
 
 
-def _fill_nan(kernel, storage, args, n, steps):
-    nan = np.array(np.nan, storage).tobytes()
+def _fill_nan(kernel, dtype, args, n, steps):
+    nan = np.array(np.nan, dtype).tobytes()
     args, steps = (ctypes.cast(p, ctypes.POINTER(ctypes.c_ssize_t)) for p in (args, steps))
     for k in range(len(kernel.inputs), len(kernel.inputs) + kernel.n_outputs):
         for i in range(n):
@@ -114,10 +112,10 @@ def loop(kernel, dtype):
 
 
 def _install(kernel, dtype):
-    made, storage, entry = _made(kernel), storage_of(dtype.newbyteorder("=")), driver.load().entry
+    made, storage, entry = _made(kernel), storage_of(dtype), driver.load().entry
     record = record_of(kernel, storage)
-    if storage in BUILT_IN:
-        k = BUILT_IN.index(storage)
+    if storage.name in BUILT_IN:
+        k = BUILT_IN.index(storage.name)
         made.records[k], made.loops[k] = record.ctypes.data, entry       # in this order: other threads read them
     else:
         types = (ctypes.c_int * made.ufunc.nargs)(*[dtype.num] * made.ufunc.nargs)

@@ -9,7 +9,6 @@ import math
 import numpy as np
 
 from ..runtime import objects
-from ..tree.storage import working
 from . import layout, ptx
 from .dtypes import storage_of
 
@@ -109,8 +108,7 @@ def _loaded(kernel, storage, form, device):
 def _launch(kernel, dtype, form, device, threads, arguments):
     """Start the kernel on the device's current stream.  NumPy's arrays are numbers, which are passed by value."""
     storage = storage_of(dtype)
-    number = working(storage)
-    arguments = [a.astype(number) if type(a) is np.ndarray and a.dtype == dtype else a for a in arguments]
+    arguments = [a.astype(storage.working) if type(a) is np.ndarray and a.dtype == dtype else a for a in arguments]
     _function(kernel, storage, form, device)((-(-threads // ptx.THREADS),), (ptx.THREADS,), arguments)
 
 
@@ -126,7 +124,9 @@ def quick(kernel, operands, out, arrays):
     first, device = operands[0], cupy.cuda.runtime.getDevice()
     dtype, shape, n = first.dtype, first.shape, first.size
     missing = len(kernel.inputs) - len(operands)
-    if not 0 <= missing <= len(kernel.parameters) or n == 0 or (out is not None and kernel.n_outputs > 1):
+    if n == 0 or not 0 <= missing <= len(kernel.parameters) or (out is not None and kernel.n_outputs > 1):
+        return None
+    if storage_of(dtype) is None:
         return None
     letters, arguments, addresses, alike = "", [], 0, True
     for operand in operands if out is None else (*operands, out):
@@ -182,7 +182,7 @@ def _layouts(arrays):
 @functools.lru_cache(maxsize=1024)
 def _number(value, dtype):
     with np.errstate(all="ignore"):
-        return np.asarray(value, dtype).astype(working(storage_of(dtype)))
+        return np.asarray(value, dtype).astype(storage_of(dtype).working)
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------------

@@ -3,8 +3,16 @@ import functools
 
 import numpy as np
 
-STORED = "float16", "bfloat16", "float32", "float64"
-storage_of = functools.cache(str)            # a dtype's name; NumPy takes 2 us to make it
+from ..tree.storage import STORAGE
+
+STORED = tuple(STORAGE)
+BUILT_IN = tuple(name for name in STORED if hasattr(np, name))           # ml_dtypes has the others
+
+
+@functools.cache
+def storage_of(dtype):
+    """How a dtype's numbers are stored, None where it is not supported; NumPy takes 2 us for the name alone."""
+    return STORAGE.get(dtype.name)
 
 
 def result_dtype(operands, dtype=None):

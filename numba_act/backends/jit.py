@@ -78,6 +78,7 @@ def _definition(kernel):
     from numba.core import errors, types
 
     from ..tree.emit import emit
+    from ..tree.storage import STORAGE
 
     def typed(given):
         given = [types.Omitted(None) if type_ is None else type_ for type_ in given]
@@ -94,7 +95,8 @@ def _definition(kernel):
                                    context.cast(builder, value, type_, number))
             if builder.module.triple.startswith("nvptx"):
                 builder = _Exact(builder)
-            return emit(builder, kernel.build(str(number)), arguments)[0]
+            storage = STORAGE[str(number)]
+            return emit(builder, kernel.trees(storage), arguments, storage)[0]
         return number(*given), codegen
 
     first = len(kernel.inputs) - len(kernel.parameters)            # Numba wants them one by one, not as *args

@@ -18,3 +18,7 @@ class Kernel:
     def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, loaded=None):
         self.name, self.owner, self.inputs, self.parameters = name, owner, inputs, parameters
         self.build, self.n_outputs, self.loaded, self.quick = build, n_outputs, loaded, {}
+
+    def trees(self, storage):
+        """The output nodes for numbers of that Storage, in its working dtype."""
+        return self.build(storage.working)

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from ..tree.emit import emit, widen
+from ..tree.emit import emit
+from ..tree.lanes import HALF, INT, SINGLE
 from ..tree.node import in_order, scheduled
-from ..tree.storage import item_size, working
 
 THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is
@@ -30,7 +30,7 @@ LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
 LIBRARY_PACKAGES = "nvidia-nvvm", "nvidia-cuda-nvcc-cu12"
 TARGETS = 75, 80, 90, 100                    # compute capabilities; PTX for one runs on all that follow
 
-WORD, INT, SHORT, SINGLE, DOUBLE = ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.FloatType(), ir.DoubleType()
+WORD, DOUBLE = ir.IntType(64), ir.DoubleType()
 
 
 class Form(NamedTuple):
@@ -44,37 +44,21 @@ class Form(NamedTuple):
     outputs: str
 
 
-class BFloat(ir.Type):
-    """LLVM's name for bfloat16, which llvmlite's builder lacks."""
-
-    def __str__(self):
-        return "bfloat"
-
-    def __eq__(self, other):
-        return isinstance(other, BFloat)
-
-    def __hash__(self):
-        return hash(BFloat)
-
-
-STORED = {"float16": ir.HalfType(), "bfloat16": BFloat(), "float32": SINGLE, "float64": DOUBLE}
-
-
 @functools.cache
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand."""
-    return 2 if len(in_order(kernel.build(working(storage)))) * kernel.n_outputs <= LIGHT else 1
+    return 2 if len(in_order(kernel.trees(storage))) * kernel.n_outputs <= LIGHT else 1
 
 
 def sums_only(kernel, storage):
     """Whether a sum leaves outputs that are not summed to another launch: with them the longest float64 kernels would
     take more than REGISTERS."""
-    return storage == "float64" and accesses(kernel, storage) == 1
+    return storage.size == 8 and accesses(kernel, storage) == 1
 
 
 def tile(kernel, storage):
     """Elements that a block takes in the wide form."""
-    return THREADS * accesses(kernel, storage) * ACCESS // item_size(storage)
+    return THREADS * accesses(kernel, storage) * ACCESS // storage.size
 
 
 def plan_words(form):
@@ -145,7 +129,7 @@ def _library():
 
 def module_text(kernel, storage, form):
     """Name and LLVM IR of a kernel.  Its parameters: inputs, outputs, then (tiles, head, n) or a plan by value."""
-    name = "_".join(("numba_act", kernel.name, storage, form.shape, form.inputs, form.outputs.replace("-", "0")))
+    name = "_".join(("numba_act", kernel.name, storage.name, form.shape, form.inputs, form.outputs.replace("-", "0")))
     module = ir.Module(name=name)
     module.triple, module.library = "nvptx64-nvidia-cuda", LIBRARY
     _Builder(module, name, kernel, storage, form)
@@ -156,10 +140,9 @@ class _Builder:
     """The kernel that is being written."""
 
     def __init__(self, module, name, kernel, storage, form):
-        self.kernel, self.storage, self.form, self.size = kernel, storage, form, item_size(storage)
-        self.single = SINGLE if working(storage) == "float32" else DOUBLE
-        self.element = SHORT if self.size == 2 else self.single
-        self.nodes = kernel.build(working(storage))
+        self.kernel, self.storage, self.form = kernel, storage, form
+        self.single, self.element = storage.single, storage.element
+        self.nodes = kernel.trees(storage)
         kinds = [self.single if letter == "n" else _global(self.element) for letter in form.inputs]
         kinds += [_global(DOUBLE if letter == "s" else self.element) for letter in form.outputs if letter != "-"]
         if form.shape == "wide":
@@ -176,7 +159,7 @@ class _Builder:
         self.outputs = [None if letter == "-" else next(rest) for letter in form.outputs]
         self.sizes = tuple(rest)
         self.block, self.thread = (self.special(name) for name in ("ctaid", "tid"))
-        self.once = {name: pointer if letter == "n" else widen(self.b, self.b.load(pointer), storage)
+        self.once = {name: pointer if letter == "n" else storage.widen(self.b, self.b.load(pointer))
                      for name, letter, pointer in zip(kernel.inputs, form.inputs, self.inputs, strict=True)
                      if letter in "no"}
         getattr(self, form.shape)()
@@ -224,7 +207,7 @@ class _Builder:
     def in_turns(self, words):
         """The outputs' four words, from the inputs', two numbers a turn of a loop: less code, and few registers, for
         in each turn the inputs' first words leave at the front and the outputs' enter at the back."""
-        b, count = self.b, 1 if self.size == 2 else 2
+        b, count = self.b, 1 if self.storage.size == 2 else 2
         before, body, end = b.block, b.append_basic_block("turn"), b.append_basic_block("done")
         b.branch(body)
         b.position_at_end(body)
@@ -253,23 +236,20 @@ class _Builder:
     def unpack(self, words):
         """Words as numbers of the working type."""
         b = self.b
-        if self.storage == "float32":
+        if self.storage.size == 4:
             return [b.bitcast(w, SINGLE) for w in words]
-        if self.storage == "float64":
+        if self.storage.size == 8:
             return [b.bitcast(_vector(b, words[k:k + 2]), DOUBLE) for k in range(0, len(words), 2)]
-        if self.storage == "bfloat16":
-            return [b.bitcast(bits, SINGLE) for w in words for bits in (b.shl(w, INT(16)), b.and_(w, INT(0xFFFF0000)))]
-        pairs = [_parts(b, b.bitcast(w, ir.VectorType(ir.HalfType(), 2))) for w in words]
-        return [b.fpext(half, SINGLE) for pair in pairs for half in pair]
+        return PAIRS[self.storage.name](b, words)
 
     def pack(self, numbers):
         """Numbers of the working type as words; the 16-bit types are rounded two at a time."""
         b = self.b
-        if self.storage == "float32":
+        if self.storage.size == 4:
             return [b.bitcast(v, INT) for v in numbers]
-        if self.storage == "float64":
+        if self.storage.size == 8:
             return [part for v in numbers for part in _parts(b, b.bitcast(v, ir.VectorType(INT, 2)))]
-        pair = ir.VectorType(STORED[self.storage], 2)
+        pair = ir.VectorType(self.storage.type, 2)
         return [b.bitcast(b.fptrunc(_vector(b, numbers[k:k + 2]), pair), INT) for k in range(0, len(numbers), 2)]
 
     # --- general ------------------------------------------------------------------------------------------------------
@@ -351,22 +331,22 @@ class _Builder:
     def one(self, places):
         """One element, where each array's pointer says; the results in the working type."""
         b = self.b
-        results = self.emit({name: widen(b, b.load(places[pointer]), self.storage)
+        results = self.emit({name: self.storage.widen(b, b.load(places[pointer]))
                              for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True)
                              if pointer in places})
         for value, pointer in zip(results, self.outputs, strict=True):
             if pointer in places:
-                b.store(self.narrow(value), places[pointer])
+                b.store(self.narrow(b, value), places[pointer])
         return results
 
     def emit(self, arguments):
         return emit(self.b, self.nodes, {**self.once, **arguments}, self.storage, self.narrow, scheduled)
 
-    def narrow(self, value):
+    def narrow(self, builder, value):
         """A number of the working type as it is stored; the 16-bit types have an instruction from sm_80 on."""
-        if self.size > 2:
+        if self.element == self.single:
             return value
-        return self.b.bitcast(self.b.fptrunc(value, STORED[self.storage]), SHORT)
+        return builder.bitcast(builder.fptrunc(value, self.storage.type), self.element)
 
 
 def _global(type_):
@@ -382,6 +362,18 @@ def _vector(builder, values):
 
 def _parts(builder, vector):
     return [builder.extract_element(vector, INT(k)) for k in range(vector.type.count)]
+
+
+def _halves(b, words):
+    pairs = [_parts(b, b.bitcast(w, ir.VectorType(HALF, 2))) for w in words]
+    return [b.fpext(half, SINGLE) for pair in pairs for half in pair]
+
+
+def _bfloats(b, words):
+    return [b.bitcast(bits, SINGLE) for w in words for bits in (b.shl(w, INT(16)), b.and_(w, INT(0xFFFF0000)))]
+
+
+PAIRS = {"float16": _halves, "bfloat16": _bfloats}       # two numbers a word, as float32
 
 
 def _at(builder, pointer, offset):

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from .. import scalar, tree
 from ..backends import cpu_code
 from ..runtime import objects
-from ..tree.storage import working
 from .captured import digest
 
 COST = 100                                       # of an element, in nodes: nobody knows how often a loop turns
@@ -114,7 +113,7 @@ def loaded(calls, kernel, storage, summed):
 
     Where the kernel has an input more than the function, its first, the outputs are multiplied by that.
     """
-    key = ([call.facts() for call in calls], kernel.inputs, kernel.name, storage, sorted(summed), _versions(),
+    key = ([call.facts() for call in calls], kernel.inputs, kernel.name, storage.name, sorted(summed), _versions(),
            objects.target())
     with objects.lock:
         image = objects.cached(key, lambda: _made(calls, kernel, storage, summed))
@@ -170,8 +169,7 @@ def _module_text(calls, kernel, storage, summed):
     from numba.core import types
     from numba.core.registry import cpu_target
 
-    from ..tree.emit import narrow, widen
-    context, number, word = cpu_target.target_context, getattr(types, working(storage)), ir.IntType(64)
+    context, number, word = cpu_target.target_context, getattr(types, storage.working), ir.IntType(64)
     compiled = [call.compiled(number) for call in calls]
     module = context.codegen().create_library(kernel.name).create_ir_module(kernel.name)
 
@@ -184,7 +182,7 @@ def _module_text(calls, kernel, storage, summed):
                 b.store(b.ptrtoint(status.excinfoptr, word), b.bitcast(place, word.as_pointer()))
                 b.ret_void()
             if len(kernel.inputs) > len(call.inputs):
-                value = b.fmul(arguments[kernel.inputs[0]], widen(b, narrow(b, value, storage), storage))
+                value = b.fmul(arguments[kernel.inputs[0]], storage.widen(b, storage.narrow(b, value)))
             values.append(value)
         return values
 

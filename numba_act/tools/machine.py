@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from ..backends.dtypes import result_dtype
+from ..backends.dtypes import BUILT_IN, STORED, result_dtype
 from ..declare import activations, get
 from ..runtime import objects, threads
 
@@ -79,12 +79,12 @@ def _call_all(activation, x):
 
 
 def dtype_named(name):
-    """The dtype of that name, bfloat16 included."""
-    if str(name) == "bfloat16":
+    """The dtype of that name, whether NumPy or ml_dtypes has it."""
+    if str(name) in set(STORED) - set(BUILT_IN):
         try:
             import ml_dtypes  # noqa: F401, it teaches NumPy the name
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("bfloat16 needs ml_dtypes: pip install ml_dtypes", name=error.name) from None
+            raise ModuleNotFoundError(f"{name} needs ml_dtypes: pip install ml_dtypes", name=error.name) from None
     return result_dtype((), name)
 
 

@@ -1,7 +1,6 @@
 """The trees of a scalar function, by working dtype: read from its source once, and pickled without it."""
 from .node import Node, argument, constant, in_order
-
-WORKING = "float32", "float64"
+from .storage import WORKING
 
 
 class Program:

@@ -16,7 +16,7 @@ from ...tree import quad
 from ...tree.call import retyped, substitute
 from ...tree.exact import number
 from ...tree.node import argument, bits, constant, from_bits, in_order, is_nan, narrowed, where, widened
-from ...tree.storage import working
+from ...tree.storage import STORAGE
 from .definition import Output, definition
 
 FLOOR, AROUND = 2.0**-4, 0.5                     # near a zero of a slope the unit is at least that of the first
@@ -60,10 +60,8 @@ def loose(output, dtype):
 # --- errors -----------------------------------------------------------------------------------------------------------
 def unit(dtype):
     """(digits after the point, least exponent, exponent of infinity) of a dtype."""
-    if dtype.name == "bfloat16":
-        return 7, -126, 128
-    info = np.finfo(dtype)
-    return int(info.nmant), int(info.minexp), int(info.maxexp)
+    storage = STORAGE[dtype.name]
+    return storage.digits, storage.least, storage.most
 
 
 def errors(output, x, got=None):
@@ -76,7 +74,7 @@ def errors(output, x, got=None):
         return np.array([exact_error(output, *pair, x.dtype) for pair in zip(x.tolist(), got.tolist(), strict=True)])
     with np.errstate(all="ignore"):
         inputs = got, _floor(output, x), x, *output.parameters(x.dtype)
-        operands = [np.asarray(a, working(x.dtype)) for a in inputs]
+        operands = [np.asarray(a, STORAGE[x.dtype.name].working) for a in inputs]
         return cpu.call(_error_kernel(output.activation, output.wrt, unit(x.dtype)), operands)[0]
 
 
