@@ -24,6 +24,7 @@ from ..tree.call import expand, rewritten, with_operands
 from ..tree.differentiate import differential
 from ..tree.emit import emit
 from ..tree.node import argument, constant
+from ..tree.storage import STORAGE
 
 OPERATORS = {
     operator.neg: operator.neg, operator.pos: operator.pos,
@@ -143,7 +144,7 @@ def teach(function, build=None):
             arguments |= {f"{k}.{m}": context.cast(builder, part, number, result.number)
                           for m, part in enumerate(parts)}
         slopes = _slopes(build, result.number, sig.args)
-        return packed(builder, [y, *emit(builder, slopes, arguments)])
+        return packed(builder, [y, *emit(builder, slopes, arguments, STORAGE[str(result.number)])])
 
 
 def _arguments(context, builder, given, types_, wanted):
