@@ -59,6 +59,51 @@ print("numba" in sys.modules, len(compiled))
     assert second == "False 0"
 
 
+# --- other processors -------------------------------------------------------------------------------------------------
+BITS = """
+import functools
+from hashlib import sha256
+from numba_act.backends import cpu
+from numba_act.backends.kernel import Kernel
+from numba_act.tree.node import argument
+def digest(*arrays):
+    return sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()[:12]
+names = tuple("abcdefghijkl")
+def build(dtype):
+    a, *others = (argument(name, dtype) for name in names)
+    return functools.reduce(lambda y, x: y * y / (1 + abs(x)) + x, others, a), a / others[3], a * others[6]
+many = Kernel("many", "many", names, dict.fromkeys(names[5:], 0.0), build, 3)
+rng = np.random.default_rng(5)
+x = np.concatenate([rng.normal(0, 20, 3000), 10 ** rng.uniform(-40, 38, 500), [np.inf, -np.inf, 0.0, -0.0]])
+bits = []
+for dtype in "f2", "f4", "f8":
+    with np.errstate(all="ignore"):
+        x_ = x.astype(dtype)
+    bits += [act.gelu(x_), act.mish.grad(x_), act.swish.grad(x_, 1.5, wrt="beta")]
+    operands = [np.roll(x_, k) for k in range(len(names))]
+    bits += [*cpu.call(many, operands), *cpu.call(many, [*operands[:5], *[a[:1] for a in operands[5:]]])]
+halves = np.arange(1 << 16, dtype="u2").view("f2")
+halves = halves[np.isfinite(halves)]
+sums = [act.prelu.backward(x[k:2 * k + 1], x[:k + 1], np.float64(0.3), wrt=("x", "alpha"))[1] for k in range(1, 500)]
+print(digest(*bits), digest(act.elu(halves), act.relu(halves)), digest(*sums))
+"""
+PROCESSORS = {"nehalem": (), "sandybridge": ("avx",), "haswell": ("avx2", "fma", "f16c"), "znver3": ("avx2", "vaes")}
+
+
+@pytest.fixture(scope="module")
+def bits_here():
+    return run(BITS)
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_bits_of_another_processor(name, bits_here):
+    import llvmlite.binding
+    host = llvmlite.binding.get_host_cpu_features()
+    if "sse4.2" not in host or not all(host.get(feature) for feature in PROCESSORS[name]):
+        pytest.skip(f"this processor cannot run code for {name}")
+    assert run(BITS, NUMBA_CPU_NAME=name) == bits_here
+
+
 # --- first calls that fail --------------------------------------------------------------------------------------------
 def test_a_failed_first_call_leaves_everything_as_it_was(tmp_path):
     script = """

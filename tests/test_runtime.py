@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numba_act.runtime import driver, objects, outputs, primitives, threads, words
+from numba_act.runtime import driver, library, objects, outputs, primitives, threads, words
 
 ROOT = Path(__file__).parents[1]
 TEXT = "define i64 @answer() {{ ret i64 {} }}"
@@ -121,6 +121,106 @@ def test_pruning_beside_another_process(cache, monkeypatch):
     assert not list(cache.iterdir())
 
 
+def test_pruning_beside_another_user(cache, monkeypatch):
+    """What cannot be removed does not count as removed."""
+    for number in (37, 38, 39):
+        answer(number)
+    kept, *_ = cache.iterdir()
+    os.utime(kept, (0, 0))
+    unlink = os.unlink
+
+    def refuse(path):
+        if Path(path) == kept:
+            raise PermissionError(path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    monkeypatch.setattr(objects, "CACHE_BYTES", 0)
+    objects._prune(cache)
+    assert list(cache.iterdir()) == [kept]
+
+
+def test_a_failed_replace_leaves_nothing(cache, monkeypatch):
+    def refuse(*paths):
+        raise PermissionError(*paths)
+    monkeypatch.setattr(os, "replace", refuse)
+    assert answer(40) == 40
+    assert not list(cache.iterdir())
+
+
+def test_another_system_has_its_own_objects(cache, monkeypatch):
+    """Windows and WSL share a folder and a processor."""
+    answer(41)
+    other = objects.target()._replace(triple="x86_64-pc-windows-msvc")
+    monkeypatch.setattr(objects, "target", lambda: other)
+    answer(41)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_what_is_not_there_is_not_called(cache):
+    text = "declare void @no_such_function()\ndefine void @f() { call void @no_such_function()\n ret void }"
+    with pytest.raises(RuntimeError, match="the function no_such_function, which nothing here provides"):
+        objects.load(text, lambda: text, ["f"])
+
+
+LOOP = """
+define void @{name}(ptr %from, ptr %to, i64 %n) {{
+start:
+  br label %loop
+loop:
+  %i = phi i64 [0, %start], [%next, %loop]
+  %p = getelementptr {given}, ptr %from, i64 %i
+  %q = getelementptr {result}, ptr %to, i64 %i
+  %x = load {given}, ptr %p
+  %y = call {result} @{function}({given} %x)
+  store {result} %y, ptr %q
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %n
+  br i1 %more, label %loop, label %end
+end:
+  ret void
+}}
+"""
+
+
+def test_float16_without_instructions():
+    """Every float16 widened; around every number that float16 has, and half-way between, float32 narrowed."""
+    widen, narrow = (name.replace("__", "our") for name in library.NAMES)
+    text = (library.TEXT.replace("__", "our") + LOOP.format(name="widen", function=widen, given="half", result="float")
+            + LOOP.format(name="narrow", function=narrow, given="float", result="half"))
+    calls = [ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64)(address)
+             for address in objects.load(text, lambda: text, ["widen", "narrow"])]
+
+    def run_on(call, x, dtype):
+        y = np.empty(x.size, dtype)
+        call(x.ctypes.data, y.ctypes.data, x.size)
+        return y
+
+    def same(actual, right):
+        actual, right = (np.where(np.isnan(a), 1, a.view(f"u{a.itemsize}")) for a in (actual, right))
+        return (actual == right).all()
+
+    halves = np.arange(1 << 16, dtype="u2").view("f2")
+    assert same(run_on(calls[0], halves, "f4"), halves.astype("f4"))
+    lows = np.uint32([0, 1, 0xFFE, 0xFFF, 0x1000, 0x1001, 0x1FFF, 0x3000, 0x7FFF, 0x8000, 0x8001, 0xFFFF])
+    floats = ((np.arange(1 << 16, dtype="u4") << 16)[:, None] + lows).ravel().view("f4")
+    with np.errstate(all="ignore"):
+        assert same(run_on(calls[1], floats, "f2"), floats.astype("f2"))
+
+
+def test_the_mode_of_floats_on_arm():
+    """It is saved, set and given back by instructions."""
+    from llvmlite import binding
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    triple = "aarch64-unknown-linux-gnu"
+    machine = binding.Target.from_triple(triple).create_target_machine(cpu="cortex-a72")
+    assembly = machine.emit_assembly(binding.parse_assembly(driver.text(triple))).upper()
+    run_tasks = assembly.partition("RUN_TASKS:")[2].partition("FUNC_END")[0]
+    assert [run_tasks.count(f"MSR\tFP{r}") for r in ("CR", "SR")] == [2, 1]
+    assert [run_tasks.count(f", FP{r}") for r in ("CR", "SR")] == [1, 1]
+
+
 def test_two_processes_at_once(tmp_path):
     script = KERNEL + "print(cpu.call(kernel, [np.arange(3.0)])[0].tolist())"
     command = [sys.executable, "-c", script]
@@ -198,6 +298,16 @@ def test_processors(quota, count, tmp_path, monkeypatch):
         file.write_text(f"{quota}\n")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
     monkeypatch.setattr(threads, "Path", lambda path: file)
+    assert threads.processors() == count
+
+
+@pytest.mark.parametrize("quota, count", [("150000", 2), ("-1", 8)])
+def test_processors_by_the_first_version_of_cgroups(quota, count, tmp_path, monkeypatch):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setattr(threads, "Path", lambda path: tmp_path / Path(path).relative_to("/sys/fs/cgroup"))
     assert threads.processors() == count
 
 

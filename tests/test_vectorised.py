@@ -7,11 +7,11 @@ from tools import NAMES
 
 import numba_act as act
 from numba_act.backends import cpu_code
-from numba_act.runtime import objects
+from numba_act.runtime import objects, processor
 from numba_act.tree.node import in_order
 from numba_act.tree.storage import STORAGE
 
-X86 = "+avx2" in objects.target()[1].split(",")
+X86 = "+avx2" in processor.target().features.split(",")
 KINDS = "value", "grad", "value_and_grad", "backward"
 
 
@@ -56,7 +56,7 @@ FUSED = re.compile(r"^vfn?m(add|sub)\d+(ps|pd)\b")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kernel_is_vectors(name, storage, compiled):
     storage = STORAGE[storage]
-    lanes, scalar = objects.vector_bytes() // storage.size, storage.llvm
+    lanes, scalar = processor.vector_bytes() // storage.size, storage.llvm
     for kernel in kernels(name):
         text, assembly = compiled(kernel, storage, lanes)
         arithmetic = re.findall(r"= (?:f(?:add|sub|mul|div|neg|cmp)\b.*?|(?:tail )?call) (<\d+ x \w+>|\w+) ", text)

@@ -1,5 +1,5 @@
 """A kernel as machine code of this CPU: LLVM vectors, and the record by which the driver knows them."""
-from ..runtime import driver, objects, threads
+from ..runtime import driver, objects, processor, threads
 from ..tree.storage import STORAGE
 
 STREAM_COST = 6                              # nodes; a kernel with fewer an operand is bound by memory
@@ -117,6 +117,6 @@ def _compiled(kernel, storage, summed):
 def _loaded(kernel, storage, summed):
     """The addresses of a kernel's functions, how many elements they take at a time, and an element's cost."""
     from ..tree.node import in_order
-    lanes = objects.vector_bytes() // STORAGE[storage.working].size
+    lanes = processor.vector_bytes() // STORAGE[storage.working].size
     text = module_text(kernel, storage, lanes, summed)
     return objects.load(text, lambda: text, names(kernel)), lanes, len(in_order(kernel.trees(storage)))

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import objects
+from . import objects, processor
 
 MAX_DIMS = 8
 MAX_OPERANDS = 16
@@ -27,6 +27,8 @@ LEAST_TASK = 8192                            # elements; below that handing a ta
 TASKS_PER_THREAD = 4
 ALIGNMENT = 64
 LEAST_ALIGNED = 256                          # elements; stores that straddle cache lines cost 30 to 50 %
+SUM_CUT = 32                                 # elements, as many as the widest vector has: if blocks were cut by the
+#                                              vectors of this processor, sums would depend on it
 BUFFER_BYTES = 2 * BLOCK * 8 + 128           # room for a block from anywhere in a cycle; not a power of two, for then
 #                                              loads wait for stores at the same offset of another page
 BUFFER_WORDS = MAX_OPERANDS * BUFFER_BYTES // 8
@@ -47,6 +49,8 @@ LINEAR, STAGED, CYCLE, VALUE, REDUCED = range(5)
 # Control words.
 (RUN, LAUNCH, PARALLEL_FOR, GET_NUM_THREADS, MIN_WORK, LIMIT, SERIAL, EXCLUSIVE, BUSY,
  ENSURE, NEW_NUMBER, SET_ERROR, ERROR, DROP, RELEASE, CONTROL_WORDS) = range(16)
+
+EXPORTED = "entry", "launch", "run_tasks"
 
 
 def record(words):
@@ -76,18 +80,25 @@ def _start(k):
     return OPERANDS + k * OPERAND_WORDS
 
 
+def text(triple):
+    """The driver's LLVM IR for a kind of processor."""
+    from .primitives import primitives_for
+    from .words import module_text
+    return module_text(_source(), "driver.words", _constants(), EXPORTED, primitives_for(triple))
+
+
+def _source():
+    return pkgutil.get_data(__package__, "driver.words").decode()
+
+
+def _constants():
+    return {name: value for name, value in globals().items() if type(value) is int}
+
+
 @functools.cache
 def load():
     """Addresses of the driver's functions that others call."""
-    exported = "entry", "launch", "run_tasks"
-    source = pkgutil.get_data(__package__, "driver.words").decode()
-    constants = {name: value for name, value in globals().items() if type(value) is int}
-
-    def make_text():
-        from .primitives import PRIMITIVES
-        from .words import module_text
-        return module_text(source, "driver.words", constants, exported, PRIMITIVES)
-
-    makers = [objects.code_of(f"{__package__}.{name}") for name in ("words", "primitives")]
-    addresses = objects.load((source, constants, makers), make_text, exported, optimise=True)
-    return SimpleNamespace(**dict(zip(exported, addresses, strict=True)))
+    compilers = [objects.code_of(f"{__package__}.{name}") for name in ("words", "primitives")]
+    key = _source(), _constants(), compilers
+    addresses = objects.load(key, lambda: text(processor.target().triple), EXPORTED, optimise=True)
+    return SimpleNamespace(**dict(zip(EXPORTED, addresses, strict=True)))

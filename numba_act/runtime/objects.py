@@ -4,12 +4,14 @@ An object file's name is the hash of everything the compiler reads, so a stale o
 imported when the first function is loaded, and so is what else takes long to import.
 """
 import contextlib
-import functools
 import os
 import threading
 from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType
+
+from . import library
+from .processor import machine, target
 
 MAGIC = b"numbaact"
 CACHE_BYTES = 256 << 20
@@ -20,34 +22,7 @@ lock = threading.RLock()                     # one compilation at a time, and no
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
-_engines = []                                # the code lives as long as its engine
-
-
-@functools.cache
-def target():
-    """CPU name and feature string that code is compiled for."""
-    import llvmlite.binding as llvm
-    features = llvm.get_host_cpu_features()
-    # float16 is a way to store numbers, never one to compute with
-    features["avx512fp16"] = False
-    text = features.flatten()
-    return llvm.get_host_cpu_name(), text + ",-prefer-256-bit" if features.get("avx512f") else text
-
-
-@functools.cache
-def vector_bytes():
-    """Two vector registers: a kernel works on that much of an operand at a time."""
-    features = target()[1].split(",")
-    return 128 if "+avx512f" in features else 64 if "+avx" in features else 32
-
-
-@functools.cache
-def _machine():
-    import llvmlite.binding as llvm
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    cpu, features = target()
-    return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
+_engines = []                                # the code lives as long as its engine, which takes the machine with it
 
 
 def compile_text(text, optimise):
@@ -56,7 +31,7 @@ def compile_text(text, optimise):
     A kernel's IR, vectors already, goes to code generation as it is: LLVM's passes find nothing to gain, take half of
     the time, and InstCombine loses the sign of -0 where it moves a rounding to float16 through a choice.
     """
-    return _machine().emit_object(parsed(text, optimise))
+    return machine().emit_object(parsed(text, optimise))
 
 
 def parsed(text, optimise):
@@ -67,7 +42,7 @@ def parsed(text, optimise):
     if optimise:
         options = llvm.create_pipeline_tuning_options(speed_level=2)
         options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
-        builder = llvm.create_pass_builder(_machine(), options)
+        builder = llvm.create_pass_builder(machine(), options)
         builder.getModulePassManager().run(module, builder)
     return module
 
@@ -108,10 +83,17 @@ def _spelled(code):
 def link(image, names):
     """Addresses of the named functions of an object file, which becomes part of the process."""
     import llvmlite.binding as llvm
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine())
+    _engines.append(engine)
+    provided = [name for name in library.NAMES if name.encode() in image]
+    for name in library.undefined(image):        # else LLVM would call address 0
+        if name not in provided and not llvm.address_of_symbol(name):
+            raise RuntimeError(f"compiled code needs the function {name}, which nothing here provides")
+    if provided:
+        conversions = cached((library.TEXT, PASSES, *target()), lambda: compile_text(library.TEXT, False))
+        engine.add_object_file(llvm.ObjectFileRef.from_data(conversions))
     engine.add_object_file(llvm.ObjectFileRef.from_data(image))
     engine.finalize_object()
-    _engines.append(engine)
     return tuple(engine.get_function_address(name) for name in names)
 
 
@@ -156,15 +138,19 @@ def _write(path, image):
     if path is None:
         return
     import tempfile
+    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with open(descriptor, "wb") as file:
             file.write(MAGIC + _digest(image) + image)
-        os.replace(file.name, path)
+        os.replace(temporary, path)
         if path.name < PRUNING:
             _prune(path.parent)
     except OSError:
-        return
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
 
 
 def _prune(directory):
@@ -172,14 +158,18 @@ def _prune(directory):
     files = []
     with os.scandir(directory) as entries:
         for entry in entries:
-            with contextlib.suppress(FileNotFoundError):         # another process was faster
+            with contextlib.suppress(OSError):
                 files += [(entry.stat(), entry)] if entry.name.endswith((".o", ".tmp")) else []
     total = sum(status.st_size for status, _ in files)
     if total <= CACHE_BYTES:
         return
     for status, entry in sorted(files, key=lambda pair: pair[0].st_mtime):
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(entry.path)
+        except FileNotFoundError:            # another process was faster
+            pass
+        except OSError:                      # another user's
+            continue
         total -= status.st_size
         if total <= CACHE_BYTES * 3 // 4:
             return

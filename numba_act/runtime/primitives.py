@@ -2,15 +2,13 @@
 
 Each primitive takes an IR builder and words, and gives a word or None.  Memory is at an address and an offset in bytes.
 """
-import platform
-
 from llvmlite import ir
 
+from .processor import is_arm, is_x86
 from .words import WORD, pointer
 
 BYTE, INT, VOID = ir.IntType(8), ir.IntType(32), ir.VoidType()
 SIXTEEN = ir.VectorType(ir.DoubleType(), 16)
-X86 = platform.machine().lower() in ("x86_64", "amd64")
 DEFAULT_MXCSR = 0x1F80                       # every exception masked, subnormals kept, rounding to nearest
 
 
@@ -63,28 +61,6 @@ def exchange(builder, address, expected, new):
     return builder.zext(builder.extract_value(pair, 1), WORD)
 
 
-def _status(x86_name, name):
-    def access(builder, place):
-        place = pointer(builder, place, BYTE)
-        kind = ir.FunctionType(VOID if X86 else INT, [place.type])
-        chosen = x86_name if X86 else name
-        function = builder.module.globals.get(chosen) or ir.Function(builder.module, kind, chosen)
-        builder.call(function, [place])
-    return access
-
-
-save_status = _status("llvm.x86.sse.stmxcsr", "fegetenv")
-load_status = _status("llvm.x86.sse.ldmxcsr", "fesetenv")
-
-
-def default_status(builder):
-    """The floating-point mode that Python starts with, whatever another library has set (x86)."""
-    if X86:
-        place = stack(builder, WORD(1))
-        builder.store(WORD(DEFAULT_MXCSR), pointer(builder, place))
-        load_status(builder, place)
-
-
 def clear_lanes(builder, lanes):
     builder.store(ir.Constant(SIXTEEN, None), pointer(builder, lanes, SIXTEEN))
 
@@ -103,12 +79,66 @@ def _add(type_, lanes=None):
     return add
 
 
+def _external(builder, name, result, *args):
+    kind = ir.FunctionType(result, [a.type for a in args])
+    return builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), args)
+
+
+# The floating-point mode is the one that Python starts with, whatever another library has set, and is given back:
+# save_status and load_status take an address, default_status sets it.
+def _arm_status():
+    registers = "fpcr", "fpsr"
+
+    def save(builder, place):
+        for k, name in enumerate(registers):
+            word = _external(builder, f"llvm.aarch64.get.{name}", WORD)
+            builder.store(word, pointer(builder, place, offset=WORD(8 * k)))
+
+    def load(builder, place):
+        for k, name in enumerate(registers):
+            word = builder.load(pointer(builder, place, offset=WORD(8 * k)))
+            _external(builder, f"llvm.aarch64.set.{name}", VOID, word)
+
+    def default(builder):
+        _external(builder, "llvm.aarch64.set.fpcr", VOID, WORD(0))
+    return save, load, default
+
+
+def _x86_status():
+    def save(builder, place):
+        _external(builder, "llvm.x86.sse.stmxcsr", VOID, pointer(builder, place, BYTE))
+
+    def load(builder, place):
+        _external(builder, "llvm.x86.sse.ldmxcsr", VOID, pointer(builder, place, BYTE))
+
+    def default(builder):
+        place = stack(builder, WORD(1))
+        builder.store(WORD(DEFAULT_MXCSR), pointer(builder, place))
+        load(builder, place)
+    return save, load, default
+
+
+def _other_status():
+    """By C's functions; what another library has set stays."""
+    def save(builder, place):
+        _external(builder, "fegetenv", INT, pointer(builder, place, BYTE))
+
+    def load(builder, place):
+        _external(builder, "fesetenv", INT, pointer(builder, place, BYTE))
+    return save, load, lambda builder: None
+
+
 PRIMITIVES = {
     "stack": stack, "call": call, "call_for_int": call_for_int,
     "call_for_word": call_for_word, "copy_bytes": copy_bytes, "exchange": exchange,
     "load2": _load(16), "load4": _load(32), "load8": _load(64),
     "store2": _store(16), "store4": _store(32), "store8": _store(64),
-    "save_status": save_status, "load_status": load_status, "default_status": default_status,
     "clear_lanes": clear_lanes, "add_lanes4": _add(ir.FloatType(), 16), "add_lanes8": _add(ir.DoubleType(), 16),
     "add4": _add(ir.FloatType()), "add8": _add(ir.DoubleType()),
 }
+
+
+def primitives_for(triple):
+    """The primitives for a kind of processor."""
+    status = _x86_status() if is_x86(triple) else _arm_status() if is_arm(triple) else _other_status()
+    return PRIMITIVES | dict(zip(("save_status", "load_status", "default_status"), status, strict=True))

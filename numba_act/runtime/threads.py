@@ -94,10 +94,18 @@ def processors():
     """How many processors this process may use: affinity and the cgroup's quota."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(affinity, -(-int(quota) // int(period))))
-    except (OSError, ValueError):
+        quota, period = map(int, _quota())
+    except (OSError, ValueError):                # no cgroups, or "max": no quota
         return affinity
+    return max(1, min(affinity, -(-quota // period))) if quota > 0 else affinity
+
+
+def _quota():
+    """Processor time, and the time in which it may be used, by version 2 of cgroups, or by version 1."""
+    try:
+        return Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except FileNotFoundError:
+        return [Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
 
 
 def _in_child():

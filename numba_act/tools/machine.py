@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backends.dtypes import BUILT_IN, STORED, result_dtype
 from ..declare import activations, get
-from ..runtime import objects, threads
+from ..runtime import objects, processor, threads
 
 DTYPES = "float32", "float64"                    # what warmup compiles unless told otherwise
 PACKAGES = "numba_act", "numpy", "llvmlite", "numba", "tbb"
@@ -19,7 +19,7 @@ def configuration():
     state = pool["layer"] or "no pool"
     return {
         "versions": ", ".join([f"Python {platform.python_version()}", *map(_version, PACKAGES)]),
-        "cpu": f"{objects.target()[0]}, {8 * objects.vector_bytes()} bits at a time",
+        "cpu": f"{processor.target().cpu} ({processor.target().triple}), {8 * processor.vector_bytes()} bits at a time",
         "cache": _cache(),
         "gpu": _gpu(),
         "threads": f"{pool['threads']} ({state}{': ' + pool['reason'] if pool['reason'] else ''})",
