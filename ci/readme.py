@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 from numba_act import activations, gallery
+from numba_act.tools.bench.cells import EQUAL, summary
+from numba_act.tools.bench.timing import KINDS
 from numba_act.tools.peers import LIBRARIES, called
 
 ROOT = Path(__file__).parent.parent
 README, PICTURE = ROOT / "README.md", ROOT / "notebooks" / "activations.png"
-ERRORS = ROOT / "ci" / "accuracy.json"
+ERRORS, TIMES = ROOT / "ci" / "accuracy.json", ROOT / "ci" / "bench.json"
 
 
 def table():
@@ -61,7 +63,32 @@ def exactness():
     return "\n".join(lines)
 
 
-PARTS = {"activations": table, "comparison": comparison, "exactness": exactness}
+def speed():
+    """What `numba-act bench --json -o ci/bench.json` found, in Markdown: our fast tier on all processors over the
+    fastest other by function and size, then the summary of all cells."""
+    if not TIMES.exists():                       # not measured yet
+        return ""
+    found = json.loads(TIMES.read_text(encoding="utf-8"))
+    cells, most = found["results"], max(cell["threads"] for cell in found["results"])
+    shown = {(cell["name"], cell["dtype"], cell["size"], cell["kind"]): cell["ratios"].get("fast")
+             for cell in cells if cell["threads"] == most and cell["data"] == "normal"}
+    sizes = sorted({size for _, _, size, _ in shown})
+    lines = [f"Of {found['versions']}, on {found['cpu']}, {most} threads: forward / backward.", "",
+             f"| name | dtype | {' | '.join(f'{size:,}' for size in sizes)} |", "|---|---|" + "---|" * len(sizes)]
+    for name, dtype in dict.fromkeys(key[:2] for key in shown):
+        ratios = [" / ".join(bold(shown[name, dtype, size, kind]) for kind in KINDS) for size in sizes]
+        lines.append(f"| `{name}` | {dtype} | {' | '.join(ratios)} |")
+    return "\n".join([*lines, "", *(f"- {line}" for line in summary(cells))])
+
+
+def bold(ratio):
+    """A loss stands out."""
+    if ratio is None:
+        return "-"
+    return f"**{ratio:.2f}**" if ratio > EQUAL else f"{ratio:.2f}"
+
+
+PARTS = {"activations": table, "comparison": comparison, "exactness": exactness, "speed": speed}
 
 
 def renewed(text):

@@ -9,12 +9,14 @@ from . import plotting
 from .backends.dtypes import STORED
 from .declare import activations, get
 from .runtime import threads
-from .tools import bench, demo, machine
+from .tools import demo, machine
 from .tools.accuracy import command as accuracy
+from .tools.bench import command as bench
 
 # packages that a command may lack
 OPTIONAL = "matplotlib", "sklearn", "ml_dtypes", "mpmath", "torch", "jax", "scipy"
 INTERRUPTED = 130                                # as a shell reports it
+RANGE = "lo", "hi"                               # of a plot, and of x
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|-inf$", re.IGNORECASE)   # a number, not an option
 
 
@@ -66,18 +68,16 @@ def _parser():
     group = command.add_argument_group("parameters", "one number, or several for a curve each")
     for name, owners in _parameters().items():
         group.add_argument(f"--{name}", nargs="+", type=float, metavar="NUMBER", help=f"of {', '.join(owners)}")
+    group = command.add_argument_group("the range of x", "--lo and --hi as well, where they are no parameters")
+    for name in RANGE:
+        group.add_argument(f"--{name}_", nargs=1, type=float, metavar="NUMBER")
 
     _output(_command(commands, _gallery, "draw all activations and their gradients"), "gallery.png")
 
     command = _command(commands, _bench, "time activations beside PyTorch, JAX and ONNX Runtime, where installed")
     _names(command, "*")
-    command.add_argument("--size", nargs="+", type=_positive, default=bench.SIZES, metavar="N",
-                         help="numbers in an array (10 to 16 million)")
-    _dtypes(command, bench.DTYPES, bench.DTYPES)
-    command.add_argument("--rounds", type=_positive, default=bench.ROUNDS, metavar="N",
-                         help="how often each is timed; the least time counts (%(default)s)")
-    command.add_argument("--threads", type=_positive, metavar="N", help="default: the processors there are")
-    command.add_argument("--fusion", action="store_true", help="instead: gelu(x + b) + r as one kernel and as three")
+    _dtypes(command, STORED, ("float32", "float64"))
+    bench.add_arguments(command, _positive)
     _json(command)
 
     command = _command(commands, _accuracy, "measure the errors of activations and their gradients")
@@ -125,9 +125,14 @@ def _activation(name):
 
 
 def _positive(text):
-    if not text.isdecimal() or int(text) == 0:
+    """1000 or 1e3."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if number < 1 or number % 1:                 # NaN and infinity leave no 0
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return int(text)
+    return int(number)
 
 
 def _image(path):
@@ -165,10 +170,16 @@ def _list(given):
 
 def _plot(given):
     chosen = {name: getattr(given, name) for name in _parameters() if getattr(given, name) is not None}
+    own = {name for activation in given.names for name in activation.params}
+    ends = {name: getattr(given, f"{name}_") or (None if name in own else chosen.pop(name, None)) for name in RANGE}
     for name in chosen:
-        if not any(name in activation.params for activation in given.names):
+        if name not in own:
             given.refuse(f"--{name} is a parameter of none of {', '.join(a.name for a in given.names)}")
-    plotting.picture(given.names, given.output, **chosen)
+    for name, numbers in ends.items():
+        if numbers is not None and len(numbers) > 1:
+            given.refuse(f"--{name} is an end of the range of x: one number")
+    ends = {f"{name}_" if name in own else name: numbers[0] for name, numbers in ends.items() if numbers}
+    plotting.picture(given.names, given.output, **ends, **chosen)
     print(given.output)
 
 
@@ -178,13 +189,10 @@ def _gallery(given):
 
 
 def _bench(given):
-    if given.fusion:
-        if given.names:
-            given.refuse("--fusion is of gelu(x + b) + r; no names are accepted beside it")
-        bench.show_fusion(given.size, given.dtype, given.rounds, given.threads, given.json)
-        return
-    bench.main([activation.name for activation in given.names], given.size, given.dtype, given.rounds, given.threads,
-               given.json)
+    for instead in ("fusion", "calls"):
+        if getattr(given, instead) and given.names:
+            given.refuse(f"--{instead} is of functions of its own; no names are accepted beside it")
+    bench.main(given)
 
 
 def _accuracy(given):

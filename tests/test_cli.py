@@ -9,7 +9,8 @@ import pytest
 import numba_act as act
 from numba_act import __main__ as command_line
 from numba_act import plotting
-from numba_act.tools import bench, machine
+from numba_act.tools import machine
+from numba_act.tools.bench import calls, cells, contenders, timing
 from numba_act.tools.peers import as_array
 from numba_act.tree import exact, quad
 
@@ -72,6 +73,20 @@ def test_negative_parameters(monkeypatch):
     assert drawn == [[-1e-3, -1, -2, -5, -np.inf]]
 
 
+@pytest.mark.parametrize("arguments, drawn", [
+    (("hard_tanh", "--lo", -2, "--hi", 2, 3), {"lo": [-2], "hi": [2, 3]}),
+    (("hard_tanh", "--lo", -2, "--lo_", -5, "--hi_", "1e1"), {"lo": [-2], "lo_": -5, "hi_": 10}),
+    (("gelu", "hard_tanh", "--hi_", 4), {"hi_": 4}),
+    (("gelu", "--lo", -5, "--hi_", 4), {"lo": -5, "hi": 4}),
+])
+def test_the_range_of_a_plot(arguments, drawn, monkeypatch):
+    """lo and hi are the parameters where one of the functions has them."""
+    found = []
+    monkeypatch.setattr(plotting, "picture", lambda functions, path, **given: found.append(given))
+    assert run("plot", *arguments) == 0
+    assert found == [drawn]
+
+
 def test_list_for_scripts(capsys):
     assert run("list", "--json") == 0
     listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
@@ -103,15 +118,15 @@ def test_info_for_scripts(capsys):
     assert json.loads(capsys.readouterr().out).keys() == {"versions", "cpu", "gpu", "cache", "threads"}
 
 
-QUICK = "--size", 10, 200_000, "--rounds", 1, "--dtype", "float32"
+QUICK = "--size", 10, "2e5", "--rounds", 1, "--dtype", "float32", "--data", "normal", "--threads", 1
 
 
-@pytest.mark.parametrize("peers", [True, False])
-def test_bench(peers, monkeypatch, capsys):
+@pytest.mark.parametrize("peers, options", [(True, []), (True, ["--together"]), (False, [])])
+def test_bench(peers, options, monkeypatch, capsys):
     """With whatever other libraries are installed, and with none."""
     if not peers:
-        monkeypatch.setattr(bench, "PEERS", {})
-    assert run("bench", "sparse_sigmoid", "gelu", *QUICK) == 0
+        monkeypatch.setattr(contenders, "PEERS", {})
+    assert run("bench", "sparse_sigmoid", "gelu", *QUICK, *options) == 0
     out = capsys.readouterr().out
     rows = [line.split(" | ") for line in out.splitlines() if line.startswith("| ")][1:]
     assert [row[1:4] for row in rows[:4]] == [["forward", "float32", "10"], ["backward", "float32", "10"]] * 2
@@ -121,31 +136,45 @@ def test_bench(peers, monkeypatch, capsys):
 
 def test_bench_beside_a_broken_peer(monkeypatch, capfd):
     """One whose import raises anything at all counts as missing."""
-    monkeypatch.setattr(bench, "PEERS", {"broken": None})        # unknown to a fresh process: KeyError
-    assert run("bench", "gelu", "--size", 10, "--rounds", 1, "--dtype", "float32") == 0
+    monkeypatch.setattr(contenders, "PEERS", {"broken": None})   # unknown to a fresh process: KeyError
+    assert run("bench", "gelu", "--size", 10, *QUICK[3:]) == 0
     out, err = capfd.readouterr()
     assert out.endswith("not usable here, or without these functions: broken\n")
     assert "broken cannot be used: KeyError" in err
 
 
 def test_a_contender_that_dies_is_named(monkeypatch):
-    monkeypatch.setattr(bench, "PEERS", {})
-    with bench._Contenders(1) as contenders, pytest.raises(ChildProcessError, match="numba_act failed at gleu, forw"):
-        contenders.seconds("gleu", "forward", "float32", 10)
+    monkeypatch.setattr(contenders, "PEERS", {})
+    with (contenders.Contenders(1) as libraries,
+          pytest.raises(ChildProcessError, match="numba_act failed at gleu, forw")):
+        libraries.seconds("gleu", "forward", "float32", 10, "normal")
 
 
-def test_bench_for_scripts(capsys):
-    assert run("bench", "gelu", *QUICK[3:], "--size", 1000, "--json") == 0
-    cells = json.loads(capsys.readouterr().out)
-    assert [cell["kind"] for cell in cells] == ["forward", "backward"]
-    assert all(cell["times"]["ours"] > 0 for cell in cells)
+def test_bench_for_scripts(tmp_path, monkeypatch):
+    monkeypatch.setattr(contenders, "PEERS", {})
+    file = tmp_path / "bench.json"
+    assert run("bench", "gelu", "--size", 1000, *QUICK[3:], "--data", "saturated", "--json", "-o", file) == 0
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert "numpy" in found["versions"]
+    assert [(cell["kind"], cell["data"]) for cell in found["results"]] == [(kind, "saturated") for kind in timing.KINDS]
+    assert all(cell["times"]["exact"] > 0 for cell in found["results"])
+
+
+def test_bench_of_calls(monkeypatch, capsys):
+    monkeypatch.setattr(calls, "ROUNDS", 2)
+    monkeypatch.setattr(calls, "IMPORTS", 1)
+    assert run("bench", "--calls", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["what"] for row in rows if row["unit"] == calls.UNIT] == list(calls.CALLS)
+    assert sum(row["unit"] == "seconds" for row in rows) == 5
+    assert all(row["cost"] > 0 and row["most"] > 0 for row in rows)
 
 
 @pytest.mark.parametrize("peer, package", [("torch", "torch"), ("JAX", "jax"), ("ORT", "onnxruntime")])
 def test_peers_compute_the_same(peer, package):
     """Forward and backward, so that the same things are timed."""
     pytest.importorskip(package)
-    make, (gy, x) = bench.PEERS[peer](1), bench._operands("float32", 1000)
+    make, (gy, x) = contenders.PEERS[peer](1), timing.operands("float32", 1000)
     for name, a in act.activations.items():
         if len(a.operands) == 1:
             for kind, ours in (("forward", a(x)), ("backward", a.backward(gy, x))):
@@ -164,7 +193,7 @@ def test_measure_a_custom_activation():
     def _(x):
         return 3 * x * x
 
-    times = bench.measure(cube, size=100, rounds=2)
+    times = timing.measure(cube, size=100, rounds=2)
     assert times.keys() == {"copy", "forward", "backward"}
     assert min(times.values()) > 0
 
@@ -202,20 +231,32 @@ def test_info(capsys):
     assert f"numpy {np.__version__}" in shown["versions:"]
 
 
-class Stub:
-    """Contenders whose times are known."""
-    def __init__(self, **times):
-        self.times = times
-
-    def seconds(self, *cell):
-        return self.times
+def judged(kind="forward", size=100_000, name="gelu", errors=1, copy=1, **times):
+    times = {form.replace("_", " "): time for form, time in times.items()}
+    cell = {"name": name, "kind": kind, "dtype": "float32", "size": size, "data": "normal", "threads": 1,
+            "times": {"copy": copy, **times}, "errors": dict.fromkeys(("torch", "ORT"), errors)}
+    return cells.judged(cell)
 
 
-@pytest.mark.parametrize("ulp, uncounted, ratio", [(4, [], 2), (5, ["ORT"], 0.5)])
-def test_a_peer_counts_where_it_is_exact(ulp, uncounted, ratio, monkeypatch):
-    monkeypatch.setattr(bench, "_onnx_ulp", lambda name, dtype: ulp)
-    cell = bench._cell(Stub(copy=1e-9, ours=2, ORT=1, torch=4), "gelu", "forward", "float32", 100_000, 1)
-    assert (cell["uncounted"], cell["ratio"], cell["copy_bound"]) == (uncounted, ratio, False)
+@pytest.mark.parametrize("name, ratio", [("tanh", 0.5), ("gelu", 2)])
+def test_a_peer_that_does_not_count(name, ratio):
+    """ONNX Runtime's tanh is 5 ULP off."""
+    assert judged(name=name, exact=2, ORT=1, torch=4)["ratios"] == {"exact": ratio}
+
+
+def test_a_ratio_is_to_the_fastest():
+    """A fresh output beside fresh ones, a given one beside any."""
+    cell = judged(exact=2, exact_out=2, fast=1, fast_out=1, torch=4, torch_out=8, ORT=8, ORT_out=1)
+    assert cell["ratios"] == {"exact": 0.5, "exact out": 2, "fast": 0.25, "fast out": 1}
+    assert judged(exact=2, fast=1)["ratios"] == {}
+    lines = list(cells.summary([cell]))
+    assert any(line.startswith("exact out, forward: ahead in 0 of 1 cells") for line in lines)
+    assert any(line.startswith("fast out, forward: ahead in 1 of 1 cells") for line in lines)
+
+
+def test_exact_ones_are_within_4_ulp():
+    assert judged(exact=1, torch=2, errors=4)["beside exact ones"] == {"exact": 0.5}
+    assert judged(exact=1, torch=2, errors=4.1)["beside exact ones"] == {}
 
 
 @pytest.mark.parametrize("kind, size, fastest, bound", [
@@ -224,8 +265,8 @@ def test_a_peer_counts_where_it_is_exact(ulp, uncounted, ratio, monkeypatch):
 ])
 def test_bound_by_the_copy(kind, size, fastest, bound):
     """Within 1.5 times the copy of as many bytes, whoever is fastest, in large arrays."""
-    for times in ({"ours": fastest, "torch": 9}, {"ours": 9, "torch": fastest}, {"ours": 9, "out": fastest}):
-        assert bench._cell(Stub(copy=1, **times), "gelu", kind, "float32", size, 1)["copy_bound"] is bound
+    for times in ({"exact": fastest, "torch": 9}, {"exact": 9, "torch": fastest}, {"exact": 9, "exact_out": fastest}):
+        assert judged(kind, size, **times)["copy_bound"] is bound
 
 
 def test_info_while_the_cache_is_pruned(tmp_path, monkeypatch):
@@ -247,8 +288,11 @@ def test_info_while_the_cache_is_pruned(tmp_path, monkeypatch):
     (("plot", "elu", "-o", ""), "argument -o/--output: '' is not the name of a file"),
     (("gallery", "-o", "/"), "'/' is not the name of a file"),
     (("plot", "elu", "-o", "."), "'.' is not the name of a file"),
-    (("bench", "gelu", "--fusion"), "--fusion is of gelu(x + b) + r; no names are accepted"),
-    (("bench", "--size", "0"), "not a positive whole number"),
+    (("bench", "gelu", "--fusion"), "--fusion is of functions of its own; no names are accepted"),
+    (("bench", "gelu", "--calls"), "--calls is of functions of its own; no names are accepted"),
+    *[(("bench", "--size", n), f"{n} is not a positive whole number") for n in ("0", "1.5", "nan", "inf", "ten")],
+    (("plot", "gelu", "--lo", "1", "2"), "--lo is an end of the range of x: one number"),
+    (("plot", "hard_tanh", "--lo_", "1", "2"), "2"),
     (("accuracy", "gelu", "--against", "nothing"), "'nothing' is none of torch"),
     (("bench", "gleu"), "no activation 'gleu'; did you mean"),
     ((), "COMMAND"),

@@ -1,0 +1,84 @@
+"""How long a call takes."""
+import contextlib
+import functools
+import time
+
+import numpy as np
+
+from ...declare import get
+from ..machine import dtype_named
+
+WARM, SECONDS = 0.01, 0.005                      # before and for one timing
+ROUNDS = 3
+KINDS = "forward", "backward"
+SATURATED = 30                                   # times normal: nearly all of it in the tails
+
+
+def timed(call, seconds=SECONDS, warm=WARM):
+    """Seconds a call takes, over as many as fit, once the processors that slept are awake again."""
+    count, begin = 0, time.perf_counter()
+    while (now := time.perf_counter()) < begin + warm or not count:
+        call()
+        count += 1
+    count = max(1, int(seconds * count / (now - begin)))
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - start) / count
+
+
+def least(calls, rounds=ROUNDS, **options):
+    """The seconds of each call by name, the least of some rounds in which they take turns."""
+    times = [{what: timed(call, **options) for what, call in calls.items()} for _ in range(rounds)]
+    return {what: min(taken[what] for taken in times) for what in calls}
+
+
+def operands(dtype, size, data="normal"):
+    """gy, which is normal, and x."""
+    rng = np.random.default_rng(0)
+    gy, x = (rng.standard_normal(size, np.float32) for _ in range(2))
+    return gy.astype(dtype_named(dtype)), (x * SATURATED if data == "saturated" else x).astype(dtype_named(dtype))
+
+
+def our_calls(activation, kind, gy, x):
+    """Functions without arguments: with a fresh output, and, where there is one operand, into a given one.  A gradient
+    starts from the saved result where it can, as PyTorch's do."""
+    function, arrays, saved, out = activation, [x] * len(activation.operands), {}, np.empty_like(x)
+    if kind == "backward":
+        function, arrays = activation.backward, [gy, *arrays]
+        with contextlib.suppress(TypeError):     # there is none from the result
+            saved = {"y": activation(x)}
+            function(gy, **saved)
+            arrays = [gy]
+        saved = saved if len(arrays) == 1 else {}
+    calls = {"": functools.partial(function, *arrays, **saved)}
+    return calls if len(activation.operands) > 1 else {**calls, " out": functools.partial(calls[""], out=out)}
+
+
+def measure(activation, dtype="float32", size=1_000_000, rounds=ROUNDS):
+    """Nanoseconds an element takes, forward and backward, and those of copying it.
+
+    Parameters
+    ----------
+    activation : a name or an Activation, custom ones too
+    dtype, size : of the operands, normally distributed numbers
+    rounds : how often each is timed; the least time is given
+
+    Returns
+    -------
+    dict with the keys "copy", "forward" and "backward"
+
+    Raises
+    ------
+    ValueError : an unknown name
+
+    Examples
+    --------
+    >>> from numba_act.tools.bench.timing import measure
+    >>> sorted(measure("gelu", size=1000, rounds=1))
+    ['backward', 'copy', 'forward']
+    """
+    gy, x = operands(dtype, size)
+    own = x.copy()
+    calls = {"copy": lambda: np.copyto(own, x), **{kind: our_calls(get(activation), kind, gy, x)[""] for kind in KINDS}}
+    return {what: seconds / size * 1e9 for what, seconds in least(calls, rounds).items()}
