@@ -76,10 +76,10 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
     """The kernel's output or outputs.  `calls` are functions of the same operands, one an output, for operands
     that arrive block by block."""
     order = _order(kernel, casting, order)
-    container = containers.owner(operands)
+    container = containers.owner(kernel, operands)
     if container is not None:
         options = {"out": out, "where": where, "dtype": dtype, "casting": casting, "order": order}
-        return container(kernel, operands, calls, options)
+        return container.elementwise(kernel, operands, calls, options)
     backend, operands, dtype = _resolve(kernel, operands, dtype)
     arrays = _arrays(backend, kernel, operands, dtype, casting)
     shape = _shape(kernel, arrays)
@@ -95,9 +95,9 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
 
 def backward(kernel, operands, names, wrt, calls, out=None):
     """The gradients in the operands named `wrt`, each summed to its operand's shape, as a tuple."""
-    container = containers.owner(operands)
+    container = containers.owner(kernel, operands)
     if container is not None:
-        return containers.backward(container, kernel, operands, names, wrt, calls, out)
+        return container.backward(kernel, operands, names, wrt, calls, out)
     backend, operands, dtype = _resolve(kernel, operands)
     arrays = _arrays(backend, kernel, operands, dtype, "same_kind")
     shape = _shape(kernel, arrays)

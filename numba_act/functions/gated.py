@@ -6,6 +6,7 @@ Where such a product is infinite or NaN, so are they.
 """
 import numpy as np
 
+from ..backends import containers
 from ..declare import declared
 from ..scalar.gating import gate_slopes, silu, silu_slope
 from ..scalar.logistic import logistic, logistic_slope
@@ -15,17 +16,18 @@ from ..tree.node import stored
 from . import reference
 
 
-def split_gate(x, axis=-1, gate="second"):
+def split_gate(x, axis=-1, gate="second", interleaved=False):
     """The two halves of an array along an axis, as views: (value, gate).
 
     Frameworks disagree on which half is the gate.  It is the second in PyTorch's and JAX's glu, the first in the
-    SwiGLU of ONNX and Transformer Engine.
+    SwiGLU of ONNX and Transformer Engine.  Labels do not matter: both halves have those of the one that comes first.
 
     Parameters
     ----------
-    x : array whose length along the axis is even
+    x : array whose length along the axis is even, or what holds one: pandas, xarray, Polars ...
     axis : which axis
     gate : "first" or "second", the half that is the gate
+    interleaved : whether the first half are the even places and the second the odd ones
 
     Returns
     -------
@@ -33,7 +35,8 @@ def split_gate(x, axis=-1, gate="second"):
 
     Raises
     ------
-    ValueError : another `gate`, an axis that x does not have or whose length is odd
+    ValueError : another `gate`, an axis that x does not have or whose length is odd or not known
+    TypeError : an x without a shape
 
     Examples
     --------
@@ -42,15 +45,18 @@ def split_gate(x, axis=-1, gate="second"):
     >>> act.reglu(value, gate)
     array([[3., 0.]], dtype=float32)
     """
-    x = x if hasattr(x, "shape") else np.asarray(x)
     if gate not in ("first", "second"):
         raise ValueError(f"split_gate: gate={gate!r} is neither 'first' nor 'second'")
-    if axis not in range(-x.ndim, x.ndim):
-        raise ValueError(f"split_gate: axis={axis!r} is no axis of an array of {x.ndim} dimensions")
-    if x.shape[axis] % 2:
-        raise ValueError(f"split_gate: x has the odd length {x.shape[axis]} along axis {axis}; it must be even")
-    before, half = (slice(None),) * (axis % x.ndim), x.shape[axis] // 2
-    first, second = x[(*before, slice(None, half))], x[(*before, slice(half, None))]
+    x = x if containers.kind_of(x) or hasattr(x, "shape") else np.asarray(x)
+    shape = containers.shape_of(x)
+    if axis not in range(-len(shape), len(shape)):
+        raise ValueError(f"split_gate: axis={axis!r} is no axis of an array of {len(shape)} dimensions")
+    length = shape[axis]
+    if length % 2:                               # also where it is NaN
+        known = f"x has the odd length {length}" if length == length else "the length of x is not known"
+        raise ValueError(f"split_gate: {known} along axis {axis}; it must be even")
+    places = (slice(0, None, 2), slice(1, None, 2)) if interleaved else (slice(length // 2), slice(length // 2, None))
+    first, second = containers.parts(x, axis % len(shape), *places)
     return (first, second) if gate == "second" else (second, first)
 
 
