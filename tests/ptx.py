@@ -324,6 +324,8 @@ def _opcodes():
         table[f"fma.rn.{f}"] = (f, f, f), fused
         table[f"rcp.rn.{f}"] = (f,), functools.partial(np.divide, number(1))
         table[f"sqrt.rn.{f}"] = (f,), np.sqrt
+        for to, compute in (("rmi", np.floor), ("rpi", np.ceil), ("rzi", np.trunc), ("rni", np.rint)):
+            table[f"cvt.{to}.{f}.{f}"] = (f,), compute
         table[f"copysign.{f}"] = (f, f), _sign_of
         table[f"selp.{f}"] = (f, f, "pred"), lambda a, b, p: np.where(p, a, b)
         table[f"min.{f}"], table[f"max.{f}"] = ((f, f), _extreme(True)), ((f, f), _extreme(False))

@@ -346,12 +346,12 @@ def test_a_formula_too_long_to_read():
 # --- errors -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("expression", "why"), [
     ("x[0]", "not subscriptable"), ("'a'", "returns a number"), ("x + 'a'", "no meaning"),
-    ("x.sum()", "no attribute 'sum'"), ("print(x)", r"print\(\) has no place"), ("[x]", "no meaning"),
-    ("np.sin(x)", r"sin\(\) has no place in a scalar function; math.sin\(\) has"), ("x % 2", "operator has no place"),
+    ("x.sum()", "no attribute 'sum'"), ("print(x)", r"print\(\) has no place"), ("[x]", "returns a number"),
+    ("np.linalg.norm(x)", r"norm\(\) has no place in a scalar function"), ("x @ 2", r"matmul\(\) has no place"),
     ("unknown(x)", "unknown is not defined"), ("x if x > 0 else 'a'", "branches give"), ("f(x)", "not call itself"),
     ("x if x > 0 else (x, x)", "branches give different things"), ("f'{x}'", "no meaning"),
     ("x if x > 0 else None", "branches give different things"), ("1 / 0 * x", "division by zero"),
-    ("None", "returns a number"), ("(lambda a: a)(x)", "no meaning"), ("g(x, x)", "takes exactly one argument"),
+    ("None", "returns a number"), ("g(x, x)", "takes exactly one argument"),
 ])
 def test_errors_name_the_line(expression, why, tmp_path, monkeypatch):
     source = f"import numpy as np\ng = abs\ndef f(x):\n    y = x\n    return {expression}\n"
@@ -467,7 +467,6 @@ table = {"k": 3.0}
     (lambda x: math.sin(x, x), r"sin\(\) takes 1 number, not 2"), (lambda x: math.atan2(x), "takes 2 numbers, not 1"),
     (lambda x: math.exp(x, x), r"exp\(\) takes 1 number, not 2"), (lambda x: max(x), "needs two numbers"),
     (lambda x: math.remainder(x, 2), r"remainder\(\) has no place in a scalar function: "),
-    (lambda x: np.where(x > 0, x, 0), "`a if condition else b` has"),
 ])
 def test_what_python_allows_and_a_tree_does_not(function, why):
     with pytest.raises(TypeError, match=rf"^[\w<>]+: .*{why}.*test_custom\.py:\d+\)$"):

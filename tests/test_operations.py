@@ -16,7 +16,8 @@ from numba_act.tree.evaluate import evaluate
 from numba_act.tree.node import Node, argument, build, constant, where
 from numba_act.tree.operations import MACHINE, MATHEMATICS, OPERATIONS, TRUTHS
 
-ARITY = {"fma": 3, "neg": 1, "abs": 1, "sqrt": 1, "not": 1}
+ARITY = {"fma": 3, "neg": 1, "abs": 1, "sqrt": 1, "not": 1,
+         "floor": 1, "ceil": 1, "trunc": 1, "round": 1}
 ENDS = [0.0, -0.0, 0.5, -0.5, 1, 1.5, -2.5, 3, 7, 1e30, -1e-30, np.inf, -np.inf, np.nan]
 SPECIAL = [v.ravel() for v in np.meshgrid(ENDS, ENDS, ENDS)]
 

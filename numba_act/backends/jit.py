@@ -106,6 +106,9 @@ def _definition(kernel):
     return space["definition"]
 
 
+EXACT = {"fabs": "fabs", "floor": "floor", "ceil": "ceil", "trunc": "trunc", "roundeven": "round"}     # no rounding
+
+
 class _Exact:
     """A builder for NVVM, whose dialect has fewer words than LLVM's, and which contracts a * b + c throughout a user's
     kernel unless every operation says .rn."""
@@ -148,7 +151,7 @@ class _Exact:
     def _nvvm(self, operation, *operands):
         from llvmlite import ir
         type_ = operands[0].type
-        name = f"llvm.nvvm.{operation}{'' if operation == 'fabs' else '.rn'}.{'d' if type_ == ir.DoubleType() else 'f'}"
+        name = f"llvm.nvvm.{EXACT.get(operation, f'{operation}.rn')}.{'d' if type_ == ir.DoubleType() else 'f'}"
         signature = ir.FunctionType(type_, [type_] * len(operands))
         return self._builder.call(self._builder.module.declare_intrinsic(name, fnty=signature), operands)
 

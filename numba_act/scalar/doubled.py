@@ -6,7 +6,7 @@ of two, as long as it is only multiplied, or added to what is carried so as well
 """
 import functools
 
-from ..tree.node import build, copysign, fma, in_order, sqrt, where
+from ..tree.node import build, copysign, floor, fma, in_order, rounded_to_even, sqrt, where
 from ..tree.operations import TRUTHS
 from . import vocabulary
 from .exponential import exp_pair_fine
@@ -103,6 +103,34 @@ def _with_sign(a, b):
     return Scaled(multiply(a.pair, Pair(sign)), a.power)
 
 
+def _floor(a):
+    return _whole(_plain(a), floor)
+
+
+def _ceil(a):
+    return _negative(_floor(_negative(a)))
+
+
+def _trunc(a):
+    up, down = _ceil(a).pair, _floor(a).pair
+    return Scaled(where(a.pair.high > 0, down, up))
+
+
+def _round(a):
+    return _whole(_plain(a), rounded_to_even)
+
+
+def _whole(pair, rounding):
+    """A whole number, and what the rest says to it."""
+    high, low = pair
+    whole = rounding(high)
+    return Scaled(Pair(whole, None if low is None else rounding((high - whole) + low)))
+
+
+def _remainder(a, b):
+    return _sum(a, _negative(_product(_trunc(_quotient(a, b)), b)))
+
+
 def _truth(op, *args):
     """A condition, by the high parts."""
     return Scaled(Pair(build(op, *[_plain(a).high for a in args])))
@@ -111,5 +139,6 @@ def _truth(op, *args):
 RULES = {
     "add": _sum, "sub": lambda a, b: _sum(a, _negative(b)), "mul": _product, "div": _quotient, "neg": _negative,
     "fma": lambda a, b, c: _sum(_product(a, b), c), "abs": _absolute, "sqrt": _root, "copysign": _with_sign,
+    "floor": _floor, "ceil": _ceil, "trunc": _trunc, "round": _round, "fmod": _remainder,
     "where": _choice, **{op: functools.partial(_truth, op) for op in TRUTHS},
 }

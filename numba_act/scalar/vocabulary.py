@@ -2,7 +2,10 @@
 import builtins
 import functools
 import math
+import operator
 from fractions import Fraction
+
+import numpy as np
 
 from ..tree import node
 from ..tree.call import Function
@@ -48,6 +51,32 @@ tanh = Function("tanh", hyperbolic.tanh, tanh_slope)
 maximum = Function("maximum", node.maximum, extreme_slopes, arity=2, extreme=True)
 minimum = Function("minimum", node.minimum, extreme_slopes, arity=2, extreme=True)
 
+
+
+def signs_differ(rest, y):
+    return ((rest < 0) & (y > 0)) | ((rest > 0) & (y < 0))
+
+
+def remainder_of(x, y):
+    """x % y, as Python computes it: with the sign of y."""
+    rest = node.fmod(x, y)
+    return where(node.build("eq", rest, 0), node.copysign(0, y), where(signs_differ(rest, y), rest + y, rest))
+
+
+def floor_quotient(x, y):
+    """x // y, as Python computes it; for y = 0 as NumPy does."""
+    rest = node.fmod(x, y)
+    whole = (x - rest) / y
+    whole = where(signs_differ(rest, y), whole - 1, whole)
+    below = node.floor(whole)
+    below = where(whole - below > 0.5, below + 1, below)
+    below = where(node.build("eq", whole, 0), node.copysign(0, x / y), below)
+    return where(node.build("eq", y, 0), x / y, below)
+
+
+remainder = Function("remainder", remainder_of, lambda y, x, d: (1, -floor_divide(x, d)), arity=2, define=remainder_of)
+floor_divide = Function("floor_divide", floor_quotient, lambda y, x, d: (None, None), arity=2, define=floor_quotient)
+
 # by the platform's library: the bits are those of the machine, and a loop takes ten times as long
 sin = Function("sin", partials=lambda y, x: (cos(x),))
 cos = Function("cos", partials=lambda y, x: (-sin(x),))
@@ -72,10 +101,6 @@ LIBRARY = {
         Function("erf", partials=lambda y, x: (TWO_OVER_ROOT_PI * exp(-x * x),)),
         Function("erfc", partials=lambda y, x: (-TWO_OVER_ROOT_PI * exp(-x * x),)),
         Function("gamma"), Function("lgamma"),
-        Function("fmod", partials=lambda y, x, d: (1, -(x - y) / d), arity=2),
-        Function("floor", partials=lambda y, x: (None,)),
-        Function("ceil", partials=lambda y, x: (None,)),
-        Function("trunc", partials=lambda y, x: (None,)),
     )}}
 
 
@@ -122,19 +147,76 @@ def by_squaring(x, n):
     return half * half * x if n % 2 else half * half
 
 
+def in_decimals(x, decimals=Fraction(0)):
+    """As NumPy rounds: by a power of ten."""
+    power = Fraction(10) ** abs(decimals)
+    if not decimals:
+        return node.rounded_to_even(x)
+    return node.rounded_to_even(x * power) / power if decimals > 0 else node.rounded_to_even(x / power) * power
+
+
+def whole(x, digits=None):
+    """As Python rounds."""
+    if digits:
+        raise TypeError("decimal digits are not of binary numbers; np.round(x, 2) multiplies and divides")
+    return node.rounded_to_even(x)
+
+
+def sign(x):
+    return where(x > 0, 1, where(x < 0, -1, where(node.build("eq", x, 0), 0, x)))
+
+
+def chosen(condition, a, b):
+    if not isinstance(condition, Node):
+        return a if condition else b
+    asked = condition.op == "where" and condition.args[0]        # a condition as 1 or 0
+    return where(asked if asked and asked.kind == "bool" else node.build("ne", condition, 0), a, b)
+
+
+def clipped(x, lowest, highest):
+    return smaller(larger(x, lowest), highest)
+
+
+def total(numbers, start=Fraction(0)):
+    return functools.reduce(operator.add, numbers, start)
+
+
+def product(numbers, *, start=Fraction(1)):
+    return functools.reduce(operator.mul, numbers, start)
+
+
 def length(*numbers):
     return functools.reduce(hypotenuse, numbers) if len(numbers) > 1 else abs(*numbers)
 
 
+larger, smaller = over_all(maximum, node.maximum, max), over_all(minimum, node.minimum, min)
+LIKE_MATH = {                                    # Python's math and NumPy's names for it
+    "sqrt": node.sqrt, "fabs": builtins.abs, "copysign": node.copysign, "hypot": length, "fmod": node.fmod,
+    "degrees": lambda x: x * (180 / math.pi), "radians": lambda x: x * (math.pi / 180),
+    "floor": node.floor, "ceil": node.ceil, "trunc": node.trunc, "pow": raised,
+    "isnan": node.is_nan, "isinf": lambda x: abs(x) == math.inf,
+    "isfinite": lambda x: abs(x) < math.inf,
+    **{f.name: f for f in (exp, expm1, log1p, tanh, *LIBRARY.values())},
+}
+NUMPYS = {                                       # names of NumPy's own
+    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh",
+    "atanh": "arctanh", "pow": "power",
+}
 VOCABULARY = {
-    builtins.abs: builtins.abs, builtins.float: lambda x: x, builtins.pow: raised, math.pow: raised, math.hypot: length,
-    builtins.max: over_all(maximum, node.maximum, max), builtins.min: over_all(minimum, node.minimum, min),
-    math.sqrt: node.sqrt, math.fabs: builtins.abs, math.copysign: node.copysign,
-    math.degrees: lambda x: x * (180 / math.pi), math.radians: lambda x: x * (math.pi / 180),
-    math.isnan: node.is_nan,
-    math.isinf: lambda x: abs(x) == math.inf,
-    math.isfinite: lambda x: abs(x) < math.inf,
-    **{getattr(math, f.name): f for f in (exp, expm1, log1p, tanh, *LIBRARY.values())},
+    **{getattr(math, name): ours for name, ours in LIKE_MATH.items() if hasattr(math, name)},
+    **{getattr(np, NUMPYS.get(name, name)): ours for name, ours in LIKE_MATH.items()
+       if hasattr(np, NUMPYS.get(name, name))},
     **{f.expand: f for f in (exp, expm1, log, log1p, tanh)},
-    math.log: logarithm_to, **({math.fma: node.fma} if hasattr(math, "fma") else {}),
+    builtins.abs: builtins.abs, np.absolute: builtins.abs, builtins.float: lambda x: x, np.float64: lambda x: x,
+    builtins.bool: lambda x: node.build("ne", x, 0), builtins.pow: raised, operator.pow: raised,
+    builtins.max: larger, builtins.min: smaller, np.maximum: larger, np.minimum: smaller, np.clip: clipped,
+    builtins.int: node.trunc, np.fix: node.trunc, builtins.round: whole, np.rint: node.rounded_to_even,
+    np.round: in_decimals, operator.mod: remainder, np.remainder: remainder,
+    operator.floordiv: floor_divide, np.floor_divide: floor_divide,
+    builtins.divmod: lambda x, y: (floor_divide(x, y), remainder(x, y)),
+    np.divmod: lambda x, y: (floor_divide(x, y), remainder(x, y)),
+    builtins.sum: total, math.prod: product, np.square: lambda x: x * x, np.sign: sign, np.negative: operator.neg,
+    np.reciprocal: lambda x: 1 / x, np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul,
+    np.divide: operator.truediv, np.where: chosen, math.log: logarithm_to, np.log: natural,
+    **({math.fma: node.fma} if hasattr(math, "fma") else {}),
 }

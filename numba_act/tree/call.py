@@ -39,8 +39,9 @@ class Function(Callee):
     partials : from the call and its operands to the derivatives in the operands, None for 0; None where not known
     """
 
-    def __init__(self, name, expand=None, partials=None, arity=1, extreme=False):
-        self.name, self.expand, self._partials, self.arity, self.extreme = name, expand, partials, arity, extreme
+    def __init__(self, name, expand=None, partials=None, arity=1, extreme=False, define=None):
+        self.name, self.expand, self._partials, self.arity = name, expand, partials, arity
+        self.extreme, self.define = extreme, define
         _named[name] = self
 
     def __reduce__(self):

@@ -83,6 +83,8 @@ RULES = {
     "abs": lambda y, a, da: where(a > 0, da, where(a == 0, 0, -da)),
     "sqrt": lambda y, a, da: da / (2 * y),
     "copysign": lambda y, a, b, da, db: _times(da, copysign(1, a) * copysign(1, b)),
+    **dict.fromkeys(("floor", "ceil", "trunc", "round"), lambda y, a, da: None),
+    "fmod": lambda y, a, b, da, db: _minus(da, _times((a - y) / b, db)),
     "where": lambda y, c, a, b, dc, da, db: None if da is db is None else where(c, da, db),
     **dict.fromkeys(TRUTHS, lambda y, *operands: None),
 }

@@ -13,7 +13,7 @@ NEVER, DUST = -(1 << 40), -2200                  # exponents of no error at all,
 STEEPNESS = {
     "sqrt": lambda value, x: -value, "exp": lambda value, x: value, "expm1": lambda value, x: max(value, 0) + 1,
     "log": lambda value, x: 1 - x, "log1p": lambda value, x: 1,
-    **dict.fromkeys(("tanh", "sin", "cos", "atan", "asinh", "floor", "ceil", "trunc"), lambda value, x: 0),
+    **dict.fromkeys(("tanh", "sin", "cos", "atan", "asinh"), lambda value, x: 0),
 }
 
 
@@ -62,7 +62,7 @@ class _Evaluator:
         self.number, self.nan, self.bits = m.mpf, m.nan, m.prec - 2
         self.functions = {
             "pow": m.power, "lgamma": m.loggamma, "exp2": lambda x: m.power(2, x), "log2": lambda x: m.log(x, 2),
-            "trunc": lambda x: m.floor(x) if x > 0 else m.ceil(x), "maximum": max, "minimum": min,
+            "maximum": max, "minimum": min,
         }
         self.constants = {}
 
@@ -139,6 +139,28 @@ class _Evaluator:
 
     def sqrt(self, a):
         return self.call("sqrt", a)
+
+    def whole(self, a, rounding):
+        """A whole number; where the error hides which one, the error is 1."""
+        value, error = a
+        sure = error <= NEVER or rounding(value - self.context.ldexp(1, error)) == rounding(
+            value + self.context.ldexp(1, error))
+        return rounding(value), NEVER if sure else 1
+
+    def floor(self, a):
+        return self.whole(a, self.context.floor)
+
+    def ceil(self, a):
+        return self.whole(a, self.context.ceil)
+
+    def trunc(self, a):
+        return self.whole(a, self.context.floor if a[0] > 0 else self.context.ceil)
+
+    def round(self, a):
+        return self.whole(a, self.context.nint)
+
+    def fmod(self, a, b):
+        return self.sub(a, self.mul(self.trunc(self.div(a, b)), b))
 
     def where(self, condition, taken):
         return taken

@@ -73,6 +73,10 @@ def _call(node, texts):
         return Text(f"e^{{{args[0].text}}}", POWER)
     if library and function.name == "pow":
         return Text(f"{args[0].within(ATOM)}^{{{args[1].text}}}", POWER)
+    if library and function.name == "floor_divide":
+        return Text(rf"\left\lfloor {_quotient(*args).text} \right\rfloor")
+    if library and function.name == "remainder":
+        return Text(rf"{args[0].within(POWER)} \; \mathrm{{mod}} \; {args[1].within(POWER)}", PRODUCT)
     return _function(EXTREMES.get(function.name, function.name), args, library)
 
 
@@ -132,6 +136,10 @@ def _between(sign):
     return _of_texts(lambda a, b: Text(f"{a.within(SUM)} {sign} {b.within(SUM)}", CASES))
 
 
+def _named(op):
+    return _of_texts(lambda *args: _function(op, args))
+
+
 RULES = {                                        # node, its operands' texts -> its own
     "add": _of_texts(_sum),
     "sub": _of_texts(_difference),
@@ -141,7 +149,9 @@ RULES = {                                        # node, its operands' texts -> 
     "fma": lambda node, texts: _sum(_multiplied(node.args[:2], False, texts), texts[node.args[2]]),
     "abs": _of_texts(lambda a: Text(rf"\left|{a.text}\right|")),
     "sqrt": _of_texts(lambda a: Text(rf"\sqrt{{{a.text}}}")),
-    "copysign": _of_texts(lambda *args: _function("copysign", args)),
+    **{op: _named(op) for op in ("copysign", "trunc", "round", "fmod")},
+    "floor": _of_texts(lambda a: Text(rf"\left\lfloor {a.text} \right\rfloor")),
+    "ceil": _of_texts(lambda a: Text(rf"\left\lceil {a.text} \right\rceil")),
     "where": _choice,
     "not": _of_texts(lambda a: Text(rf"\lnot {a.within(ATOM)}", ATOM)),
     **{op: _between(sign) for op, sign in SYMBOL.items()},

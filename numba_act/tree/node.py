@@ -179,6 +179,31 @@ def copysign(x, y):
     return build("copysign", x, y)
 
 
+def floor(x):
+    """The next whole number below."""
+    return build("floor", x)
+
+
+def ceil(x):
+    """The next whole number above."""
+    return build("ceil", x)
+
+
+def trunc(x):
+    """The next whole number towards 0."""
+    return build("trunc", x)
+
+
+def rounded_to_even(x):
+    """The nearest whole number, of two the even one."""
+    return build("round", x)
+
+
+def fmod(x, y):
+    """x - trunc(x / y) y, exactly, with the sign of x."""
+    return build("fmod", x, y)
+
+
 def bits(x):
     """The bits of a float as an integer of its width."""
     return build("bits", x)

@@ -8,6 +8,8 @@ What the passes must know: MATHEMATICS and TRUTHS each has a rule in `differenti
 `scalar.doubled`, the tables called RULES there.  MACHINE arises where calls are written out, after those passes, and
 has none.  A new operation is a row here and a rule in each of the four; tests/test_operations.py compares the tables.
 """
+import functools
+import math
 import operator
 from fractions import Fraction
 from typing import NamedTuple
@@ -108,6 +110,55 @@ def _rounded(exact, dtype):
     return dtype(-value if exact < 0 else value)
 
 
+def _remainder(b, x, y):
+    """What trunc(x / y) y leaves of x, exactly and with its sign, whatever the quotient.
+
+    Up to 2^digits a quotient's whole part is right, or one too large, and the rest then has the other sign.  From
+    larger ones on turns are made, of which each takes from x the rounded quotient times y, by which the rest is exact
+    (W. Kahan) and smaller by 2^digits; a quotient that overflows is taken by a multiple of y.
+    """
+    of = {op: functools.partial(OPERATIONS[op].emit, b) for op in OPERATIONS}
+    digits, most = {32: (24, 2.0**127), 64: (53, 2.0**1023), 128: (113, 2.0**1023)}[_width(x.type)]
+    limit, scale, infinite, zero = (_everywhere(x.type, v) for v in (2.0**digits, most, math.inf, 0.0))
+    start = b.block
+    turn, more, done = (b.append_basic_block(f"fmod.{label}") for label in ("turn", "more", "done"))
+    b.branch(turn)
+    b.position_at_end(turn)
+    rest = b.phi(x.type)
+    rest.add_incoming(x, start)
+    quotient = b.fdiv(rest, y)
+    far = b.and_(of["ge"](of["abs"](quotient), limit), b.and_(of["lt"](of["abs"](rest), infinite), of["ne"](y, zero)))
+    b.cbranch(_any(b, far), more, done)
+    b.position_at_end(more)
+    step, taken = y, quotient
+    for _ in range(2):
+        step = b.select(of["eq"](of["abs"](taken), infinite), b.fmul(step, scale), step)
+        taken = b.fdiv(rest, step)
+    rest.add_incoming(b.select(far, of["fma"](b.fneg(of["trunc"](taken)), step, rest), rest), b.block)
+    b.branch(turn)
+    b.position_at_end(done)
+    last = of["fma"](b.fneg(of["trunc"](quotient)), y, rest)
+    other_sign = b.or_(b.and_(of["lt"](last, zero), of["gt"](x, zero)), b.and_(of["gt"](last, zero), of["lt"](x, zero)))
+    last = b.select(other_sign, b.fadd(last, of["copysign"](y, x)), last)
+    return b.select(of["lt"](of["abs"](x), of["abs"](y)), x, of["copysign"](last, x))
+
+
+def _everywhere(type_, number):
+    """A float constant, in every lane."""
+    from .lanes import filled
+    quad = _width(type_) == 128                  # whose constants are fractions and names
+    return filled(type_, number if not quad else repr(number) if math.isinf(number) else Fraction(number))
+
+
+def _any(b, conditions):
+    """Whether one holds in any lane."""
+    from llvmlite import ir
+    if not hasattr(conditions.type, "count"):
+        return conditions
+    word = ir.IntType(conditions.type.count)
+    return b.icmp_unsigned("!=", b.bitcast(conditions, word), word(0))
+
+
 def _integer_of(x):
     return np.int64 if np.asarray(x).dtype.itemsize == 8 else np.int32
 
@@ -122,6 +173,11 @@ MATHEMATICS = {                              # numbers
     "fma": _intrinsic("fma", _fused),
     "sqrt": _intrinsic("sqrt", np.sqrt),
     "copysign": _intrinsic("copysign", np.copysign),
+    "floor": _intrinsic("floor", np.floor),
+    "ceil": _intrinsic("ceil", np.ceil),
+    "trunc": _intrinsic("trunc", np.trunc),
+    "round": _intrinsic("roundeven", np.rint),          # ties to even
+    "fmod": Operation(_remainder, np.fmod),
     "where": Operation(lambda b, c, x, y: b.select(c, x, y), np.where),
 }
 TRUTHS = {                                   # conditions

@@ -1,38 +1,65 @@
 """The source of a scalar function -> its tree.
 
 The function's statements are run once with nodes for numbers.  Where a condition depends on a number both branches
-run and `where` chooses; what depends on constants alone is decided at once.  Functions that it calls are read in their
-turn.
+run and `where` chooses; what depends on constants alone is decided at once, loops among it.  Functions that it calls
+are read in their turn.  Numbers among the constants are fractions, exactly what was written, but for whole ones.
 """
-import __future__
-
 import ast
 import builtins
 import functools
 import inspect
-import linecache
+import itertools
 import math
 import operator
+from collections import ChainMap
 from collections.abc import Hashable
 from fractions import Fraction
-from types import CodeType, FunctionType
+from types import FunctionType, MappingProxyType, MethodType
+from typing import NamedTuple
 
 import numpy as np
 
-from .node import Node, PerType, build, part_by_part, where
+from .call import expand
+from .node import Node, PerType, build, in_order, part_by_part, where
+from .source import NoTreeError, UnsupportedError, local_names, place, syntax_of
 
 PACKAGE = __name__.partition(".")[0]
+MOST_STEPS = 100_000                             # expressions to read: half a second
+MOST_NODES = 4_000                               # of a tree: a second of LLVM
+LONG, SHORT = 2048, 256                          # bits: a fraction with more is cut to fewer
 
 BINARY = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.BitAnd: operator.and_, ast.BitOr: operator.or_,
+    ast.Mod: operator.mod, ast.FloorDiv: operator.floordiv, ast.Pow: operator.pow, ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_, ast.BitXor: operator.xor, ast.LShift: operator.lshift, ast.RShift: operator.rshift,
+    ast.MatMult: operator.matmul,
 }
-HINTS = {"maximum": "max()", "minimum": "min()", "absolute": "abs()", "where": "`a if condition else b`"}
+ARITHMETIC = ast.Add, ast.Sub, ast.Mult, ast.Div         # what nodes do by themselves
 COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
+ARRANGING = {builtins.len, builtins.list, builtins.tuple, builtins.zip, builtins.enumerate, builtins.reversed,
+             builtins.iter, builtins.next, itertools.chain, itertools.pairwise, itertools.repeat, itertools.product,
+             itertools.combinations, itertools.islice, itertools.zip_longest}     # they pass numbers on as they are
+EFFECTS = "random", "numpy.random", "time", "_io", "os", "posix", "secrets", "uuid"      # not the same each time
 
 
-class UnsupportedError(TypeError):
-    """A scalar function uses something that has no place in a tree."""
+class _Flow(NamedTuple):
+    """Where statements end.
+
+    done : whether they returned: True, False, or a node that tells
+    value : what they returned
+    jump : the break or continue at which they stopped
+    """
+    done: object = False
+    value: object = None
+    jump: object = None
+
+
+class _Reading:
+    """What all functions of a tree share."""
+
+    def __init__(self, vocabulary, traced, dtype):
+        self.vocabulary, self.traced, self.dtype = vocabulary, traced, dtype
+        self.places, self.steps = {}, 0
 
 
 def parse(function, arguments, vocabulary, traced=False):
@@ -42,104 +69,82 @@ def parse(function, arguments, vocabulary, traced=False):
     `vocabulary` maps functions that may be called to those that take their place (math.exp to ours).  Where `traced`,
     a function of this package that is called with nodes simply runs: it is written with `where`.
     """
-    places = {}
-    return _Reader(function, vocabulary, traced, places).run(*arguments), places
+    dtype = next((a.dtype for a in arguments if isinstance(a, Node)), "float64")
+    reading, count = _Reading(vocabulary, traced, dtype), function.__code__.co_argcount
+    named = function.__code__.co_varnames[count:len(arguments)]          # after a bare *
+    reader = _Reader(reading, function, syntax_of(function))
+    result = reader.run(*arguments[:count], **dict(zip(named, arguments[count:], strict=True)))
+    if len(in_order(expand([part for part in _flat([result]) if isinstance(part, Node)]))) > MOST_NODES:
+        raise reader.no_tree(reader.syntax, f"the tree has more than {MOST_NODES} nodes")
+    return result, reading.places
 
 
-def syntax_of(function):
-    """A function's syntax tree, by the lines from which it was compiled (a file's, a notebook cell's)."""
-    code = function.__code__
-    try:
-        lines = "".join(linecache.getlines(code.co_filename, function.__globals__))
-        nodes, codes = _read(lines, code.co_flags & __future__.annotations.compiler_flag)
-        found = (_lambda if code.co_name == "<lambda>" else _definition)(nodes, code) if _bare(code) in codes else None
-    except SyntaxError:
-        found = None
-    if found is None:
-        raise UnsupportedError(
-            f"the source of {function.__name__}() cannot be read: define it in a file that does not change, or in a "
-            "notebook cell, not by exec, at a bare prompt or under a cell magic such as %%time")
-    return found
+class _Inner:
+    """A function that is defined within the one that is read."""
 
+    def __init__(self, syntax, reader, signature):
+        self.syntax, self.reader, self.signature = syntax, reader, signature
+        self.__name__ = getattr(syntax, "name", "<lambda>")
 
-@functools.lru_cache(maxsize=8)                  # 4 ms for 200 lines
-def _read(lines, flags):
-    """The nodes of a file's or a cell's syntax tree, and all code in it: a function whose code is not among that was
-    made from other lines."""
-    module = ast.parse(lines)
-    codes = [compile(module, "", "exec", flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)]
-    for code in codes:
-        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return list(ast.walk(module)), {_bare(code) for code in codes}
-
-
-def _bare(code):
-    """Code without its columns, which an interpreter may leave out."""
-    return code.replace(co_linetable=b"")
-
-
-def _definition(nodes, code):
-    """The definition that begins, with its decorators, on the code's first line."""
-    for node in nodes:
-        if (isinstance(node, ast.FunctionDef) and node.name == code.co_name and
-                min([node.lineno, *[d.lineno for d in node.decorator_list]]) == code.co_firstlineno):
-            return node
-    return None
-
-
-def _lambda(nodes, code):
-    """The innermost lambda that spans every instruction."""
-    places = [((line, start), (end_line, end)) for line, end_line, start, end in code.co_positions() if end]
-    spans = [node for node in nodes if isinstance(node, ast.Lambda) and places and
-             (node.body.lineno, node.body.col_offset) <= min(places)[0] and
-             max(end for _, end in places) <= (node.body.end_lineno, node.body.end_col_offset)]
-    return max(spans, key=lambda node: (node.lineno, node.col_offset), default=None)
+    def __call__(self, *args, **keywords):
+        outer = self.reader
+        if self in outer.callers:
+            raise outer.no_tree(self.syntax, "a scalar function does not call itself")
+        return _Reader(outer.reading, outer.function, self.syntax, (*outer.callers, self), outer,
+                       self.signature).run(*args, **keywords)
 
 
 class _Reader:
-    def __init__(self, function, vocabulary, traced, places, callers=()):
-        self.function, self.vocabulary, self.traced, self.places = function, vocabulary, traced, places
-        self.callers = (*callers, function)
-        self.syntax, self.file = syntax_of(function), function.__code__.co_filename
-        self.dtype = "float64"
+    """A call of a function: of one in a file, or of one within that."""
+
+    def __init__(self, reading, function, syntax, callers=(), outer=None, signature=None):
+        self.reading, self.function, self.syntax, self.outer = reading, function, syntax, outer
+        self.callers = callers or (function,)
+        self.signature = signature or inspect.signature(function, follow_wrapped=False)
+        self.locals, self.names = local_names(syntax), {}
 
     def run(self, *args, **keywords):
-        bound = inspect.signature(self.function, follow_wrapped=False).bind(*args, **keywords)
+        bound = self.signature.bind(*args, **keywords)
         bound.apply_defaults()
-        self.dtype = next((a.dtype for a in _flat([*args, *keywords.values()]) if isinstance(a, Node)), "float64")
-        names = {name: self.found(value) for name, value in bound.arguments.items()}
+        self.names = names = {name: self.found(value) for name, value in bound.arguments.items()}
         if isinstance(self.syntax, ast.Lambda):
             return self.returned(self.syntax.body, names)
-        done, result = self.block(self.syntax.body, names)
+        done, result, _ = self.block(self.syntax.body, names)
         if done is not True:
             raise self.refused(self.syntax, "a path returns nothing")
         return result
 
-    def refused(self, syntax, why):
-        return UnsupportedError(f"{self.function.__name__}: {why}: {self.place(syntax)}")
+    def refused(self, syntax, why, kind=UnsupportedError):
+        return kind(f"{self.function.__name__}: {why}: {place(self.function, syntax)}")
 
-    def place(self, syntax):
-        return f"`{ast.unparse(syntax).partition(chr(10))[0]}` ({self.file}:{syntax.lineno})"
+    def no_tree(self, syntax, why):
+        return self.refused(syntax, why, NoTreeError)
 
     # statements ------------------------------------------------------------------------------------------------
     def block(self, statements, names):
-        """Run statements: whether they returned (True, False, or a node that tells), and what."""
-        earlier = []                                    # returns that depend on a condition
-        for statement in statements:
-            if isinstance(statement, ast.Return):
-                done, value = True, self.returned(statement.value, names)
-            elif isinstance(statement, ast.If):
-                done, value = self.branch(statement, names)
-            else:
-                done, value = False, self.statement(statement, names)
+        """Run statements, up to one that ends them."""
+        return self.joined(((self.statement(statement, names), statement) for statement in statements), names)
+
+    def joined(self, flows, names):
+        """One flow of those that follow one another, each with its statement."""
+        earlier, jump = [], None                        # returns that depend on a condition
+        outside, self.names = self.names, names
+        for (done, value, jump), syntax in flows:
             if done is True:
-                return True, self.first(earlier, value)
+                break
             if done is not False:
-                earlier.append((done, value, statement))
+                earlier.append((done, value, syntax))
+            if jump:
+                break
+        else:
+            done = False
+        self.names = outside
+        if done is True:
+            return _Flow(True, self.first(earlier, value))
         if not earlier:
-            return False, None
+            return _Flow(jump=jump)
         done = functools.reduce(operator.or_, [condition for condition, _, _ in earlier])
-        return done, self.first(earlier[:-1], earlier[-1][1])
+        return _Flow(done, self.first(earlier[:-1], earlier[-1][1]), jump)
 
     def first(self, earlier, last):
         """The value of the first condition that holds."""
@@ -149,6 +154,14 @@ class _Reader:
 
     def statement(self, statement, names):
         match statement:
+            case ast.Return(value=value):
+                return _Flow(True, self.returned(value, names))
+            case ast.If():
+                return self.branch(statement, names)
+            case ast.For() | ast.While():
+                return self.joined(self.iterations(statement, names), names)
+            case ast.Break() | ast.Continue():
+                return _Flow(jump=type(statement))
             case ast.Assign(targets=targets, value=value):
                 result = self.value(value, names)
                 for target in targets:
@@ -159,19 +172,37 @@ class _Reader:
             case ast.AugAssign(target=ast.Name(id=name), op=op, value=value):
                 old = ast.copy_location(ast.Name(name), statement)
                 names[name] = self.value(ast.copy_location(ast.BinOp(old, op, value), statement), names)
+            case ast.FunctionDef(name=name, decorator_list=[]):
+                names[name] = self.defined(statement, names)
+            case ast.Assert(test=test):
+                if not self.condition(test, names, of_data=True):
+                    raise self.refused(statement, "this does not hold")
             case ast.Pass() | ast.Expr(value=ast.Constant()):
                 pass
             case _:
-                raise self.refused(statement, "a scalar function is made of assignments, if/else and return")
+                raise self.no_tree(statement, "a scalar function is made of assignments, if/else, loops over what is "
+                                              "known and return")
+        return _Flow()
 
     def assign(self, target, value, names):
-        if isinstance(target, ast.Name):
-            names[target.id] = value
-        elif isinstance(target, ast.Tuple) and isinstance(value, tuple) and len(value) == len(target.elts):
-            for part, v in zip(target.elts, value, strict=True):
-                self.assign(part, v, names)
-        else:
-            raise self.refused(target, "only names can be assigned to")
+        match target:
+            case ast.Name(id=name):
+                names[name] = value
+            case ast.Tuple(elts=targets) | ast.List(elts=targets) if not isinstance(value, Node):
+                values = list(self.items(value, target))
+                star = next((k for k, t in enumerate(targets) if isinstance(t, ast.Starred)), None)
+                if star is not None:
+                    rest = len(values) - len(targets) + 1
+                    values[star:star + rest] = [values[star:star + rest]]
+                    targets = [t.value if isinstance(t, ast.Starred) else t for t in targets]
+                if len(values) != len(targets):
+                    raise self.refused(target, f"{len(values)} values for {len(targets)} names")
+                for part, v in zip(targets, values, strict=True):
+                    self.assign(part, v, names)
+            case ast.Tuple() | ast.List():
+                raise self.refused(target, "a number is not several")
+            case _:
+                raise self.no_tree(target, "only names can be assigned to")
 
     def branch(self, statement, names):
         """As `block`, for an if; the names are then those of the branch taken."""
@@ -179,7 +210,10 @@ class _Reader:
         if not isinstance(condition, Node):
             return self.block(statement.body if condition else statement.orelse, names)
         then, other = dict(names), dict(names)
-        (done, value), (other_done, other_value) = self.block(statement.body, then), self.block(statement.orelse, other)
+        (done, value, jump), (other_done, other_value, other_jump) = (
+            self.block(statement.body, then), self.block(statement.orelse, other))
+        if jump or other_jump:
+            raise self.no_tree(statement, "how often a loop runs depends on data")
         names.clear()
         if done is True or other_done is True:
             names.update(other if done is True else then)
@@ -191,7 +225,44 @@ class _Reader:
             value = other_value if value is None else value
         else:
             value = self.choose(condition, value, other_value, statement)
-        return _either(_both(condition, done), _both(~condition, other_done)) if done is not other_done else done, value
+        return _Flow(_either(_both(condition, done), _both(~condition, other_done)) if done is not other_done else done,
+                     value)
+
+    def iterations(self, loop, names):
+        """The flow of a loop's body each time, and of what follows it."""
+        for _ in self.rounds(loop, names):
+            done, value, jump = self.block(loop.body, names)
+            yield _Flow(done, value), loop
+            if jump is ast.Break:
+                return
+        yield self.block(loop.orelse, names), loop
+
+    def rounds(self, loop, names):
+        """As often as a loop runs: its names are set."""
+        if isinstance(loop, ast.While):
+            while self.condition(loop.test, names, "how often a loop runs depends on data"):
+                yield
+        else:
+            for item in self.items(self.value(loop.iter, names), loop.iter):
+                self.assign(loop.target, item, names)
+                yield
+
+    def items(self, value, syntax):
+        """What an iterable gives."""
+        if isinstance(value, Node):
+            raise self.refused(syntax, "a number is not several")
+        try:
+            iterator = iter(value)
+        except TypeError:
+            raise self.refused(syntax, "this is not several") from None
+        for item in iterator:
+            self.step(syntax)
+            yield self.found(item)
+
+    def step(self, syntax):
+        self.reading.steps += 1
+        if self.reading.steps > MOST_STEPS:
+            raise self.no_tree(syntax, f"a tree is read in at most {MOST_STEPS} steps")
 
     def choose(self, condition, a, b, syntax):
         if _shape(a) != _shape(b) or _shape(a) is None:
@@ -199,30 +270,49 @@ class _Reader:
         return where(condition, number(a), number(b))
 
     def returned(self, syntax, names):
-        """What a function returns: a number or a tuple."""
+        """What a function returns: a number, several, or what its caller knows to use."""
         if syntax is None:
             raise self.refused(self.syntax, "a path returns nothing")
         result = self.value(syntax, names)
-        if _shape(result) is None:
+        if _shape(result) is None and self.callers == (self.function,):
             raise self.refused(syntax, "a scalar function returns a number")
         return result
 
     # expressions -----------------------------------------------------------------------------------------------
     def value(self, syntax, names):
-        try:
-            return self.evaluated(syntax, names)
-        except UnsupportedError:
-            raise
-        except ZeroDivisionError:
-            raise self.refused(syntax, "division by zero") from None
-        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
-            why = str(error).replace("'Node' object", "a number")
-            raise self.refused(syntax, f"this has no meaning for a single number ({why})") from None
+        """The value of an expression.  `evaluated` asks for the values of its parts by yielding them, so that a long
+        sum takes no deep stack."""
+        result, stack = None, [(syntax, self.evaluated(syntax, names))]
+        while stack:
+            syntax, steps = stack[-1]
+            try:
+                part = steps.send(result)
+            except StopIteration as finished:
+                stack.pop()
+                result = finished.value
+            except UnsupportedError:
+                raise
+            except ZeroDivisionError:
+                raise self.refused(syntax, "division by zero") from None
+            except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+                why = str(error).replace("'Node' object", "a number")
+                raise self.refused(syntax, f"this has no meaning for a single number ({why})") from None
+            else:
+                self.step(syntax)
+                part, scope = part if isinstance(part, tuple) else (part, names)
+                stack.append((part, self.evaluated(part, scope)))
+                result = None
+        return result
 
-    def condition(self, syntax, names):
-        """The value of a condition; a number holds unless it is 0."""
-        value = self.value(syntax, names)
-        return build("ne", value, 0) if isinstance(value, Node) and value.kind != "bool" else value
+    def condition(self, test, names, of_data=None):
+        """The value of a condition; a number holds unless it is 0.  Where it must not depend on data `of_data` says
+        why, or True that it then holds."""
+        value = self.value(test, names)
+        if isinstance(value, Node):
+            if isinstance(of_data, str):
+                raise self.no_tree(test, of_data)
+            return of_data or _truth(value)
+        return value
 
     def evaluated(self, syntax, names):
         match syntax:
@@ -231,55 +321,132 @@ class _Reader:
             case ast.Name(id=name):
                 return self.name(name, syntax, names)
             case ast.Tuple(elts=parts):
-                return tuple(self.value(p, names) for p in parts)
+                return tuple((yield from self.spread(parts)))
+            case ast.List(elts=parts):
+                return (yield from self.spread(parts))
             case ast.Attribute(value=of, attr=attr):
-                return self.found(getattr(self.value(of, names), attr))
+                return self.found(getattr((yield of), attr))
             case ast.Subscript(value=of, slice=index):
-                index = self.value(index, names)
-                return self.found(self.value(of, names)[int(index) if isinstance(index, Fraction) else index])
+                return self.element((yield of), (yield index), syntax)
+            case ast.Slice():
+                lower, upper, step = syntax.lower, syntax.upper, syntax.step
+                return slice(lower and (yield lower), upper and (yield upper), step and (yield step))
             case ast.BinOp(left=left, op=op, right=right):
-                return self.binary(op, self.value(left, names), self.value(right, names), syntax)
+                return self.binary(op, (yield left), (yield right), syntax)
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=float(zero))) if zero == 0:
                 return -0.0
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -number(self.value(operand, names))
+                value = yield operand
+                return -(value if isinstance(value, int) else number(value))
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                return number(self.value(operand, names))
-            case ast.UnaryOp(op=ast.Not() | ast.Invert() as op, operand=operand):
-                if isinstance(op, ast.Invert) and not _is_condition(self.value(operand, names)):
+                value = yield operand
+                return +(value if isinstance(value, int) else number(value))
+            case ast.UnaryOp(op=ast.Invert(), operand=operand):
+                value = yield operand
+                if not _is_condition(value):
                     raise self.refused(syntax, "~ turns a condition round")
-                inner = self.condition(operand, names)
-                return ~inner if isinstance(inner, Node) else not inner
+                return ~value if isinstance(value, Node) else not value
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                value = yield operand
+                return ~_truth(value) if isinstance(value, Node) else not value
             case ast.Compare(left=left, ops=ops, comparators=others):
-                return self.comparison([self.value(s, names) for s in (left, *others)], ops, syntax)
+                return self.comparison((yield from self.spread([left, *others])), ops, syntax)
             case ast.BoolOp(op=op, values=parts):
-                return self.logic(isinstance(op, ast.Or), parts, names)
+                return (yield from self.logic(isinstance(op, ast.Or), parts, names))
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                condition = self.condition(test, names)
+                condition = yield test
                 if not isinstance(condition, Node):
-                    return self.value(body if condition else orelse, names)
-                return self.choose(condition, self.value(body, names), self.value(orelse, names), syntax)
+                    return (yield body if condition else orelse)
+                scope = MappingProxyType(names)
+                return self.choose(_truth(condition), (yield body, scope), (yield orelse, scope), syntax)
+            case ast.NamedExpr(target=ast.Name(id=name), value=value):
+                scope = names.maps[-1] if isinstance(names, ChainMap) else names
+                if isinstance(scope, MappingProxyType):
+                    raise self.no_tree(syntax, "a name is given under a condition")
+                scope[name] = yield value
+                return scope[name]
+            case ast.ListComp(elt=part, generators=loops) | ast.GeneratorExp(elt=part, generators=loops):
+                found = []
+                yield from self.comprehended(part, loops, ChainMap({}, *getattr(names, "maps", [names])), found)
+                return found
+            case ast.Lambda():
+                return self.defined(syntax, names)
             case ast.Call(func=func, args=args, keywords=keywords):
-                given = {}
+                function, args, given = (yield func), (yield from self.spread(args)), {}
                 for keyword in keywords:
-                    value = self.value(keyword.value, names)
+                    value = yield keyword.value
                     given.update(value if keyword.arg is None else {keyword.arg: value})
-                return self.call(self.value(func, names), list(self.spread(args, names)), given, syntax)
-        raise self.refused(syntax, "this has no meaning for a single number")
+                return self.call(function, args, given, syntax)
+        raise self.no_tree(syntax, "this has no meaning for a single number")
 
-    def spread(self, parts, names):
+    def spread(self, parts):
+        values = []
         for part in parts:
             if isinstance(part, ast.Starred):
-                yield from self.value(part.value, names)
+                values += self.items((yield part.value), part)
             else:
-                yield self.value(part, names)
+                values.append((yield part))
+        return values
+
+    def comprehended(self, part, loops, scope, found):
+        if not loops:
+            found.append((yield part, scope))
+            return
+        loop, *inner = loops
+        for item in self.items((yield loop.iter, scope), loop.iter):
+            self.assign(loop.target, item, scope)
+            for test in loop.ifs:
+                holds = yield test, scope
+                if isinstance(holds, Node):
+                    raise self.no_tree(test, "how often a loop runs depends on data")
+                if not holds:
+                    break
+            else:
+                yield from self.comprehended(part, inner, scope, found)
+
+    def logic(self, is_or, parts, names):
+        """The value of `or` or `and`: that of the first part that decides, or of the last."""
+        value = yield parts[0], names
+        if len(parts) == 1:
+            return value
+        if not isinstance(value, Node):
+            return value if bool(value) == is_or else (yield from self.logic(is_or, parts[1:], names))
+        rest = yield from self.logic(is_or, parts[1:], MappingProxyType(names))
+        if _is_condition(value) and _is_condition(rest):
+            return (_either if is_or else _both)(value, rest)
+        return self.choose(_truth(value), *((value, rest) if is_or else (rest, value)), parts[0])
+
+    def defined(self, syntax, names):
+        """A function within this one."""
+        if isinstance(names, ChainMap):
+            raise self.no_tree(syntax, "a function is made within a comprehension")
+        given = syntax.args
+        plain = [*given.posonlyargs, *given.args]
+        values = [inspect.Parameter.empty] * (len(plain) - len(given.defaults)) + given.defaults
+        kind = inspect.Parameter
+        parameters = [(a.arg, kind.POSITIONAL_OR_KEYWORD, v) for a, v in zip(plain, values, strict=True)]
+        parameters += [(given.vararg.arg, kind.VAR_POSITIONAL, kind.empty)] if given.vararg else []
+        parameters += [(a.arg, kind.KEYWORD_ONLY, v or kind.empty)
+                       for a, v in zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+        parameters += [(given.kwarg.arg, kind.VAR_KEYWORD, kind.empty)] if given.kwarg else []
+        return _Inner(syntax, self, inspect.Signature([
+            kind(name, form, default=self.value(default, names) if isinstance(default, ast.expr) else default)
+            for name, form, default in parameters]))
 
     def name(self, name, syntax, names):
-        if name in names:
-            return names[name]
+        reader = self
+        while name not in names:
+            if name in reader.locals:
+                raise self.refused(syntax, f"{name} has no value on every path")
+            if reader.outer is None:
+                return self.outside(name, syntax)
+            reader = reader.outer
+            names = reader.names
+        return names[name]
+
+    def outside(self, name, syntax):
+        """What a function has captured, or finds in its module."""
         code = self.function.__code__
-        if name in code.co_varnames or name in code.co_cellvars:
-            raise self.refused(syntax, f"{name} has no value on every path")
         closure = dict(zip(code.co_freevars, self.function.__closure__ or (), strict=True))
         if name in closure:
             return self.found(closure[name].cell_contents)
@@ -289,68 +456,133 @@ class _Reader:
         raise self.refused(syntax, f"{name} is not defined")
 
     def found(self, value):
-        return value[self.dtype] if isinstance(value, PerType) else _exact(value)
+        return value[self.reading.dtype] if isinstance(value, PerType) else _exact(value)
+
+    def element(self, of, index, syntax):
+        """A part of a sequence, a table or an array."""
+        if any(isinstance(i, Node) for i in _flat([index])) and not isinstance(of, Node):
+            raise self.no_tree(syntax, "an index depends on data")
+        return self.found(of[_plain(index)])
 
     def binary(self, op, left, right, syntax):
-        if isinstance(op, ast.Pow):
-            return self.call(math.pow, [number(left), number(right)], {}, syntax)
-        if type(op) not in BINARY:
-            raise self.refused(syntax, "this operator has no place in a scalar function")
-        if isinstance(op, ast.BitAnd | ast.BitOr):
+        if isinstance(op, ast.BitAnd | ast.BitOr) and (isinstance(left, Node) or isinstance(right, Node)):
             if not (_is_condition(left) and _is_condition(right)):
                 raise self.refused(syntax, "& and | join conditions")
             return (_both if isinstance(op, ast.BitAnd) else _either)(left, right)
-        return _exact(BINARY[type(op)](number(left), number(right)))
+        operation = BINARY[type(op)]
+        if not (isinstance(left, Node) or isinstance(right, Node)):
+            return _exact(_of_constants(operation, left, right))
+        if _shape(left) != 1 or _shape(right) != 1:
+            raise self.refused(syntax, "this has no meaning for a single number")
+        if isinstance(op, ARITHMETIC):
+            return operation(number(left), number(right))
+        return self.call(operation, [left, right], {}, syntax)
 
     def comparison(self, values, ops, syntax):
         results = []
         for left, op, right in zip(values, ops, values[1:], strict=False):
+            data = isinstance(left, Node) or isinstance(right, Node)
             if isinstance(op, ast.Is | ast.IsNot):
                 results.append((left is right) == isinstance(op, ast.Is))
+            elif isinstance(op, ast.In | ast.NotIn) and not data:
+                results.append((left in right) == isinstance(op, ast.In))
             elif type(op) not in COMPARE:
                 raise self.refused(syntax, "only numbers can be compared")
-            elif isinstance(left, Node) or isinstance(right, Node):
+            elif data:
                 results.append(build(COMPARE[type(op)], number(left), number(right)))
             else:
                 results.append(getattr(operator, COMPARE[type(op)])(left, right))
         return functools.reduce(_both, results)
 
-    def logic(self, is_or, parts, names):
-        """The value of `or` or `and`: that of the first part that decides, or of the last."""
-        value = self.value(parts[0], names)
-        if len(parts) == 1:
-            return value
-        if not isinstance(value, Node):
-            return value if bool(value) == is_or else self.logic(is_or, parts[1:], names)
-        rest = self.logic(is_or, parts[1:], names)
-        if _is_condition(value) and _is_condition(rest):
-            return (_either if is_or else _both)(value, rest)
-        holds = value if value.kind == "bool" else build("ne", value, 0)
-        return self.choose(holds, *((value, rest) if is_or else (rest, value)), parts[0])
-
+    # calls -----------------------------------------------------------------------------------------------------
     def call(self, function, args, keywords, syntax):
-        if not any(isinstance(a, Node) for a in _flat([*args, *keywords.values()])):
-            return self.found(function(*[_plain(a) for a in args], **{k: _plain(a) for k, a in keywords.items()}))
-        ours = self.vocabulary.get(function) if isinstance(function, Hashable) else None
-        ours = getattr(function, "on_nodes", ours)
+        given = list(_flat([*args, *keywords.values()]))
+        data = any(isinstance(value, Node | _Inner) for value in given)
+        if isinstance(function, _Inner) or (function in ARRANGING if isinstance(function, Hashable) else False):
+            return self.found(function(*args, **keywords))
+        if not data:
+            return self.found(self.at_once(function, args, keywords, syntax))
+        if function is map:
+            return [self.call(args[0], list(row), {}, syntax) for row in zip(*args[1:], strict=False)]
+        if function is functools.reduce:
+            return functools.reduce(lambda a, b: self.call(args[0], [a, b], {}, syntax), *args[1:])
+        ours = self.ours(function)
         if ours:
             result = ours(*map(number, args), **{name: number(a) for name, a in keywords.items()})
             if isinstance(result, Node):
-                self.places.setdefault(result, self.place(syntax))
+                self.reading.places.setdefault(result, place(self.function, syntax))
             return result
-        if self.traced and str(getattr(function, "__module__", "")).partition(".")[0] == PACKAGE:
-            return function(*args, **keywords)
+        inner = _within(function)
+        if inner:
+            function, first, named = inner
+            return self.call(function, [*map(self.found, first), *args], named | keywords, syntax)
+        if self.reading.traced and str(getattr(function, "__module__", "")).partition(".")[0] == PACKAGE:
+            return function(*map(_fractions, args), **{name: _fractions(a) for name, a in keywords.items()})
         if not isinstance(function, FunctionType):
-            name = getattr(function, "__name__", str(function))
-            known = HINTS.get(name) or (getattr(math, name, None) in self.vocabulary and f"math.{name}()")
-            raise self.refused(syntax, f"{name}() has no place in a scalar function{f'; {known} has' if known else ''}")
+            raise self.no_tree(syntax, f"{_name_of(function)}() has no place in a scalar function")
         if function in self.callers:
-            raise self.refused(syntax, "a scalar function does not call itself")
-        return _Reader(function, self.vocabulary, self.traced, self.places, self.callers).run(*args, **keywords)
+            raise self.no_tree(syntax, "a scalar function does not call itself")
+        return _Reader(self.reading, function, syntax_of(function), (*self.callers, function)).run(*args, **keywords)
+
+    def ours(self, function):
+        """What takes a function's place in a tree."""
+        found = self.reading.vocabulary.get(function) if isinstance(function, Hashable) else None
+        return getattr(function, "on_nodes", found)
+
+    def at_once(self, function, args, keywords, syntax):
+        """A call of constants, by Python."""
+        module = getattr(function, "__module__", None) or type(getattr(function, "__self__", None)).__module__
+        if module in EFFECTS or str(module).startswith("numpy.random.") or any(function is f for f in (print, input)):
+            raise self.refused(syntax, f"{_name_of(function)}() is not the same each time")
+        return function(*map(_plain, args), **{name: _plain(a) for name, a in keywords.items()})
+
+
+def _within(function):
+    """The function that another one is made of, and its first and its named arguments; None for a plain one."""
+    match function:
+        case functools.partial():
+            return function.func, function.args, function.keywords
+        case MethodType():
+            return function.__func__, (function.__self__,), {}
+        case staticmethod():
+            return function.__func__, (), {}
+        case functools._lru_cache_wrapper():
+            return function.__wrapped__, (), {}
+        case FunctionType() | type():
+            return None
+    for inner, first in ((getattr(function, "py_func", None), ()), (type(function).__call__, (function,))):
+        if isinstance(inner, FunctionType):
+            return inner, first, {}
+    return None
+
+
+def _name_of(function):
+    return getattr(function, "__name__", str(function))
+
+
+def _of_constants(operation, left, right):
+    """Of numbers exactly; of anything else as Python does."""
+    if operation is operator.pow and not (isinstance(left, int) and isinstance(right, int) and 0 <= right <= LONG):
+        operation = math.pow
+        left, right = _plain(left), _plain(right)
+    elif isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        left, right = _plain(left), _plain(right)
+    elif operation is operator.truediv and isinstance(left, int) and isinstance(right, int):
+        left = Fraction(left)
+    result = operation(left, right)
+    if isinstance(result, Fraction) and result.denominator.bit_length() > LONG:
+        unit = result.denominator.bit_length() - result.numerator.bit_length() + SHORT
+        return Fraction(round(result * 2**unit), 2**unit)
+    return result
 
 
 def _is_condition(value):
     return isinstance(value, bool) or (isinstance(value, Node) and value.kind == "bool")
+
+
+def _truth(value):
+    """A node as a condition: a number holds unless it is 0."""
+    return value if value.kind == "bool" else build("ne", value, 0)
 
 
 def _both(a, b):
@@ -368,23 +600,28 @@ def _either(a, b):
 
 
 def _exact(value):
-    """A finite number as the fraction that was written; anything else as it is."""
+    """A finite number as the fraction that was written, a whole one as it is; and so is anything else."""
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        if isinstance(value, int):
-            return Fraction(value)
+    if isinstance(value, float) and math.isfinite(value):
         return value if value == 0 and math.copysign(1, value) < 0 else Fraction(float.__repr__(value))
     return value
 
 
 def number(value):
-    """A truth value as 1 or 0, as in Python; tuples part by part."""
-    if isinstance(value, tuple):
+    """A whole number as a fraction, a truth value as 1 or 0, as in Python; sequences part by part."""
+    if isinstance(value, tuple | list):
         return part_by_part(number, value)
-    if isinstance(value, bool):
-        return Fraction(int(value))
+    if isinstance(value, int):
+        return Fraction(value)
     return where(value, 1, 0) if isinstance(value, Node) and value.kind == "bool" else value
+
+
+def _fractions(value):
+    """A whole number as a fraction; sequences part by part."""
+    if isinstance(value, tuple | list):
+        return part_by_part(_fractions, value)
+    return Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _shape(value):
@@ -395,6 +632,10 @@ def _shape(value):
 
 
 def _plain(value):
+    if isinstance(value, tuple | list):
+        return part_by_part(_plain, value) if isinstance(value, tuple) else list(map(_plain, value))
+    if isinstance(value, slice):
+        return slice(*map(_plain, (value.start, value.stop, value.step)))
     return float(value) if isinstance(value, Fraction) else value
 
 
