@@ -11,6 +11,7 @@ from ...declare import Activation
 from ...tree.call import rewritten, substitute, with_operands
 from ...tree.exact import exactly
 from ...tree.node import argument, constant, in_order
+from .vectors import vectorised
 
 FACTORS = -0.7, 3.3, 50.0, 1e-3, 0.0             # times a default: a parameter to test with
 ORDINARY = 1e30                                  # nearer to 0 a definition with good parameters is a number
@@ -107,7 +108,8 @@ def _compared(node, args):
 def _definition_kernel(activation, wrt):
     inputs = activation.operands[-1], *activation.params
     name = "_".join((activation.name, "definition", *wrt))
-    return Kernel(name, activation.name, inputs, activation.defaults, lambda dtype: (definition(activation, wrt),))
+    return Kernel(name, activation.name, inputs, activation.defaults,
+                  lambda dtype: (vectorised(definition(activation, wrt)),))
 
 
 @functools.cache

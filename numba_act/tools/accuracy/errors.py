@@ -18,6 +18,7 @@ from ...tree.exact import number
 from ...tree.node import argument, bits, constant, from_bits, in_order, is_nan, narrowed, where, widened
 from ...tree.storage import STORAGE
 from .definition import Output, definition
+from .vectors import vectorised
 
 FLOOR, AROUND = 2.0**-4, 0.5                     # near a zero of a slope the unit is at least that of the first
 # the type of truth: the bits of its exponent, and how good the definitions are in it
@@ -119,6 +120,7 @@ def _error_kernel(activation, wrt, layout):
     def trees(dtype):
         got, floor, *operands = [widened(argument(name, dtype)) for name in inputs]
         tree = retyped(definition(activation, wrt), got.dtype)
+        tree = vectorised(tree) if got.dtype == "float64" else tree
         true, = substitute((tree,), dict(zip(names, operands, strict=True)))
         return narrowed(_error(operands[0], got, true, floor, *layout)),
     return Kernel("_".join((activation.name, "error", *wrt)), activation.name, inputs, activation.defaults, trees)
