@@ -29,10 +29,15 @@ import numba_act as act
 from numba_act import __main__ as command_line
 from numba_act import accuracy
 from numba_act.accuracy import errors, exact_error, near, points
+from numba_act.backends import cpu
+from numba_act.backends.kernel import Kernel
 from numba_act.tools.accuracy import inputs as sampling
+from numba_act.tools.accuracy import vectors
 from numba_act.tree import quad
+from numba_act.tree.call import named
 from numba_act.tree.differentiate import derivative
 from numba_act.tree.exact import exactly, number
+from numba_act.tree.node import argument
 
 LIMITS = {np.dtype(np.float16): 0.501, DTYPES[1]: 0.501, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
 SLACK = 2.0**-18                                     # how far the reference in float64 is to be trusted, in ULP
@@ -95,6 +100,20 @@ def test_errors_of_float64_are_those_by_mpmath(name, what, row):
             exact, true = exact_error(call, v, w, dtype), abs(call.exact(v, dtype))
             between = true and abs(math.frexp(true)[0] - 0.75) > 0.25 - 2.0**-52
             assert error == pytest.approx(exact, 1e-12, 1e-12) or (between and error == pytest.approx(2 * exact, 1e-12))
+
+
+@pytest.mark.parametrize("name", ["log", "erf", *vectors.CONSTANT])
+def test_many_at_a_time_are_as_good_as_one(name):
+    """libmvec's functions beside those of libm, everywhere and where one value begins."""
+    x = argument("x", "float64")
+    one, many = (Kernel(f"{name}_{way}", "test", ("x",), {}, lambda storage, tree=tree: (tree,))
+                 for way, tree in (("one", named(name)(x)), ("many", vectors.vectorised(named(name)(x)))))
+    ends = near([v for v in vectors.CONSTANT.get(name, ())[::2] if math.isfinite(v)], DTYPES[3])
+    sizes = np.concatenate([np.geomspace(1e-300, 1e300, 3000), np.linspace(0, 800, 3000)])
+    x = np.concatenate([specials(DTYPES[3]), ends, sizes, -sizes])
+    expected, got = (cpu.call(kernel, [x])[0] for kernel in (one, many))
+    far = ~(expected == got) & ~(np.isnan(expected) & np.isnan(got))
+    assert (abs(expected[far] - got[far]) <= 4 * np.spacing(abs(expected[far]))).all()
 
 
 # --- values and first derivatives -------------------------------------------------------------------------------------
