@@ -148,16 +148,14 @@ def jax_peer(threads):
     import jax
     jax.config.update("jax_enable_x64", True)
 
-    def make(name, kind, gy, x):
+    @functools.cache
+    def compiled(name, kind):
         f = jax_function(name)
-        if f is None:
-            return {}
-        x, gy = jax.numpy.asarray(x), jax.numpy.asarray(gy)
-        if kind == "forward":
-            g = jax.jit(f)
-            return {"": lambda: g(x).block_until_ready()}
-        g = jax.jit(lambda gy, x: jax.vjp(f, x)[1](gy)[0])
-        return {"": lambda: g(gy, x).block_until_ready()}
+        return f and jax.jit(f if kind == "forward" else lambda x, gy: jax.vjp(f, x)[1](gy)[0])
+
+    def make(name, kind, gy, x):
+        g, arrays = compiled(name, kind), [jax.numpy.asarray(a) for a in ((x,) if kind == "forward" else (x, gy))]
+        return {"": lambda: g(*arrays).block_until_ready()} if g else {}
     return make
 
 

@@ -26,13 +26,13 @@ TRAFFIC = {"forward": 1, "backward": 1.5}        # arrays moved, beside those th
 WORST = 10                                       # cells that the summary names
 
 
-def run(names=None, sizes=SIZES, dtypes=DTYPES, data=DATA, threads=None, together=False, rounds=ROUNDS):
+def run(names=None, sizes=SIZES, dtypes=DTYPES, data=DATA[:1], threads=None, together=False, rounds=ROUNDS):
     """Yield a dict for every cell: what it is, nanoseconds an element, the ratios, and the errors of the others.
 
     Parameters
     ----------
     names : of built-in activations; by default those that the others have as well and that networks are made of
-    sizes, dtypes, data : which cells; data is normal, saturated or both
+    sizes, dtypes, data : which cells; data of normal and saturated
     threads : numbers of threads of every library; one and as many as there are processors by default
     together : whether all libraries are in one process instead of each in its own
     rounds : how often each is timed

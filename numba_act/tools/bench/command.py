@@ -14,8 +14,8 @@ def add_arguments(parser, positive):
     """The command's options but for names, dtypes and JSON."""
     parser.add_argument("--size", nargs="+", type=positive, default=cells.SIZES, metavar="N",
                         help="numbers in an array (10 to 16 million)")
-    parser.add_argument("--data", nargs="+", choices=cells.DATA, default=cells.DATA, metavar="DATA",
-                        help="normal, saturated (30 times normal) or both")
+    parser.add_argument("--data", nargs="+", choices=cells.DATA, default=cells.DATA[:1], metavar="DATA",
+                        help="normal or saturated, which is 30 times normal (default: normal)")
     parser.add_argument("--threads", nargs="+", type=positive, metavar="N",
                         help="of every library (default: 1, and the processors there are)")
     parser.add_argument("--together", action="store_true", help="all libraries in one process, not each in its own")

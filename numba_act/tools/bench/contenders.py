@@ -13,7 +13,7 @@ from ..accuracy.definition import Output
 from ..accuracy.errors import errors
 from ..accuracy.inputs import points
 from ..machine import dtype_named
-from .timing import operands, our_calls, timed
+from .timing import operands, our_calls, turn
 
 REST = 0.01                                      # seconds, for other libraries' threads to stop spinning
 OURS = "numba_act"
@@ -98,7 +98,7 @@ class _Worker:
     def seconds(self, *cell):
         if cell != self._cell:
             self._cell, self._calls = cell, self._made(*cell)
-        return {what: timed(call) for what, call in self._calls.items()}
+        return turn(self._calls)
 
     def _made(self, name, kind, *about):
         if about != self._operands[0]:

@@ -8,14 +8,15 @@ import numpy as np
 from ...declare import get
 from ..machine import dtype_named
 
-WARM, SECONDS = 0.01, 0.005                      # before and for one timing
+WAKE = 0.01                                      # seconds of calls, until processors that slept are awake
+WARM, SECONDS = 0.002, 0.004                     # before and for one timing
 ROUNDS = 3
 KINDS = "forward", "backward"
 SATURATED = 30                                   # times normal: nearly all of it in the tails
 
 
 def timed(call, seconds=SECONDS, warm=WARM):
-    """Seconds a call takes, over as many as fit, once the processors that slept are awake again."""
+    """Seconds a call takes, over as many as fit, after some that warm up."""
     count, begin = 0, time.perf_counter()
     while (now := time.perf_counter()) < begin + warm or not count:
         call()
@@ -27,10 +28,17 @@ def timed(call, seconds=SECONDS, warm=WARM):
     return (time.perf_counter() - start) / count
 
 
-def least(calls, rounds=ROUNDS, **options):
+def least(calls, rounds=ROUNDS):
     """The seconds of each call by name, the least of some rounds in which they take turns."""
-    times = [{what: timed(call, **options) for what, call in calls.items()} for _ in range(rounds)]
+    times = [turn(calls) for _ in range(rounds)]
     return {what: min(taken[what] for taken in times) for what in calls}
+
+
+def turn(calls):
+    """The seconds of each call by name, timed one after another."""
+    for call in list(calls.values())[:1]:
+        timed(call, warm=WAKE)
+    return {what: timed(call) for what, call in calls.items()}
 
 
 def operands(dtype, size, data="normal"):
