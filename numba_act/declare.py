@@ -9,6 +9,7 @@ from types import FunctionType, MappingProxyType
 from numpy import generic, ndarray
 
 from .backends import dispatch
+from .backends.jit import Scalar, type_of
 from .backends.kernel import Kernel
 from .scalar import VOCABULARY
 from .scalar.doubled import doubled
@@ -184,11 +185,9 @@ class Activation:
 
     def grad(self, /, *args, wrt=None, n=1, **kwargs):
         """The n-th derivative in the operand or parameter `wrt` (default: the first operand), elementwise."""
-        name = self._name(wrt)
-        if type(n) is not int or n not in range(1, MAX_ORDER + 1):
-            raise ValueError(f"{self.name}: n={n!r} is no order of a derivative; accepted are 1 to {MAX_ORDER}")
-        calls = (functools.partial(self.grad, wrt=name, n=n),)
-        return self._elementwise(self._kernel("grad", (name,) * n), calls, args, kwargs, ("wrt", "n"))
+        names = self._repeated(wrt, n)
+        calls = (functools.partial(self.grad, wrt=names[0], n=n),)
+        return self._elementwise(self._kernel("grad", names), calls, args, kwargs, ("wrt", "n"))
 
     def value_and_grad(self, /, *args, wrt=None, **kwargs):
         """The value and the derivative in `wrt` (default: the first operand), in one pass over memory."""
@@ -237,13 +236,17 @@ class Activation:
     def scalar(self):
         """The function of numbers, for plain Python and for Numba's @njit, @vectorize, @guvectorize and @cfunc, where
         it is inlined."""
-        return _scalar(self._forward, self, ())
+        return Scalar(self, ())
 
     @functools.cached_property
     def scalar_grad(self):
         """The derivative in the first operand, as `scalar` is the function."""
-        first = self._inputs[:1]
-        return _scalar(self._kernel("grad", first), self, first)
+        return Scalar(self, self._inputs[:1])
+
+    @property
+    def _numba_type_(self):
+        """By which Numba knows it in compiled code."""
+        return type_of(self)
 
     def plot(self, *params, **options):
         """Draw the function and its gradient: `visualize_activation` of this activation."""
@@ -379,6 +382,12 @@ class Activation:
             raise TypeError(f"{self.name}: wrt={wrt!r} is not one name; accepted are {', '.join(self._inputs)}")
         return self._inputs[0] if wrt is None else self._names(wrt)[0]
 
+    def _repeated(self, wrt, n):
+        """`wrt` as one name, as often as is differentiated in it."""
+        if type(n) is not int or n not in range(1, MAX_ORDER + 1):
+            raise ValueError(f"{self.name}: n={n!r} is no order of a derivative; accepted are 1 to {MAX_ORDER}")
+        return (self._name(wrt),) * n
+
     def _names(self, wrt):
         """`wrt` as a tuple of names."""
         if not isinstance(wrt, Iterable):
@@ -425,16 +434,8 @@ def _is_finite(value):
         return False
 
 
-def _scalar(*parts):
-    register_with_numba()
-    from .backends.jit import Scalar
-    return Scalar(*parts)
-
-
 def register_with_numba():
     """What Numba calls as it starts, by the package's entry point."""
-    from .backends import jit
-    jit.register(Activation)
 
 
 def _documented(activation, text):
