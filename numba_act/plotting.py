@@ -5,6 +5,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ HALVINGS = 40
 FORMULA_BAND = 38                                # points between the axes and the title
 FORMULA_SIZE = 12                                # points, where that fits
 FORMULA_WIDTH, FORMULA_HEIGHT = 0.88, 0.84       # at most, as shares of a column and of the band
+FORMULA_LENGTH, FORMULA_DEPTH = 400, 12          # beyond, nobody reads it; matplotlib takes 1 s, and 40 frames a level
+LARGEST = 1e300                                  # that is drawn: beyond 1e307 matplotlib's margins overflow
 MATHTEXT = (                                     # from LaTeX to what matplotlib knows and spaces as LaTeX does
     (r"\\frac\b", r"\\dfrac"), (r"\\tfrac\b", r"\\frac"), (r"\\le\b", r"\\leq"), (r"\\ge\b", r"\\geq"),
     (r"(\b[a-z]|[})]) (?=\\(?:tanh|log|min|max)\b)", r"\1 \\, "),
@@ -40,17 +43,20 @@ class Graph(NamedTuple):
     slope: Callable | None
 
 
-def visualize_activation(anything, *params, lo=-10, hi=10, points=501, ax=None, **parameters):
+def visualize_activation(anything, /, *params, **keywords):
     """Draw a function and, where it has one, its gradient; or several of them.
 
     Parameters
     ----------
     anything : the name of an activation, an Activation, a block, any function of an array, or a list of these;
         what is gated is drawn over the gate, at value = 1
-    params, parameters : the activation's, by position or keyword; a list of numbers gives a curve for each, and a
-        keyword counts for those of the functions that have it
-    lo, hi, points : the range of x and how often it is sampled
+    params, keywords : the activation's parameters, by position or keyword; a list of numbers gives a curve for each,
+        and a keyword counts for those of the functions that have it
+    lo, hi, points : the range of x, -10 to 10, and how often it is sampled, 501 times
     ax : matplotlib axes; new ones by default
+
+    Where any of the functions has a parameter of one of the last four names, the name is that of the parameter, and the
+    range or the axes are lo_, hi_, points_ or ax_.
 
     Returns
     -------
@@ -58,7 +64,7 @@ def visualize_activation(anything, *params, lo=-10, hi=10, points=501, ax=None, 
 
     Raises
     ------
-    ValueError : an unknown name
+    ValueError : an unknown name, a range without numbers
     TypeError : a parameter that none of the functions has, or that is no number
     ModuleNotFoundError : matplotlib is not installed
 
@@ -69,12 +75,17 @@ def visualize_activation(anything, *params, lo=-10, hi=10, points=501, ax=None, 
     >>> ax = act.visualize_activation("leaky_relu", alpha=[0.01, 0.05, 0.2], ax=Figure().subplots())
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['alpha=0.01', 'alpha=0.05', 'alpha=0.2', 'gradient']
+    >>> act.visualize_activation("hard_tanh", lo=-2, hi=2, lo_=-5, hi_=5, ax=ax).get_title(loc="right")
+    'lo=-2, hi=2'
     """
-    functions = anything if isinstance(anything, list | tuple) else [anything]
+    functions = _functions(anything if isinstance(anything, list | tuple) else [anything])
+    options, parameters = _separated(functions, keywords, lo=-10, hi=10, points=501, ax=None)
     graphs = list(itertools.chain(*_families(functions, params, parameters)))
+    lo, hi, points, ax = options.values()
+    x = _samples(lo, hi, points)
     if ax is None:
         _, ax = _pyplot().subplots(figsize=(6, 4), layout="constrained")
-    _draw(ax, graphs, lo, hi, points)
+    _draw(ax, graphs, x)
     ax.set(xlim=(lo, hi), xlabel=" or ".join(dict.fromkeys(graph.operand for graph in graphs)))
     ax.locator_params(axis="x", steps=[1, 2, 5, 10])
     gradient = [] if len(graphs) == 1 else [_line(SLOPE | NEUTRAL)]
@@ -103,20 +114,25 @@ def gallery(path=None):
     return side_by_side(list(activations.values()), path)
 
 
-def picture(functions, path, **parameters):
-    """Draw one function large, or several small, into an image file; `parameters` as in `visualize_activation`."""
+def picture(functions, path, /, **keywords):
+    """Draw one function large, or several small, into an image file; keywords as in `visualize_activation`."""
     if len(functions) > 1:
-        side_by_side(functions, path, **parameters)
+        side_by_side(functions, path, **keywords)
         return
     figure = _pyplot().Figure(figsize=(6, 4), layout="constrained")
-    visualize_activation(*functions, ax=figure.subplots(), **parameters)
+    ax = "ax_" if "ax" in _own(_functions(functions)) else "ax"
+    visualize_activation(*functions, **{ax: figure.subplots()}, **keywords)
     figure.savefig(path, dpi=150)
 
 
-def side_by_side(functions, path=None, columns=5, **parameters):
-    """Draw some functions small, on one scale, with `parameters` as in `visualize_activation`; into an image file where
-    a path is given."""
+def side_by_side(functions, path=None, columns=5, /, **keywords):
+    """Draw some functions small, on one scale, with keywords as in `visualize_activation`, but for the axes; into an
+    image file where a path is given."""
+    functions = _functions(functions)
+    lo, hi = WINDOW["xlim"]
+    options, parameters = _separated(functions, keywords, lo=lo, hi=hi, points=401)
     families = _families(functions, (), parameters)
+    x = _samples(**options)
     columns = min(columns, len(families))
     rows = -(-len(families) // columns)
     size = {"figsize": (0.4 + 2.7 * columns, 0.5 + 3 * rows), "layout": "constrained"}
@@ -124,13 +140,14 @@ def side_by_side(functions, path=None, columns=5, **parameters):
     figure = pyplot.figure(**size) if path is None else pyplot.Figure(**size)
     cells = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, graphs in zip(cells, families, strict=False):
-        _draw(ax, graphs, *WINDOW["xlim"], points=401)
+        _draw(ax, graphs, x)
         if len(graphs) > 1:
             ax.legend(fontsize="small", frameon=False, loc="upper left", handlelength=1.2)
     for k in range(len(families), len(cells)):
         cells[k].set_axis_off()
         cells[k - columns].tick_params(labelbottom=True)
-    cells[0].set(**WINDOW, xticks=range(-4, 5, 2), yticks=range(-2, 5, 2))
+    cells[0].set(xlim=(options["lo"], options["hi"]), ylim=WINDOW["ylim"], yticks=range(-2, 5, 2))
+    cells[0].locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
     figure.get_layout_engine().set(h_pad=0.12)
     colour = NEUTRAL if any(len(graphs) > 1 for graphs in families) else {}
     figure.legend(handles=[_line(VALUE | colour), _line(SLOPE | colour)], loc="outside upper right", ncols=2,
@@ -149,7 +166,8 @@ def card(activation):
     True
     """
     call = ", ".join([*activation.operands, *(f"{name}={value:.4g}" for name, value in activation.defaults.items())])
-    aliases = f" also {', '.join(f'<code>{alias}</code>' for alias in activation.aliases)}" * bool(activation.aliases)
+    codes = ", ".join(f"<code>{html.escape(alias)}</code>" for alias in activation.aliases)
+    aliases = f" also {codes}" * bool(codes)
     summary = html.escape((activation.__doc__ or "").strip().partition("\n")[0])
     return f"<p><code>{html.escape(activation.name)}({call})</code>{aliases}<br>{summary}</p>\n{_svg(activation)}"
 
@@ -160,7 +178,7 @@ def _svg(activation):
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        return f"$${activation.formula}$$" if activation.formula else ""
+        return f"$${html.escape(activation.formula)}$$" if activation.formula else ""
     figure, file = Figure(figsize=(6, 4), layout="constrained"), io.StringIO()
     visualize_activation(activation, ax=figure.subplots())
     with rc_context({"svg.hashsalt": activation.name}):       # the same names inside, whenever it is drawn
@@ -182,10 +200,38 @@ def _line(style):
 
 
 # what is drawn -----------------------------------------------------------------------------------------------------
+def _functions(given):
+    return [get(function) if isinstance(function, str) else function for function in given]
+
+
+def _own(functions):
+    """The names of their parameters."""
+    return {name for function in functions if isinstance(function, Activation) for name in function.params}
+
+
+def _separated(functions, keywords, **options):
+    """The options, with their defaults, and the parameters among the keywords: a name that a function has is its
+    parameter's, and the option's has an underscore more."""
+    own, rest = _own(functions), dict(keywords)
+    for name, default in options.items():
+        key = name
+        while key in own:
+            key += "_"
+        options[name] = rest.pop(key, default)
+    return options, rest
+
+
+def _samples(lo, hi, points):
+    """Where the functions are drawn."""
+    if not (all(isinstance(v, Real) for v in (lo, hi, points)) and -LARGEST <= lo < hi <= LARGEST and points >= 2):
+        raise ValueError(f"a range of lo={lo!r}, hi={hi!r} and points={points!r} was given; lo below hi and two points "
+                         "are needed")
+    return np.linspace(lo, hi, int(points))
+
+
 def _families(functions, params, parameters):
     """For each function its graphs, one for every choice of parameters."""
-    functions = [get(function) if isinstance(function, str) else function for function in functions]
-    known = {name for function in functions for name in getattr(function, "params", ())}
+    known = _own(functions)
     for name in parameters.keys() - known:
         raise TypeError(f"{name} is no parameter of {', '.join(map(_name, functions))}"
                         + (f"; accepted: {', '.join(sorted(known))}" if known else ""))
@@ -259,8 +305,7 @@ def _written(values):
     return ", ".join(f"{name}={value:.4g}" for name, value in values.items())
 
 
-def _draw(ax, graphs, lo, hi, points):
-    x = np.linspace(lo, hi, points)
+def _draw(ax, graphs, x):
     ax.axhline(0, **GUIDE)
     ax.axvline(0, **GUIDE)
     alone = len({graph.name for graph in graphs}) == 1
@@ -286,7 +331,7 @@ def _styles(graphs, alone):
 
 def _entitle(ax, graph):
     """Name, parameters and formula above the axes."""
-    ax.set_title(graph.name, loc="left", fontsize="medium", fontweight="bold", pad=FORMULA_BAND)
+    ax.set_title(graph.name, loc="left", fontsize="medium", fontweight="bold", pad=FORMULA_BAND, parse_math=False)
     ax.set_title(graph.fixed, loc="right", fontsize="x-small", pad=FORMULA_BAND, **NEUTRAL)
     formula = mathtext(graph.formula)
     ax.annotate(formula, (0, 1), (0, FORMULA_BAND / 2), "axes fraction", "offset points", va="center",
@@ -309,12 +354,12 @@ def _fitting(formula, ax):
 @np.errstate(all="ignore")                       # a graph may leave what the dtype holds, and the domain
 def curve(function, x):
     """Points of the function's graph; where it jumps, both ends of the jump with a NaN between them."""
-    y = np.broadcast_to(np.asarray(function(x), float), x.shape)
+    y = np.broadcast_to(_clipped(function(x)), x.shape)
     left, right = x[:-1], x[1:]
     below, above = y[:-1], y[1:]
     for _ in range(HALVINGS):                    # into the half of each step in which more happens
         middle = (left + right) / 2
-        between = np.asarray(function(middle), float)
+        between = _clipped(function(middle))
         first = abs(between - below) > abs(above - between)
         left, below = np.where(first, left, middle), np.where(first, below, between)
         right, above = np.where(first, middle, right), np.where(first, between, above)
@@ -324,6 +369,12 @@ def curve(function, x):
     inserted = np.repeat(jumps + 1, 3)
     return (np.insert(x, inserted, np.stack([left[jumps], gap, right[jumps]], axis=1).ravel()),
             np.insert(y, inserted, np.stack([below[jumps], gap, above[jumps]], axis=1).ravel()))
+
+
+def _clipped(values):
+    """Values that can be drawn; infinite ones are not."""
+    values = np.asarray(values, float)
+    return np.where(np.isinf(values), values, np.clip(values, -LARGEST, LARGEST))
 
 
 def mathtext(formula):
@@ -337,11 +388,18 @@ def mathtext(formula):
     text = re.sub(r"\\begin\{cases\}(.*?)\\end\{cases\}", _cases, formula, flags=re.DOTALL)
     for pattern, replacement in MATHTEXT:
         text = re.sub(pattern, replacement, text)
+    if not text or len(text) > FORMULA_LENGTH or _depth(text) > FORMULA_DEPTH:
+        return ""
     try:
         MathTextParser("path").parse(f"${text}$")
-    except ValueError:
+    except (ValueError, RecursionError):         # the last where the caller is deep in its own stack
         return ""
-    return f"${text}$" if text else ""
+    return f"${text}$"
+
+
+def _depth(text):
+    """How deep braces are nested."""
+    return max(itertools.accumulate({"{": 1, "}": -1}.get(character, 0) for character in text))
 
 
 def _cases(match):

@@ -1,4 +1,6 @@
 """The pictures: what is drawn, and that jumps are drawn as jumps."""
+import io
+import math
 import re
 import sys
 from xml.etree import ElementTree
@@ -51,6 +53,35 @@ def test_parameters_and_range(ax):
     assert titles(ax) == ("leaky_relu", "alpha=0.2")
 
 
+def test_parameters_named_like_options(ax):
+    """The name is the parameter's; the option's has an underscore more."""
+    act.hard_tanh.plot(lo=-2, hi=2, ax=ax)
+    x, y = drawn(ax, "function")
+    assert (x[0], x[-1], y[0], y[-1]) == (-10, 10, -2, 2)
+    assert titles(ax) == ("hard_tanh", "lo=-2, hi=2")
+    act.visualize_activation("hard_tanh", -2, 2, lo_=-3, hi_=4, points=11, ax=(other := Figure().subplots()))
+    x, y = drawn(other, "function")
+    assert (x[0], x[-1], len(x), y[0], y[-1]) == (-3, 4, 11, -2, 2)
+
+    @act.activation
+    def odd(x, points=2.0, ax=1.0):
+        return points * x + ax
+
+    axes = Figure().subplots()
+    assert odd.plot(ax=3, points=4, points_=11, ax_=axes) is axes
+    np.testing.assert_array_equal(drawn(axes, "function")[1], odd(np.linspace(-10, 10, 11), 4, 3))
+
+
+def test_parameters_named_like_options_of_some_functions(ax, tmp_path):
+    act.visualize_activation(["relu", "hard_tanh"], lo=[-2, -1], lo_=-3, ax=ax)
+    assert legend(ax)[:3] == ["relu", "hard_tanh, lo=-2", "hard_tanh, lo=-1"]
+    assert drawn(ax, "relu")[0][0] == -3
+    figure = plotting.side_by_side(["relu", "hard_tanh"], None, lo=[-2, -1], lo_=-3, hi_=5)
+    assert figure.axes[0].get_xlim() == (-3, 5)
+    for names, options in ((["hard_tanh"], {"lo": [-2], "hi_": 3}), (["relu"], {"lo": -2}), (["relu"] * 2, {"hi": 2})):
+        plotting.picture(names, tmp_path / "a.png", **options)
+
+
 def test_new_axes():
     from matplotlib import pyplot
     ax = act.visualize_activation("gelu")
@@ -90,6 +121,44 @@ def test_constants(constant, ax):
 def test_booleans_jump():
     _, y = plotting.curve(lambda x: x > 0, np.linspace(-5, 5, 10))
     np.testing.assert_array_equal(y, [0] * 6 + [np.nan] + [1] * 6)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: 1.7e308 * np.sign(x), lambda x: np.where(x > 0, 1e308, -1e308), lambda x: np.exp(71 * x), "exponential"])
+def test_values_that_no_axis_holds_are_clipped(function, ax):
+    """Matplotlib's own arithmetic overflows near the end of the range."""
+    act.visualize_activation(function, lo=-10, hi=709.7 if function == "exponential" else 10, ax=ax)
+    _, y = drawn(ax, "function")
+    assert abs(y[np.isfinite(y)]).max() == plotting.LARGEST
+    ax.figure.savefig(io.BytesIO(), format="svg")
+
+
+def test_a_cascade_of_logistic_maps_is_drawn(ax):
+    def twice(x, r):
+        return r * (r * x * (1 - x)) * (1 - r * x * (1 - x))
+
+    @act.activation
+    def chaos(x, r=3.9):
+        return twice(twice(twice(twice(x, r), r), r), r)
+
+    act.visualize_activation(chaos, ax=ax)
+    ax.figure.savefig(io.BytesIO(), format="png")
+    chaos._repr_html_()
+
+
+def test_a_deep_formula_is_left_out(ax):
+    def root(x):
+        return math.sqrt(math.sqrt(math.sqrt(math.sqrt(math.sqrt(math.sqrt(x))))))
+
+    @act.activation
+    def deep(x):
+        return root(root(root(root(x))))
+
+    act.visualize_activation(deep, lo=0, ax=ax)
+    assert ax.texts[0].get_text() == ""
+    ax.figure.savefig(io.BytesIO(), format="png")
+    assert plotting.mathtext("+".join(["x"] * 300)) == plotting.mathtext(r"\sqrt{" * 13 + "x" + "}" * 13) == ""
+    assert plotting.mathtext(r"\sqrt{" * 12 + "x" + "}" * 12)
 
 
 class Block:
@@ -200,6 +269,10 @@ def test_gated_block(ax):
     ("elu", (), {"alpha": "a"}, TypeError, "elu: alpha='a' was given"),
     ("elu", (None,), {}, TypeError, "elu: alpha=None was given"),
     ("elu", (), {"beta": 1}, TypeError, "beta is no parameter of elu; accepted: alpha"),
+    ("elu", (), {"lo_": 1}, TypeError, "lo_ is no parameter of elu; accepted: alpha"),
+    (nn.PReLU(), (), {"alpha": 1}, TypeError, r"^alpha is no parameter of PReLU\(num_parameters=1, axis=1\)$"),
+    *[("gelu", (), options, ValueError, "^a range of .* was given; lo below hi and two points are needed$")
+      for options in ({"lo": 2, "hi": 2}, {"lo": np.nan}, {"hi": np.inf}, {"hi": "a"}, {"lo": -1e308}, {"points": 1})],
 ])
 def test_refusals(anything, params, parameters, kind, said, ax):
     with pytest.raises(kind, match=said):
