@@ -86,7 +86,7 @@ rrelu.sample = sample
 
 def _checked(x, lower, upper):
     """The dtype of the result."""
-    if containers.owner((x, lower, upper)):
+    if any(containers.kind_of(operand) for operand in (x, lower, upper)):
         raise TypeError("rrelu.sample: x, lower and upper must be NumPy or CuPy arrays or numbers")
     if isinstance(lower, int | float) and isinstance(upper, int | float) and lower > upper:
         raise ValueError(f"rrelu.sample: lower={lower} must not be above upper={upper}")
