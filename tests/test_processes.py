@@ -1,6 +1,8 @@
 """Fresh processes: what an import brings, first calls that fail or meet, threading layers, forks, the cache."""
+import compileall
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,11 @@ import numpy as np
 import numba_act as act
 from numba_act.runtime import objects, threads
 """
+
+CALL = """
+print(*[f"{v:.4f}" for v in (*act.gelu(np.float32([1, -1])), *act.gelu.grad(np.float32([0, 2])))])
+"""
+ANSWER = "0.8413 -0.1587 0.5000 1.0852"
 
 
 def start(script, **environment):
@@ -102,6 +109,45 @@ def test_bits_of_another_processor(name, bits_here):
     if "sse4.2" not in host or not all(host.get(feature) for feature in PROCESSORS[name]):
         pytest.skip(f"this processor cannot run code for {name}")
     assert run(BITS, NUMBA_CPU_NAME=name) == bits_here
+
+
+# --- without sources --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["pyc", "zip", "zip of pyc"])
+def test_a_package_without_sources(kind, tmp_path):
+    package, archive = tmp_path / "numba_act", tmp_path / "archive.zip"
+    shutil.copytree(ROOT / "numba_act", package, ignore=shutil.ignore_patterns("__pycache__"))
+    if "pyc" in kind:
+        compileall.compile_dir(package, quiet=1, legacy=True)
+        for source in package.rglob("*.py"):
+            source.unlink()
+    if "zip" in kind:
+        shutil.make_archive(archive.with_suffix(""), "zip", tmp_path, "numba_act")
+        shutil.rmtree(package)
+    script = "import numba_act as act; import numpy as np; print(act.__file__)" + CALL + """
+print(*[f"{v:.4f}" for v in (*act.swish.ufunc(np.float32([1, -1]), 1.5), act.gelu.grad(1.0, n=2))])
+"""
+    here = archive if "zip" in kind else tmp_path
+    command = [sys.executable, "-W", "error", "-P", "-c", script]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(here), "NUMBA_ACT_CACHE_DIR": "0"},
+                          text=True, capture_output=True, timeout=120, cwd=tmp_path, check=False)
+    assert not done.stderr
+    place, *answers = done.stdout.splitlines()
+    assert place.startswith(str(here))
+    assert answers == [ANSWER, "0.8176 -0.1824 0.2420"]
+
+
+def test_a_ufunc_is_not_handed_out_without_a_driver():
+    script = """
+from numba_act.runtime import driver
+def fail():
+    raise FileNotFoundError("driver.words")
+driver.load = fail
+try:
+    act.gelu.ufunc
+except FileNotFoundError as error:
+    print(error)
+"""
+    assert run(script) == "driver.words"
 
 
 # --- first calls that fail --------------------------------------------------------------------------------------------
@@ -215,12 +261,6 @@ print(os.waitpid(child, 0)[1])
 
 
 # --- the cache --------------------------------------------------------------------------------------------------------
-CALL = """
-print(*[f"{v:.4f}" for v in (*act.gelu(np.float32([1, -1])), *act.gelu.grad(np.float32([0, 2])))])
-"""
-ANSWER = "0.8413 -0.1587 0.5000 1.0852"
-
-
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of another kind")
 def test_caches_that_cannot_be_used(tmp_path):
     frozen = tmp_path / "frozen"

@@ -40,6 +40,7 @@ _ufuncs = {}
 
 def ufunc(kernel):
     """The kernel as an np.ufunc; its loops are compiled when they are first needed."""
+    driver.load()                            # what fails here can raise, inside NumPy's call it could only be reported
     return _made(kernel).ufunc
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from .call import expand
 from .node import Node, PerType, build, in_order, part_by_part, where
-from .source import NoTreeError, UnsupportedError, local_names, place, syntax_of
+from .source import NoTreeError, UnsupportedError, lines_of, local_names, place, syntax_of
 
 PACKAGE = __name__.partition(".")[0]
 MOST_STEPS = 100_000                             # expressions to read: half a second
@@ -70,11 +70,14 @@ def parse(function, arguments, vocabulary, traced=False):
     a function of this package that is called with nodes simply runs: it is written with `where`.
     """
     dtype = next((a.dtype for a in arguments if isinstance(a, Node)), "float64")
+    if str(function.__module__).partition(".")[0] == PACKAGE and not lines_of(function):
+        from .run import run
+        return run(function, arguments, vocabulary, traced, dtype), {}
     reading, count = _Reading(vocabulary, traced, dtype), function.__code__.co_argcount
     named = function.__code__.co_varnames[count:len(arguments)]          # after a bare *
     reader = _Reader(reading, function, syntax_of(function))
     result = reader.run(*arguments[:count], **dict(zip(named, arguments[count:], strict=True)))
-    if len(in_order(expand([part for part in _flat([result]) if isinstance(part, Node)]))) > MOST_NODES:
+    if len(in_order(expand([part for part in flat([result]) if isinstance(part, Node)]))) > MOST_NODES:
         raise reader.no_tree(reader.syntax, f"the tree has more than {MOST_NODES} nodes")
     return result, reading.places
 
@@ -317,7 +320,7 @@ class _Reader:
     def evaluated(self, syntax, names):
         match syntax:
             case ast.Constant(value=bool() | int() | float() | str() | None):
-                return _exact(syntax.value)
+                return exact(syntax.value)
             case ast.Name(id=name):
                 return self.name(name, syntax, names)
             case ast.Tuple(elts=parts):
@@ -456,13 +459,13 @@ class _Reader:
         raise self.refused(syntax, f"{name} is not defined")
 
     def found(self, value):
-        return value[self.reading.dtype] if isinstance(value, PerType) else _exact(value)
+        return value[self.reading.dtype] if isinstance(value, PerType) else exact(value)
 
     def element(self, of, index, syntax):
         """A part of a sequence, a table or an array."""
-        if any(isinstance(i, Node) for i in _flat([index])) and not isinstance(of, Node):
+        if any(isinstance(i, Node) for i in flat([index])) and not isinstance(of, Node):
             raise self.no_tree(syntax, "an index depends on data")
-        return self.found(of[_plain(index)])
+        return self.found(of[plain(index)])
 
     def binary(self, op, left, right, syntax):
         if isinstance(op, ast.BitAnd | ast.BitOr) and (isinstance(left, Node) or isinstance(right, Node)):
@@ -471,7 +474,7 @@ class _Reader:
             return (_both if isinstance(op, ast.BitAnd) else _either)(left, right)
         operation = BINARY[type(op)]
         if not (isinstance(left, Node) or isinstance(right, Node)):
-            return _exact(_of_constants(operation, left, right))
+            return exact(_of_constants(operation, left, right))
         if _shape(left) != 1 or _shape(right) != 1:
             raise self.refused(syntax, "this has no meaning for a single number")
         if isinstance(op, ARITHMETIC):
@@ -496,7 +499,7 @@ class _Reader:
 
     # calls -----------------------------------------------------------------------------------------------------
     def call(self, function, args, keywords, syntax):
-        given = list(_flat([*args, *keywords.values()]))
+        given = list(flat([*args, *keywords.values()]))
         data = any(isinstance(value, Node | _Inner) for value in given)
         if isinstance(function, _Inner) or (function in ARRANGING if isinstance(function, Hashable) else False):
             return self.found(function(*args, **keywords))
@@ -517,7 +520,7 @@ class _Reader:
             function, first, named = inner
             return self.call(function, [*map(self.found, first), *args], named | keywords, syntax)
         if self.reading.traced and str(getattr(function, "__module__", "")).partition(".")[0] == PACKAGE:
-            return function(*map(_fractions, args), **{name: _fractions(a) for name, a in keywords.items()})
+            return function(*map(fractions, args), **{name: fractions(a) for name, a in keywords.items()})
         if not isinstance(function, FunctionType):
             raise self.no_tree(syntax, f"{_name_of(function)}() has no place in a scalar function")
         if function in self.callers:
@@ -534,7 +537,7 @@ class _Reader:
         module = getattr(function, "__module__", None) or type(getattr(function, "__self__", None)).__module__
         if module in EFFECTS or str(module).startswith("numpy.random.") or any(function is f for f in (print, input)):
             raise self.refused(syntax, f"{_name_of(function)}() is not the same each time")
-        return function(*map(_plain, args), **{name: _plain(a) for name, a in keywords.items()})
+        return function(*map(plain, args), **{name: plain(a) for name, a in keywords.items()})
 
 
 def _within(function):
@@ -564,9 +567,9 @@ def _of_constants(operation, left, right):
     """Of numbers exactly; of anything else as Python does."""
     if operation is operator.pow and not (isinstance(left, int) and isinstance(right, int) and 0 <= right <= LONG):
         operation = math.pow
-        left, right = _plain(left), _plain(right)
+        left, right = plain(left), plain(right)
     elif isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
-        left, right = _plain(left), _plain(right)
+        left, right = plain(left), plain(right)
     elif operation is operator.truediv and isinstance(left, int) and isinstance(right, int):
         left = Fraction(left)
     result = operation(left, right)
@@ -599,7 +602,7 @@ def _either(a, b):
     return (True if a else b) if isinstance(b, Node) else (True if b else a)
 
 
-def _exact(value):
+def exact(value):
     """A finite number as the fraction that was written, a whole one as it is; and so is anything else."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -617,10 +620,10 @@ def number(value):
     return where(value, 1, 0) if isinstance(value, Node) and value.kind == "bool" else value
 
 
-def _fractions(value):
+def fractions(value):
     """A whole number as a fraction; sequences part by part."""
     if isinstance(value, tuple | list):
-        return part_by_part(_fractions, value)
+        return part_by_part(fractions, value)
     return Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -631,17 +634,17 @@ def _shape(value):
     return 1 if isinstance(value, Node | Fraction | float | int) else None
 
 
-def _plain(value):
+def plain(value):
     if isinstance(value, tuple | list):
-        return part_by_part(_plain, value) if isinstance(value, tuple) else list(map(_plain, value))
+        return part_by_part(plain, value) if isinstance(value, tuple) else list(map(plain, value))
     if isinstance(value, slice):
-        return slice(*map(_plain, (value.start, value.stop, value.step)))
+        return slice(*map(plain, (value.start, value.stop, value.step)))
     return float(value) if isinstance(value, Fraction) else value
 
 
-def _flat(values):
+def flat(values):
     for value in values:
         if isinstance(value, tuple | list):
-            yield from _flat(value)
+            yield from flat(value)
         else:
             yield value

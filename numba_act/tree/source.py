@@ -22,7 +22,7 @@ def syntax_of(function):
     """A function's syntax tree, by the lines of its file or its notebook cell."""
     code = function.__code__
     try:
-        lines = "".join(_lines(function))
+        lines = "".join(lines_of(function))
         nodes, codes = _read(lines, code.co_flags & __future__.annotations.compiler_flag)
         found = (_lambda if code.co_name == "<lambda>" else _definition)(nodes, code) if _bare(code) in codes else None
     except (SyntaxError, RecursionError):        # of Python's own compiler: beyond some 3000 terms
@@ -36,7 +36,7 @@ def syntax_of(function):
 
 def place(function, syntax):
     """What is written there, and in which line of which file."""
-    line = "".join(_lines(function)[syntax.lineno - 1:syntax.lineno]).encode()
+    line = "".join(lines_of(function)[syntax.lineno - 1:syntax.lineno]).encode()
     last = syntax.end_col_offset if syntax.end_lineno == syntax.lineno else None
     text = line[syntax.col_offset:last].decode().strip()
     text = text if len(text) <= SHOWN else text[:SHOWN - 3] + "..."
@@ -59,7 +59,8 @@ def local_names(syntax):
     return found
 
 
-def _lines(function):
+def lines_of(function):
+    """The lines of a function's file or notebook cell; none where they are not there, as beside a .pyc alone."""
     return linecache.getlines(function.__code__.co_filename, function.__globals__)
 
 
