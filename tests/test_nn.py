@@ -1,4 +1,5 @@
 """Blocks: what they remember, learn, refuse and carry from one process to another."""
+import contextlib
 import copy
 import inspect
 import pickle
@@ -26,6 +27,8 @@ BLOCKS = {
     "SiLU()": nn.SiLU(),
     "RReLU(lower=0.25, upper=0.5)": nn.RReLU(0.25, 0.5).eval(),
 }
+KINDS = {"torch": "tensor", "pandas": "Series", "polars": "Series", "numpy.ma": "array", "xarray": "DataArray",
+         "jax.numpy": "asarray", "dask.array": "from_array", "awkward": "Array", "pyarrow": "array"}
 every_block = pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
 
 
@@ -142,6 +145,62 @@ def test_learned_parameters_change_the_next_call_only():
     block.params["alpha"] += 1
     assert block.backward(np.ones(1)) == 0.25
     assert block(x) == -2.5
+
+
+@every_block
+def test_what_backward_needs_cannot_be_changed(block):
+    """Neither through x, nor through a view of it, nor through what the settings or the output are."""
+    block, (x, gy) = copy.deepcopy(block), pair(np.float32, 4, 3)
+    y, kept = block(x), x.copy()
+    expected = block.backward(gy)
+    for changed in (x, x.T, y):
+        block.zero_grad()
+        y = block(x)
+        changed[:] = -changed
+        for parameter in block.params.values():
+            parameter += 1
+        np.testing.assert_array_equal(block.backward(gy), expected)
+        for parameter in block.params.values():
+            parameter -= 1
+        x[:] = kept
+
+
+def test_the_operands_of_gates_and_the_settings_are_kept():
+    x, gate, alpha = (np.float32([1, -2]) for _ in range(3))
+    gated, several = nn.Activation("swiglu"), nn.Activation("prelu", alpha=alpha)
+    gated(x, gate), several(x)
+    expected = gated.backward(x.copy()), several.backward(x.copy())
+    gy = x.copy()
+    for array in (x, gate, alpha):
+        array[:] = 7
+    np.testing.assert_array_equal(gated.backward(gy), expected[0])
+    np.testing.assert_array_equal(several.backward(gy), expected[1])
+
+
+def test_random_slopes_are_of_the_numbers_that_were():
+    block, x = nn.RReLU(rng=1), np.full(3, -1, "f4")
+    slopes = -block(x)
+    x[:] = 1
+    np.testing.assert_array_equal(block.backward(np.ones(3, "f4")), slopes)
+
+
+@pytest.mark.parametrize("library", KINDS)
+@pytest.mark.parametrize("block", [nn.GELU(), nn.PReLU(), nn.Swish(learnable=True), nn.RReLU().eval()], ids=repr)
+def test_other_kinds_of_arrays(block, library):
+    make = getattr(pytest.importorskip(library), KINDS[library])
+    block, other, (x, gy) = copy.deepcopy(block), copy.deepcopy(block), pair(np.float32, 3)
+    operand = make(x.copy())
+    y = block(operand)
+    if hasattr(operand, "__setitem__") and not hasattr(operand, "chunks"):
+        for k in range(3):
+            with contextlib.suppress(TypeError):         # what cannot be changed
+                operand[k] = 7
+    gx = block.backward(make(gy))
+    assert type(gx) is type(y) is type(operand)
+    np.testing.assert_array_equal(np.asarray(y), other(x))
+    np.testing.assert_array_equal(np.asarray(gx), other.backward(gy))
+    for name, gradient in block.grads.items():
+        np.testing.assert_allclose(gradient, other.grads[name], rtol=1e-6)
 
 
 @pytest.mark.parametrize("init", [0.1, np.float32([0.5, 1]), lambda shape: np.full(shape, 0.3), "normal"])

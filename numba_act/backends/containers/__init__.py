@@ -84,6 +84,11 @@ def parts(x, axis, *places):
     return first, *(kind.relabelled(other, first, axis) for other in others)
 
 
+def same_shape(shape, other):
+    """Whether shapes are equal; unknown lengths, which are NaN, count as such."""
+    return len(shape) == len(other) and all(m == n or (m != m and n != n) for m, n in zip(shape, other, strict=True))
+
+
 def shape_of(x):
     """The shape of an array or a container."""
     return np.shape(x) if kind_of(x) is None else kind_of(x).shape(x)

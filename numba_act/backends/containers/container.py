@@ -6,7 +6,7 @@ import numpy as np
 
 from ...runtime import threads
 from .. import layout
-from . import kind_of, shape_of
+from . import kind_of, same_shape, shape_of
 
 USUAL = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
 
@@ -57,7 +57,7 @@ class Container:
     def summed(self, gradient, operand):
         """A gradient, summed to the shape of its operand."""
         shape = shape_of(operand)
-        if same(shape, shape_of(gradient)):
+        if same_shape(shape, shape_of(gradient)):
             return gradient
         total = layout.summed(self.dense(gradient), shape, self.total)
         return total if shape else total[()]
@@ -118,11 +118,6 @@ def named(kernel):
         line = (str(cause or error).strip() or type(error).__name__).splitlines()[0]
         kind = ValueError if isinstance(cause or error, ValueError) else TypeError      # their own take other arguments
         raise kind(prefix + line.removeprefix(prefix)) from error
-
-
-def same(shape, other):
-    """Whether shapes are equal; Dask's unknown lengths, which are NaN, count as such."""
-    return len(shape) == len(other) and all(m == n or (m != m and n != n) for m, n in zip(shape, other, strict=True))
 
 
 def alone(call, *operands, **options):
