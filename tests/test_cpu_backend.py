@@ -2,6 +2,7 @@
 import concurrent.futures
 import ctypes
 import platform
+import re
 import sys
 
 import ml_dtypes
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from numba_act.backends import cpu, cpu_ufunc, dispatch, dtypes
-from numba_act.backends.kernel import Kernel
+from numba_act.backends.kernel import Kernel, symbol
 from numba_act.runtime import driver, threads
 from numba_act.tree.evaluate import evaluate
 from numba_act.tree.node import argument, where
@@ -360,3 +361,11 @@ def test_subnormals_whatever_the_callers_mode():
     finally:
         torch.set_flush_denormal(False)
     assert (bits == 1 << 22).all()
+
+
+def test_symbols():
+    names = "gelu", "größe", "grö", "gr_f6_", "<lambda>", "_3c_lambda_3e_", "a b", "a_20_b", "\udc80", ""
+    symbols = [symbol(name) for name in names]
+    assert all(re.fullmatch("[A-Za-z0-9_]*", s) for s in symbols)
+    assert len(set(symbols)) == len(names)
+    assert symbols[0] == "gelu"

@@ -259,8 +259,8 @@ def test_launches(stand_in):
     stand_in.launches.clear()
     y = act.elu(x, 0.25)
     launch, = stand_in.launches
-    tiles = 10_000 // ptx.tile(act.elu._kernel("value", ()), STORAGE["float32"])
-    tile = ptx.tile(act.elu._kernel("value", ()), STORAGE["float32"])
+    tiles = 10_000 // ptx.tile(act.elu.kernel(), STORAGE["float32"])
+    tile = ptx.tile(act.elu.kernel(), STORAGE["float32"])
     assert launch.name == "numba_act_elu_float32_wide_an_a"
     assert launch.arguments[0] is x
     assert (launch.arguments[1].dtype, launch.arguments[1].shape, launch.arguments[1]) == (FLOAT32, (), 0.25)
@@ -482,3 +482,17 @@ def test_dask_blocks_stay_on_the_gpu(cupy):
         blocks = dask.compute(*f(lazy).to_delayed().ravel(), scheduler="sync")
         assert {type(block) for block in blocks} == {cupy.ndarray}
         same_bits(np.concatenate([block.get() for block in blocks]), f(x))
+
+
+@pytest.mark.parametrize("named", ["größe", "<lambda>", "a b", "x\ny", '"; ret', "größe_"])
+def test_names_of_any_kind(cupy, named):
+    """User text never reaches a symbol: the assembler's own words, in the end, are ASCII."""
+    def function(x, α=2.0):
+        return α * x
+    function.__name__ = named
+    x, a = cupy.asarray(np.float32([1, 1, 1])), act.activation(function)
+    same(a(x), np.float32([2, 2, 2]))
+    same(a.grad(x, wrt="α"), np.float32([1, 1, 1]))
+    assert a.backward(x, x, wrt="α").get() == 3
+    same_bits(a(np.float32([1, 2]), α=3), np.float32([3, 6]))
+    assert a.ufunc.__name__ == f"numba_act_{named}"

@@ -20,9 +20,9 @@ STORED = [d.name for d in DTYPES]
 def kernels(a):
     """Every kernel that the calls of an activation need."""
     both = (*a.operands, *a.params)
-    found = [a._kernel("value", ()), a._kernel("value_and_grad", a.operands[:1]), a._kernel("backward", a.operands)]
-    found += [a._kernel("grad", (name,)) for name in both]
-    return [*found, a._kernel("backward", both)] if a.params else found
+    found = [a.kernel(), a.kernel("value_and_grad", a.operands[0]), a.kernel("backward", *a.operands)]
+    found += [a.kernel("grad", name) for name in both]
+    return [*found, a.kernel("backward", *both)] if a.params else found
 
 
 def forms(kernel, storage):
@@ -150,7 +150,7 @@ def test_beyond_32_bits(shape):
 # --- the interpreter --------------------------------------------------------------------------------------------------
 def test_the_interpreter_refuses():
     import ptx as simulated
-    relu = act.relu._kernel("value", ())
+    relu = act.relu.kernel()
     text = compiled(relu, "float32", ptx.Form("wide", "a", "a"))
     memory = simulated.Memory()
     x, y = memory.put(np.zeros(100, np.float32)), memory.allocate(400)
@@ -173,7 +173,7 @@ def wave(x):
 @every_dtype
 def test_the_platforms_library(dtype, target):
     try:
-        text = compiled(wave._forward, dtype.name, ptx.Form("general", "a", "a"), target)
+        text = compiled(wave.kernel(), dtype.name, ptx.Form("general", "a", "a"), target)
     except ModuleNotFoundError as error:
         pytest.skip(str(error))
     assert ".extern" not in text                 # all of libdevice that is needed is in it
@@ -185,4 +185,4 @@ def test_without_the_platforms_library(monkeypatch):
     monkeypatch.setattr(ptx, "LIBRARY_FILE", "no such file")
     monkeypatch.setattr(ptx, "_library", ptx._library.__wrapped__)
     with pytest.raises(ModuleNotFoundError, match="pip install nvidia-nvvm, or set CUDA_PATH"):
-        compiled.__wrapped__(wave._forward, "float32", ptx.Form("general", "a", "a"), 90)
+        compiled.__wrapped__(wave.kernel(), "float32", ptx.Form("general", "a", "a"), 90)

@@ -11,7 +11,8 @@ import numba_act
 
 HOME = Path(numba_act.__file__).parent
 FLOORS = {
-    "tree": 0, "scalar": 0, "runtime": 0, "backends": 1, "jitted": 1, "declare": 2, "functions": 3,
+    "tree": 0, "scalar": 0, "runtime": 0, "backends": 1, "jitted": 1,
+    "expressions": 2, "declare": 2, "functions": 3,
     "nn": 4, "plotting": 4, "tools": 4, "accuracy": 4, "__main__": 4, "__init__": 5,
 }
 RISING = {("declare", "plotting")}               # in a method: an activation draws itself

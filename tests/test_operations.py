@@ -83,10 +83,8 @@ class Bare:
     name, defaults, _numba_type_ = "bare", {}, property(type_of)
 
     def __init__(self, kernel):
-        self._inputs, self._kernel = kernel.inputs, lambda *kind: kernel
-
-    def _bind(self, args, given, *keywords):
-        return args
+        self._inputs = self.operands = kernel.inputs
+        self.kernel = lambda *kind: kernel
 
 
 def jit_of(kernel, n):

@@ -18,11 +18,11 @@ KINDS = "value", "grad", "value_and_grad", "backward"
 def kernels(name):
     a = act.activations[name]
     inputs = a.operands + a.params
-    yield a._kernel("value", ())
+    yield a.kernel()
     for wrt in inputs:
         for kind in KINDS[1:]:
-            yield a._kernel(kind, (wrt,))
-    yield a._kernel("backward", inputs)
+            yield a.kernel(kind, wrt)
+    yield a.kernel("backward", *inputs)
 
 
 @pytest.fixture

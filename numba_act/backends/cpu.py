@@ -35,9 +35,10 @@ def as_scalar(result):
 
 def masked(kernel, arrays, out, where, casting, order, dtype):
     """The kernel's outputs where a mask holds, or in another dtype: by NumPy's own machinery."""
-    options = {} if out is None else {"out": out}
+    out = (None,) * kernel.n_outputs if out is None else out       # said, so that NumPy does not ask for it
     with np.errstate(all="ignore"):              # for NumPy's cast to a narrower output
-        results = ensure(kernel, dtype)(*arrays, where=where, casting=casting, order=order, dtype=dtype, **options)
+        results = ensure(kernel, dtype)(*arrays, out=out, where=where, casting=casting, order=order,
+                                        dtype=dtype)
     return results if isinstance(results, tuple) else (results,)
 
 

@@ -10,7 +10,7 @@ def module_text(kernel, storage, lanes, summed=frozenset()):
     from llvmlite import ir
 
     from ..tree.emit import emit
-    module, nodes = ir.Module(name=f"numba_act_{kernel.name}_{storage.name}"), kernel.trees(storage)
+    module, nodes = ir.Module(name=f"numba_act_{kernel.symbol}_{storage.name}"), kernel.trees(storage)
     add_functions(module, kernel, storage, lanes, summed, lambda b, arguments: emit(b, nodes, arguments, storage))
     return str(module)
 

@@ -9,6 +9,7 @@ from numpy._core import _multiarray_umath
 from ..runtime import driver, failures, objects, threads
 from .cpu_code import record_of
 from .dtypes import BUILT_IN, storage_of
+from .kernel import Quick
 
 
 def _api():
@@ -35,6 +36,7 @@ class _Ufunc:
     kept: list = field(default_factory=list)
 
 
+FLOAT64 = np.dtype(np.float64)
 _ufuncs = {}
 
 
@@ -112,6 +114,13 @@ def loop(kernel, dtype):
     return found
 
 
+def _numbers(kernel, operands, out, arrays):
+    """dispatch.quick for Python's numbers alone."""
+    if out is not None or not all(type(o) is float or type(o) is int for o in operands):
+        return None
+    return kernel.quick[FLOAT64].function(*map(float, operands))
+
+
 def _install(kernel, dtype):
     made, storage, entry = _made(kernel), storage_of(dtype), driver.load().entry
     record = record_of(kernel, storage)
@@ -124,5 +133,7 @@ def _install(kernel, dtype):
         _register_user_loop(made.ufunc, dtype.num, entry, ctypes.addressof(types), record.ctypes.data)
     defaults = tuple(np.asarray(value, dtype) for value in kernel.parameters.values())
     function = functools.partial(failures.called, kernel.owner, made.ufunc) if kernel.loaded else made.ufunc
-    kernel.quick[dtype] = function, threads.MIN_WORK // record.item(driver.COST), defaults
+    if dtype == FLOAT64:
+        kernel.quick.update({float: _numbers, int: _numbers})
+    kernel.quick[dtype] = Quick(function, threads.MIN_WORK // record.item(driver.COST), defaults)
     return function, record.item(driver.COST)

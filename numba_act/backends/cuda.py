@@ -10,7 +10,7 @@ import numpy as np
 
 from ..runtime import objects
 from . import layout, ptx
-from .dtypes import storage_of
+from .dtypes import kept, number, storage_of
 
 try:
     import cupy
@@ -123,10 +123,7 @@ def quick(kernel, operands, out, arrays):
     for anything else.  The first so many operands must be arrays of one shape."""
     first, device = operands[0], cupy.cuda.runtime.getDevice()
     dtype, shape, n = first.dtype, first.shape, first.size
-    missing = len(kernel.inputs) - len(operands)
-    if n == 0 or not 0 <= missing <= len(kernel.parameters) or (out is not None and kernel.n_outputs > 1):
-        return None
-    if storage_of(dtype) is None:
+    if n == 0 or storage_of(dtype) is None or (out is not None and kernel.n_outputs > 1):
         return None
     letters, arguments, addresses, alike = "", [], 0, True
     for operand in operands if out is None else (*operands, out):
@@ -142,15 +139,11 @@ def quick(kernel, operands, out, arrays):
             letters += "a"
             addresses |= data.ptr
             arguments.append(operand)
-        elif type(operand) is float and operand and len(letters) >= arrays:
+        elif (type(operand) is float or type(operand) is int) and len(letters) >= arrays:
             letters += "n"
             arguments.append(_number(operand, dtype))
         else:
             return None
-    if missing:
-        defaults = [_number(value, dtype) for value in list(kernel.parameters.values())[-missing:]]
-        arguments[len(operands):len(operands)] = defaults
-        letters = letters[:len(operands)] + "n" * missing
     found = _quick.get((kernel, dtype, letters[:len(kernel.inputs)], device)) if alike else None
     if found is None or addresses % ptx.ACCESS:
         expected = shape if arrays > 1 else None
@@ -179,10 +172,9 @@ def _layouts(arrays):
     return tuple([None if type(a) is np.ndarray else (a.shape, a.strides) for a in arrays])
 
 
-@functools.lru_cache(maxsize=1024)
+@kept
 def _number(value, dtype):
-    with np.errstate(all="ignore"):
-        return np.asarray(value, dtype).astype(storage_of(dtype).working)
+    return number(value, dtype).astype(storage_of(dtype).working)
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------------
@@ -206,8 +198,7 @@ def call(kernel, arrays, out=None, order="K"):
 def masked(kernel, arrays, out, where, casting, order, dtype):
     """The same where a mask holds, or into outputs of another dtype."""
     with _on(_device_of(kernel, arrays)):
-        if where is not True:
-            where = cupy.asarray(asarray(kernel, "where", *wrapped(kernel, (where,)))).astype(bool)
+        where = where if where is True else cupy.asarray(where)
         results = call(kernel, arrays, None, order)
         shape = np.broadcast_shapes(results[0].shape, () if where is True else where.shape)
         axes, given = layout.axes(arrays, shape, order), (None,) * kernel.n_outputs if out is None else out

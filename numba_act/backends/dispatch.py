@@ -1,5 +1,4 @@
 """From the operands of a call to the backend that owns them: dtypes, shapes and outputs are decided here, once."""
-import functools
 import importlib
 import sys
 
@@ -8,54 +7,52 @@ from numpy import ndarray
 
 from ..runtime import outputs, threads
 from . import containers
-from .dtypes import common_dtype
+from .dtypes import common_dtype, number
+from .kernel import Quick
 
 CASTINGS = "no", "equiv", "safe", "same_kind", "unsafe"
 ORDERS = "K", "A", "C", "F"
-NOT_YET = None, 0, ()                            # as long as a dtype has no loop
+NOT_YET = Quick(None, 0, ())
 
 
 def quick(kernel, operands, out, arrays=1):
-    """The result for plain arrays of one shape and dtype beside numbers, once the kernel is compiled; None for
-    anything else, which takes 5 us more to sort out.  The first so many operands must be arrays of one shape."""
-    if not operands:
-        return None
+    """The result for plain arrays of one shape and dtype beside Python's numbers, or for numbers alone, once the kernel
+    is compiled; None for anything else, which takes 5 us more to sort out.  The first so many operands must be arrays
+    of one shape."""
     first = operands[0]
     if type(first) is not ndarray:
         other = kernel.quick.get(type(first))
-        return None if other is None else other(kernel, operands, out, arrays)
+        try:
+            return None if other is None else other(kernel, operands, out, arrays)
+        except OverflowError:
+            return None
     dtype = first.dtype
-    ufunc, limit, defaults = kernel.quick.get(dtype, NOT_YET)
-    missing = len(kernel.inputs) - len(operands)
-    if ufunc is None or not 0 <= missing <= len(defaults):
+    function, limit, _ = kernel.quick.get(dtype, NOT_YET)
+    if function is None:
         return None
     ready = [first]
-    for other in operands[1:]:
-        free = len(ready) >= arrays
-        if type(other) is ndarray and other.dtype == dtype and (
-                other.shape == first.shape or (free and first.size < limit and _ends(other.shape, first.shape))):
-            if not (other.ndim or other):        # a single 0, which a parameter may not be
-                return None
-            ready.append(other)
-        elif type(other) is float and other and free:
-            ready.append(_number(other, dtype))
-        else:
-            return None
-    if missing:
-        ready += defaults[-missing:]
-    if out is not None:
-        if type(out) is not ndarray or kernel.n_outputs > 1 or out.dtype != dtype or out.shape != first.shape:
-            return None
-        ready.append(out)
-    if first.size >= limit:
-        if not all(o.flags.c_contiguous for o in ready):
-            return None
-        threads.start()
-        if out is None:
-            ready += [outputs.empty(first.shape, dtype) for _ in range(kernel.n_outputs)]
     try:
-        return ufunc(*ready)
-    except ValueError:                           # a read-only output, to be said in our own words
+        for other in operands[1:]:
+            free = len(ready) >= arrays
+            if type(other) is ndarray and other.dtype == dtype and (
+                    other.shape == first.shape or (free and first.size < limit and _ends(other.shape, first.shape))):
+                ready.append(other)
+            elif free and (type(other) is float or type(other) is int):
+                ready.append(number(other, dtype))
+            else:
+                return None
+        if out is not None:
+            if type(out) is not ndarray or kernel.n_outputs > 1 or out.dtype != dtype or out.shape != first.shape:
+                return None
+            ready.append(out)
+        if first.size >= limit:
+            if not all(o.flags.c_contiguous for o in ready):
+                return None
+            threads.start()
+            if out is None:
+                ready += [outputs.empty(first.shape, dtype) for _ in range(kernel.n_outputs)]
+        return function(*ready)
+    except (ValueError, OverflowError):          # a read-only output, a large number: to be said in our own words
         return None
 
 
@@ -64,18 +61,11 @@ def _ends(own, shape):
     return len(own) < len(shape) and own == shape[len(shape) - len(own):]
 
 
-def _converted(value, dtype):
-    with np.errstate(all="ignore"):
-        return np.asarray(value, dtype)
-
-
-_number = functools.lru_cache(maxsize=1024)(_converted)      # a ufunc takes 0.3 us less for such an array than a float
-
-
 def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, casting="same_kind", order="K"):
     """The kernel's output or outputs.  `calls` are functions of the same operands, one an output, for operands
     that arrive block by block."""
-    order = _order(kernel, casting, order)
+    order, as_arrays = _order(kernel, casting, order), out is ...
+    out = None if as_arrays else out
     container = containers.owner(kernel, operands)
     if container is not None:
         options = {"out": out, "where": where, "dtype": dtype, "casting": casting, "order": order}
@@ -83,18 +73,20 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
     backend, operands, dtype = _resolve(kernel, operands, dtype)
     arrays = _arrays(backend, kernel, operands, dtype, casting)
     shape = _shape(kernel, arrays)
+    where = _mask(backend, kernel, where, shape)
     out = _outputs(backend, kernel, out, _largest(shape, out, where), dtype, casting)
     if where is True and (out is None or all(o is None or (o.dtype == dtype and o.shape == shape) for o in out)):
         results = backend.call(kernel, arrays, out, order)
     else:
         results = backend.masked(kernel, arrays, out, where, casting, order, dtype)
     if not shape and out is None:
-        results = tuple(map(backend.as_scalar, results))
+        results = tuple(map(np.asarray if as_arrays else backend.as_scalar, results))
     return results[0] if kernel.n_outputs == 1 else results
 
 
 def backward(kernel, operands, names, wrt, calls, out=None):
     """The gradients in the operands named `wrt`, each summed to its operand's shape, as a tuple."""
+    out = None if out is ... else out
     container = containers.owner(kernel, operands)
     if container is not None:
         return container.backward(kernel, operands, names, wrt, calls, out)
@@ -164,7 +156,7 @@ def _array(backend, kernel, name, operand, dtype, casting):
         return operand
     if isinstance(operand, bool | int | float):
         try:
-            return _converted(operand, dtype)
+            return number(operand, dtype)
         except OverflowError as error:
             raise OverflowError(f"{kernel.owner}: {name}: {error}") from None
     array = backend.asarray(kernel, name, operand)
@@ -187,6 +179,21 @@ def _shape(kernel, arrays):
     except ValueError:
         shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(kernel.inputs, arrays, strict=True))
         raise ValueError(f"{kernel.owner}: the shapes of the operands do not broadcast: {shapes}") from None
+
+
+def _mask(backend, kernel, where, shape):
+    """`where` as an array, or True."""
+    if where is True:
+        return True
+    try:
+        mask = backend.asarray(kernel, "where", *backend.wrapped(kernel, (where,)))
+        np.broadcast_shapes(shape, mask.shape)
+    except ValueError:
+        raise ValueError(f"{kernel.owner}: where must be a mask that broadcasts with the operands, of shape {shape}"
+                         ) from None
+    if mask.dtype != bool:
+        raise TypeError(f"{kernel.owner}: where has dtype {mask.dtype}; a mask of bool is needed")
+    return mask
 
 
 def _largest(shape, out, where):

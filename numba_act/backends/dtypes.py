@@ -15,6 +15,19 @@ def storage_of(dtype):
     return STORAGE.get(dtype.name)
 
 
+def kept(convert):
+    """Decorator of a conversion of numbers to a dtype: results are kept, but for 0 and -0, which would be one."""
+    known = functools.lru_cache(maxsize=1024)(convert)
+    return functools.wraps(convert)(lambda value, dtype: known(value, dtype) if value else convert(value, dtype))
+
+
+@kept
+def number(value, dtype):
+    """A Python number as an array of a dtype, for which a ufunc takes 0.3 us less than for the number."""
+    with np.errstate(all="ignore"):
+        return np.asarray(value, dtype)
+
+
 def result_dtype(operands, dtype=None):
     """The dtype of the result.  Python numbers take that of the arrays beside them; integers compute in float64."""
     if dtype is not None:

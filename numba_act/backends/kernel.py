@@ -1,4 +1,19 @@
 """What is compiled: a kernel."""
+import re
+import zlib
+from typing import NamedTuple
+
+
+class Quick(NamedTuple):
+    """A compiled loop for plain calls: arrays of the dtype, as long as each other, of fewer elements than the limit.
+
+    function : the ufunc, which may be called with such arrays as they are; None as long as there is no loop
+    limit : the size from which on threads, and so recycled outputs, are worth their cost
+    defaults : those of the parameters, as arrays of the dtype
+    """
+    function: object
+    limit: int
+    defaults: tuple
 
 
 class Kernel:
@@ -11,14 +26,22 @@ class Kernel:
     build : from a working dtype to the output nodes, whose arguments are named as the inputs
     n_outputs : how many nodes `build` gives
     loaded : gives the functions of a kernel that is made of no nodes, from itself, the storage and the summed outputs
-    quick : dtype -> ufunc, size from which on it wants threads, defaults as arrays; filled when a loop is compiled;
-        and the array type of another backend -> its own way of a quick call
+    quick : dtype -> Quick, filled when a loop is compiled; and a type that is no ndarray -> its own way of a quick call
+    symbol : the name in letters that every assembler takes
     """
 
     def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, loaded=None):
         self.name, self.owner, self.inputs, self.parameters = name, owner, inputs, parameters
         self.build, self.n_outputs, self.loaded, self.quick = build, n_outputs, loaded, {}
+        self.symbol = symbol(name)
 
     def trees(self, storage):
         """The output nodes for numbers of that Storage, in its working dtype."""
         return self.build(storage.working)
+
+
+def symbol(name):
+    """A name with everything but ASCII letters, digits and underscores written as numbers, and a checksum, so that no
+    two names meet."""
+    escaped = re.sub(r"\W", lambda found: f"_{ord(found[0]):x}_", name, flags=re.ASCII)
+    return name if escaped == name else f"{escaped}_{zlib.crc32(name.encode(errors='surrogatepass')):08x}"

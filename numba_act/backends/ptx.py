@@ -129,7 +129,7 @@ def _library():
 
 def module_text(kernel, storage, form):
     """Name and LLVM IR of a kernel.  Its parameters: inputs, outputs, then (tiles, head, n) or a plan by value."""
-    name = "_".join(("numba_act", kernel.name, storage.name, form.shape, form.inputs, form.outputs.replace("-", "0")))
+    name = "_".join(("numba_act", kernel.symbol, storage.name, form.shape, form.inputs, form.outputs.replace("-", "0")))
     module = ir.Module(name=name)
     module.triple, module.library = "nvptx64-nvidia-cuda", LIBRARY
     _Builder(module, name, kernel, storage, form)

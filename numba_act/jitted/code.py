@@ -171,7 +171,7 @@ def _module_text(calls, kernel, storage, summed):
 
     context, number, word = cpu_target.target_context, getattr(types, storage.working), ir.IntType(64)
     compiled = [call.compiled(number) for call in calls]
-    module = context.codegen().create_library(kernel.name).create_ir_module(kernel.name)
+    module = context.codegen().create_library(kernel.symbol).create_ir_module(kernel.symbol)
 
     def results(b, arguments):
         values = []

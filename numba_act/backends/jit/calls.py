@@ -17,6 +17,7 @@ from numba.np.arrayobj import load_item, make_array
 from numba.np.numpy_support import as_dtype, from_dtype
 
 from ...tree.storage import STORAGE
+from .. import signature
 from ..dtypes import common_dtype
 from . import loops, witness
 from .exact import exactly
@@ -52,21 +53,22 @@ class ActivationType(types.Callable, types.Dummy):
 
     def _arguments(self, args, kws):
         """The types of a call's arguments in the order of the signature; what is omitted holds its default."""
-        options = {name: kws.pop(name, default) for name, default in OPTIONS[self.kind].items()}
-        upstream = self.kind == "backward"
-        if upstream and not args:
-            raise TypeError(f"{self.owner.name}: the operand gy is missing")
-        given = *args[:upstream], *self.owner._bind(args[upstream:], kws, *options), *options.values()
+        bound, upstream = self._bind(None, *args, **kws), self.kind == "backward"
+        given = *bound[:upstream], *bound[upstream], *bound[upstream + 1:]
         return tuple(a if isinstance(a, types.Type) else types.Omitted(a) for a in given)
+
+    @functools.cached_property
+    def _bind(self):
+        """Gives the arguments of a call, in order."""
+        def given(self, *arguments):
+            return arguments
+        return signature.bound(self.owner, given, ("gy",) * (self.kind == "backward"), OPTIONS[self.kind])
 
     @functools.cached_property
     def signature(self):
         """By which Numba brings the values of a call into the same order."""
-        defaults = self.owner.defaults | OPTIONS[self.kind]
-        names = *["gy"] * (self.kind == "backward"), *self.owner._inputs, *OPTIONS[self.kind]
-        return inspect.Signature([
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                              default=defaults.get(name, inspect.Parameter.empty)) for name in names])
+        _, *arguments = inspect.signature(self._bind).parameters.values()
+        return inspect.Signature([a.replace(kind=a.POSITIONAL_OR_KEYWORD) for a in arguments])
 
 
 class Call:
@@ -79,7 +81,7 @@ class Call:
         self.options = {name: _constant(owner, name, type_)
                         for name, type_ in zip(OPTIONS[kind], given[n_operands:], strict=True)}
         self.plan, self.single = _plan(owner, kind, **self.options)
-        self.kernel = owner._kernel(*self.plan)
+        self.kernel = owner.kernel(*self.plan)
         self.dtype = _dtype(self.kernel, self.operands, arrays)
         self.number = from_dtype(self.dtype)
         self.types = [type_ if _ndim(type_) else self.number for type_ in self.operands]
@@ -98,7 +100,8 @@ class Call:
         callee, layouts = self.callee, {(type_.ndim, type_.layout) for type_ in self.arrays}
         layout = layouts.pop()[1] if len(layouts) == 1 else "A"
         method = "" if callee.kind == "value" else f".{callee.kind}"
-        options = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        inputs = callee.owner._inputs
+        options = "".join(f", {signature.free(name, inputs)}={value!r}" for name, value in self.options.items())
         return loops.loop(self.kernel, callee.owner, f"owner{method}({{}}{options})", self.single,
                           tuple(map(_ndim, self.types)), layout, self.dtype.type)
 
@@ -106,11 +109,11 @@ class Call:
 def _plan(owner, kind, wrt=None, n=1):
     """By what the activation knows the kernel, and whether it gives one result instead of a tuple."""
     if kind == "value":
-        return (kind, ()), True
+        return (kind,), True
     if kind == "backward":
         names = owner.operands if wrt is None else owner._names(wrt)
-        return (kind, names), len(names) == 1 and not isinstance(wrt, tuple)
-    return (kind, owner._repeated(wrt, n)), kind == "grad"
+        return (kind, *names), len(names) == 1 and not isinstance(wrt, tuple)
+    return (kind, *owner._repeated(wrt, n)), kind == "grad"
 
 
 def _constant(owner, name, type_):

@@ -25,7 +25,7 @@ class Witness:
 
 def _examine(where, plan, dtype, expected):
     owner = found(where)
-    if owner is None or digest(owner._kernel(*plan), dtype) != expected:
+    if owner is None or digest(owner.kernel(*plan), dtype) != expected:
         raise OSError(f"{where} has changed since")
 
 

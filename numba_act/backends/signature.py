@@ -1,0 +1,109 @@
+"""The true signature of every way to call an activation: Python binds the arguments, and tools read them."""
+import functools
+from types import MethodType
+
+from . import dispatch
+
+
+def free(name, taken):
+    """The name, with an underscore behind it where an argument has that name already."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def way(*first, usual=None, **options):
+    """Decorator of a method that is called with an activation's own arguments, and with these options by keyword.
+
+    The method gets what comes `first`, by position, then the operands as one tuple, then the options.  `usual` gives an
+    activation's kernel of a call without options but `out`, which takes the quick way if it can.
+    """
+    return functools.partial(_Way, first, usual, options)
+
+
+class _Way:
+    """A method with each activation's own signature, made when it is first asked for, and kept by the activation."""
+
+    def __init__(self, first, usual, options, method):
+        self.first, self.usual, self.options, self.method = first, usual, options, method
+        functools.update_wrapper(self, method)
+
+    def __get__(self, activation, owner=None):
+        if activation is None:
+            return self.method
+        kernel = self.usual and self.usual(activation)
+        function = bound(activation, self.method, self.first, self.options, kernel)
+        made = vars(activation)[self.__name__] = MethodType(function, activation)
+        return made
+
+
+def bound(activation, method, first, options, kernel=None):
+    """A function of the activation's own arguments: the method gets them bound."""
+    inputs, operands = activation._inputs, activation.operands
+    first = [free(name, inputs) for name in first]
+    options = {free(name, inputs): value for name, value in options.items()}
+    written = _written(method, first, inputs, options, activation.defaults, kernel, len(first and (*first, *operands)))
+
+    @functools.wraps(method)
+    def call(self, /, *args, **kwargs):
+        try:
+            return written(self, *args, **kwargs)
+        except TypeError as error:
+            if error.__traceback__.tb_next:
+                raise
+        # the call itself failed; Python's own words name neither the activation nor what is accepted
+        raise TypeError(f"{activation.name}: {_fault(first, inputs, operands, options, args, kwargs)}")
+
+    call.__wrapped__ = written                   # whose signature is shown
+    return call
+
+
+def _written(method, first, inputs, options, defaults, kernel, arrays):
+    """The method as a function of the activation's arguments; with a kernel it takes the quick way, if it can, where no
+    option but `out` is given.  The first so many operands must be arrays then."""
+    taken = (*first, *inputs, *options)
+    mark = "_" * (1 + max(len(name) - len(name.lstrip("_")) for name in taken))       # with which none of them begins
+    others = {name: value for name, value in options.items() if name != "out"}
+    space = {f"{mark}method": method, f"{mark}quick": dispatch.quick, f"{mark}kernel": kernel,
+             **{f"{mark}{name}": value for name, value in others.items()}}
+    shown = [f"{name}=None" if name in defaults else name for name in inputs]
+    lines = [f"def {method.__name__}({', '.join((f'{mark}self', *first, '/', *shown, *['*'][:len(options)]))}"
+             f"{''.join(f', {name}=None' for name in options)}):"]
+    if kernel:
+        lines += [f"    if {' and '.join(f'{name} is {mark}{name}' for name in others)}:",
+                  f"        {mark}result = {mark}quick({mark}kernel, ({', '.join((*first, *inputs))},), out, {arrays})",
+                  f"        if {mark}result is not None:",
+                  f"            return {mark}result"]
+    lines += [f"    return {mark}method({', '.join((f'{mark}self', *first, f'({chr(44).join(inputs)},)', *options))})"]
+    exec("\n".join(lines), space)
+    function = space[method.__name__]
+    function.__defaults__, function.__kwdefaults__ = tuple(defaults.values()), options
+    return function
+
+
+def _fault(first, inputs, operands, options, args, kwargs):
+    """What is wrong with arguments that do not fit."""
+    if len(args) < len(first):
+        return f"the operand {first[len(args)]} is missing"
+    given = inputs[:len(args) - len(first)]
+    if len(args) - len(first) > len(inputs):
+        return f"at most {len(inputs)} operands are accepted ({', '.join(inputs)}), not {len(args) - len(first)}"
+    for name in operands:
+        if name not in given and name not in kwargs:
+            return f"the operand {name} is missing"
+    accepted = ", ".join((*inputs[len(given):], *options))
+    wrong = next(name for name in kwargs if name in given or name not in (*inputs, *options))
+    return f"{wrong} {'is given twice' if wrong in given else 'is an unknown keyword'}; accepted are {accepted}"
+
+
+class Signature:
+    """What inspect.signature finds at an object: the signature of one of its methods."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __get__(self, owner, kind=None):
+        if owner is None:
+            raise AttributeError("__signature__")
+        import inspect
+        return inspect.signature(getattr(owner, self.name))
