@@ -86,6 +86,13 @@ def test_backends_know_no_activation():
             assert not used & names, path
 
 
+def test_families_share_references_alone():
+    for path in (HOME / "functions").glob("[!_]*.py"):
+        near = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+                and node.level == 1]
+        assert all(node.module is None and [a.name for a in node.names] == ["reference"] for node in near), path
+
+
 def test_ruff_finds_nothing():
     ran = subprocess.run([sys.executable, "-m", "ruff", "check", HOME.parent], capture_output=True, text=True)
     assert not ran.returncode, ran.stdout + ran.stderr
