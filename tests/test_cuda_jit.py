@@ -10,6 +10,7 @@ import numba_act as act
 
 pytest.importorskip("numba_cuda")
 from numba import cuda, types
+from numba.core.errors import TypingError
 
 
 def compiled(function, number, n_inputs):
@@ -34,7 +35,7 @@ def test_same_bits_in_cuda_jit(name, number):
     """NVVM contracts multiplications and additions of a user's kernel, and not ours."""
     a, dtype = act.get(name), np.dtype(str(number))
     operands = [random_patterns(dtype, 5000, k) for k in range(len(a.operands))]
-    for function, call in ((a.scalar, a), (a.scalar_grad, a.grad)):
+    for function, call in ((a, a), (a.scalar_grad, a.grad)):
         memory = ptx.Memory()
         places = [memory.put(v) for v in operands]
         y = memory.allocate(operands[0].nbytes)
@@ -42,18 +43,28 @@ def test_same_bits_in_cuda_jit(name, number):
         same_bits(memory.get(y, dtype, 5000), call(*operands))
 
 
-def test_an_activations_own_scalar_and_parameters():
+def test_parameters_and_methods():
     def kernel(x, y, n):
         i = cuda.grid(1)
         if i < n:
-            y[i] = act.swish.scalar(x[i], np.float32(1.5)) + np.float32(1)
+            y[i] = (act.swish(x[i], np.float32(1.5)) + act.swish.grad(x[i], beta=1.5, wrt="beta")
+                    + act.gelu.backward(x[i], x[i]) + np.float32(1))
 
     pointer = types.CPointer(types.float32)
     text, _ = cuda.compile(kernel, types.void(pointer, pointer, types.int64), cc=(9, 0), abi="numba", device=False)
     memory, x = ptx.Memory(), np.linspace(-5, 5, 1000).astype("f4")
     places = memory.put(x), memory.allocate(x.nbytes)
     ptx.run(text, memory, [*places, x.size], 4, 256)
-    same_bits(memory.get(places[1], np.float32, x.size), act.swish(x, 1.5) + np.float32(1))
+    expected = act.swish(x, 1.5) + act.swish.grad(x, 1.5, wrt="beta") + act.gelu.backward(x, x) + np.float32(1)
+    same_bits(memory.get(places[1], np.float32, x.size), expected)
+
+
+def test_arrays_are_refused():
+    def kernel(x):
+        act.gelu(x)
+
+    with pytest.raises(TypingError, match="gelu: x must be a number, not array"):
+        cuda.compile(kernel, types.void(types.float32[::1]), cc=(9, 0), abi="numba", device=False)
 
 
 def test_the_platforms_library():

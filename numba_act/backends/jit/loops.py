@@ -1,7 +1,7 @@
 """A call on arrays: one loop over contiguous numbers, which vectorises, whatever the layout.
 
-Arrays of the result's shape that lie in its order are computed where they are.  Others, strided or broadcast, are
-copied block by block to where the cache holds them.
+Rows that are contiguous are computed where they are, as one where all arrays lie in the result's order.  What is
+strided, short, or broadcast along the row is copied, block by block, to where the cache holds it.
 """
 import functools
 
@@ -13,6 +13,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import load_item, make_array, store_item
 
 BLOCK = 512                                      # numbers
+ROW = 32                                         # below, blocks of several rows are faster
 
 
 @functools.cache
@@ -27,47 +28,54 @@ def loop(kernel, owner, called, single, ndims, layout, number):
     """
     arrays = [k for k, ndim in enumerate(ndims) if ndim]
     results = range(kernel.n_outputs)
-    every = ", ".join(f"a{k}" for k in arrays) + ","
+    every = ", ".join(f"a{k}" for k in arrays)
     turned = ".T" * (layout == "F")
+    *outer, last = [f"n{axis}" for axis in range(max(ndims))]
 
-    def element(operand, place, result):
+    def element(operand, index):
         """The statements that compute one element."""
-        read = [f"number(item({operand}{k}, {place}))" if k in arrays else f"a{k}" for k in range(len(ndims))]
+        read = [f"number(item({operand}{k}, ({index},)))" if k in arrays else f"a{k}" for k in range(len(ndims))]
         return [f"value = {called.format(', '.join(read))}",
-                *[f"put(y{k}, {result}, value{'' if single else f'[{k}]'})" for k in results]]
+                *[f"put(y{k}, done + i, value{'' if single else f'[{k}]'})" for k in results]]
 
-    in_place = ["for i in range(y0.size):", *_indented(1, element("a", "i", "i"))]
-    axes = max(ndims) - 1                        # but the last, along which is copied
-    index = ", ".join([*[f"i{axis}" for axis in range(axes)], "start + i"])
-    by_blocks = [
-        *[f"b{k} = np.empty(BLOCK, number)" for k in arrays],
-        "filled = done = 0",
-        *[f"{'    ' * axis}for i{axis} in range(shape[{axis}]):" for axis in range(axes)],
-        *_indented(axes, [
-            "start = 0",
-            "while start < shape[-1]:",
-            "    count = min(shape[-1] - start, BLOCK - filled)",
-            *[f"    for i in range(count): put(b{k}, filled + i, number(item(a{k}, ({index},))))" for k in arrays],
-            "    start += count",
-            "    filled += count",
-            "    if filled == BLOCK or done + filled == y0.size:",
-            "        for i in range(filled):",
-            *_indented(3, element("b", "i", "done + i")),
-            "        done += filled",
-            "        filled = 0"])]
+    def rows(index, body):
+        """Loops over all axes but the last around the statements of a row."""
+        heads = [f"{'    ' * axis}for i{axis} in range({length}):" for axis, length in enumerate(outer)]
+        return heads + _indented(len(outer), body(", ".join([*[f"i{axis}" for axis in range(len(outer))], index])))
+
+    in_place = rows("i", lambda index: [
+        f"for i in range({last}):", *_indented(1, element("a", index)),
+        f"done += {last}"])
+    by_blocks = [f"b{k} = np.empty(BLOCK, number)" for k in arrays] + ["filled = 0"] + rows("start", lambda index: [
+        "start = 0",
+        f"while start < {last}:",
+        f"    count = min({last} - start, BLOCK - filled)",
+        *[f"    copy(b{k}, filled, count, a{k}, ({index},))" for k in arrays],
+        "    start += count",
+        "    filled += count",
+        "    if filled == BLOCK or done + filled == y0.size:",
+        "        for i in range(filled):",
+        *_indented(3, element("b", "i")),
+        "        done += filled",
+        "        filled = 0"])
+    as_one_row = f"{', '.join([*outer, last])} = {'1, ' * len(outer)}y0.size"
+    contiguous = f"in_rows(shape, {every}) and {last} >= ROW"
     if layout == "A":
-        body = by_blocks
+        body = [f"if {contiguous}:", *_indented(1, in_place), "else:", *_indented(1, by_blocks)]
     elif len(arrays) == 1:
-        body = in_place
+        body = [as_one_row, *in_place]
     else:
-        body = [f"if alike(shape, {every}):", *_indented(1, in_place), "else:", *_indented(1, by_blocks)]
+        body = [f"as_one = alike(shape, {every})", "if as_one:", f"    {as_one_row}",
+                f"if as_one or {contiguous}:", *_indented(1, in_place), "else:", *_indented(1, by_blocks)]
     lines = [f"def loop({', '.join(f'a{k}' for k in range(len(ndims)))}):",
              *[f"    a{k} = a{k}.T" for k in arrays if turned],
-             f"    shape = broadcast({every})",
+             f"    shape = {', '.join([*outer, last])}, = broadcast({every})",
              *[f"    y{k} = np.empty(shape, number)" for k in results],
+             "    done = 0",
              *_indented(1, body),
              f"    return {', '.join(f'y{k}{turned}' for k in results)}{'' if single else ','}"]
-    names = {"np": np, "owner": owner, "number": number, "BLOCK": BLOCK, "alike": _alike, "item": _item, "put": _put,
+    names = {"np": np, "owner": owner, "number": number, "BLOCK": BLOCK, "ROW": ROW,
+             "alike": _alike, "in_rows": _in_rows, "item": _item, "put": _put, "copy": _copy,
              "broadcast": _broadcasting(f"{owner.name}: the shapes of {', '.join(kernel.inputs)} do not broadcast")}
     exec("\n".join(lines), names)
     return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(names["loop"])
@@ -83,12 +91,10 @@ def _broadcasting(message):
     def broadcast(typing, *arrays):
         """The shape to which arrays broadcast."""
         def codegen(context, builder, signature, values):
-            arrays, = values
             one = context.get_constant(types.intp, 1)
             lengths = [one] * signature.return_type.count
-            for type_, value in zip(signature.args[0], cgutils.unpack_tuple(builder, arrays), strict=True):
-                shape = cgutils.unpack_tuple(builder, make_array(type_)(context, builder, value).shape)
-                for axis, own in zip(range(-len(shape), 0), shape, strict=True):
+            for array in _parts(context, builder, signature.args[0], values[0]):
+                for axis, own in zip(range(-len(array.lengths), 0), array.lengths, strict=True):
                     length = lengths[axis]
                     free = builder.icmp_signed("==", length, one)
                     fits = builder.or_(free, builder.or_(builder.icmp_signed("==", own, one),
@@ -106,40 +112,83 @@ def _alike(typing, shape, *arrays):
     """Whether arrays have this shape."""
     def codegen(context, builder, signature, values):
         lengths, same = cgutils.unpack_tuple(builder, values[0]), cgutils.true_bit
-        for type_, value in zip(signature.args[1], cgutils.unpack_tuple(builder, values[1]), strict=True):
-            own = cgutils.unpack_tuple(builder, make_array(type_)(context, builder, value).shape)
-            for length, other in zip(lengths, own, strict=True):
-                same = builder.and_(same, builder.icmp_signed("==", length, other))
+        for array in _parts(context, builder, signature.args[1], values[1]):
+            for length, own in zip(lengths, array.lengths, strict=True):
+                same = builder.and_(same, builder.icmp_signed("==", length, own))
+        return same
+    return types.boolean(shape, types.Tuple(arrays)), codegen
+
+
+@intrinsic
+def _in_rows(typing, shape, *arrays):
+    """Whether arrays are contiguous along the last axis, and as long."""
+    def codegen(context, builder, signature, values):
+        length, same = cgutils.unpack_tuple(builder, values[0])[-1], cgutils.true_bit
+        for array in _parts(context, builder, signature.args[1], values[1]):
+            same = builder.and_(same, builder.icmp_signed("==", length, array.lengths[-1]))
+            same = builder.and_(same, builder.icmp_signed("==", array.itemsize, array.strides[-1]))
         return same
     return types.boolean(shape, types.Tuple(arrays)), codegen
 
 
 @intrinsic
 def _item(typing, array, index):
-    """An element by its index, a tuple, in the shape to which the array broadcasts; by a number, in memory."""
+    """An element, by its index in the shape to which the array broadcasts, of a row that is contiguous."""
     def codegen(context, builder, signature, values):
-        return load_item(context, builder, array, _place(context, builder, array, index, values))
-    return array.dtype(array, index), codegen
+        own, indices = _Array(context, builder, array, values[0]), cgutils.unpack_tuple(builder, values[1])
+        return load_item(context, builder, array, builder.gep(own.row(indices[:-1]), [indices[-1]]))
+    return array.dtype(array, types.UniTuple(types.intp, index.count)), codegen
 
 
 @intrinsic
 def _put(typing, array, index, value):
-    """Write an element of a contiguous array by its place in memory."""
+    """Write an element of a contiguous array, by its place in memory."""
     def codegen(context, builder, signature, values):
-        place = _place(context, builder, array, index, values)
-        store_item(context, builder, array, context.cast(builder, values[2], value, array.dtype), place)
-    return types.void(array, index, value), codegen
+        own = _Array(context, builder, array, values[0])
+        store_item(context, builder, array, values[2], builder.gep(own.data, [values[1]]))
+    return types.void(array, types.intp, array.dtype), codegen
 
 
-def _place(context, builder, array, index, values):
-    own, size = make_array(array)(context, builder, values[0]), context.get_constant
-    if not isinstance(index, types.BaseTuple):
-        return builder.gep(own.data, [context.cast(builder, values[1], index, types.intp)])
-    offset = zero = size(types.intp, 0)
-    lengths, strides = (cgutils.unpack_tuple(builder, t) for t in (own.shape, own.strides))
-    indices = cgutils.unpack_tuple(builder, values[1])[-array.ndim:]
-    for length, stride, i, type_ in zip(lengths, strides, indices, index.types[-array.ndim:], strict=True):
-        step = builder.select(builder.icmp_signed("==", length, size(types.intp, 1)), zero, stride)
-        offset = builder.add(offset, builder.mul(step, context.cast(builder, i, type_, types.intp)))
-    bytes_ = builder.gep(builder.bitcast(own.data, ir.IntType(8).as_pointer()), [offset])
-    return builder.bitcast(bytes_, own.data.type)
+@intrinsic
+def _copy(typing, block, at, count, array, index):
+    """Write numbers of an array's row, from an index on, to block[at:at + count]."""
+    def codegen(context, builder, signature, values):
+        own, indices = _Array(context, builder, array, values[3]), cgutils.unpack_tuple(builder, values[4])
+        row, step = own.row(indices[:-1]), own.step(-1)
+        to = builder.gep(_Array(context, builder, block, values[0]).data, [values[1]])
+        with cgutils.for_range(builder, values[2]) as loop:
+            place = own.moved(row, builder.mul(step, builder.add(indices[-1], loop.index)))
+            value = context.cast(builder, load_item(context, builder, array, place), array.dtype, block.dtype)
+            store_item(context, builder, block, value, builder.gep(to, [loop.index]))
+    intp = types.intp
+    return types.void(block, intp, intp, array, types.UniTuple(intp, index.count)), codegen
+
+
+class _Array:
+    """An array in LLVM."""
+
+    def __init__(self, context, builder, type_, value):
+        own = make_array(type_)(context, builder, value)
+        self.builder, self.data, self.itemsize = builder, own.data, own.itemsize
+        self.lengths, self.strides = (cgutils.unpack_tuple(builder, t) for t in (own.shape, own.strides))
+
+    def step(self, axis):
+        """Bytes from one number to the next; none along what is broadcast."""
+        length, stride = self.lengths[axis], self.strides[axis]
+        return self.builder.select(self.builder.icmp_signed("==", length, length.type(1)), stride.type(0), stride)
+
+    def row(self, outer):
+        """The address of a row, by its index in the shape to which the array broadcasts."""
+        axes = range(-len(self.lengths), -1)
+        steps = [self.builder.mul(self.step(axis), outer[axis + 1]) for axis in axes]
+        return functools.reduce(self.moved, steps, self.data)
+
+    def moved(self, address, bytes_):
+        start = self.builder.bitcast(address, ir.IntType(8).as_pointer())
+        return self.builder.bitcast(self.builder.gep(start, [bytes_]), self.data.type)
+
+
+def _parts(context, builder, types_, values):
+    """A tuple of arrays, one by one."""
+    values = cgutils.unpack_tuple(builder, values)
+    return [_Array(context, builder, type_, value) for type_, value in zip(types_, values, strict=True)]
