@@ -12,7 +12,7 @@ from .scalar.ranges import unless_nan
 from .tree.call import Callee, NotDifferentiableError, define, expand, substitute, wide
 from .tree.differentiate import derivative
 from .tree.node import argument, in_order, narrowed, stored
-from .tree.program import Program
+from .tree.program import Program, argument_names
 
 # the keywords of a ufunc, which no argument may be called
 UFUNC = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
@@ -59,7 +59,7 @@ class Expressions:
         self.reference = self._program(function, 1 + len(self.inputs), traced=False)
 
     def _program(self, function, count, traced=True):
-        if not isinstance(function, FunctionType) or function.__code__.co_argcount != len(self.inputs):
+        if not isinstance(function, FunctionType) or len(argument_names(function.__code__)) != len(self.inputs):
             raise TypeError(f"{self.name}: a plain Python function of {', '.join(self.inputs)} is needed, "
                             f"not {function!r}")
         ours = is_ours(function)
@@ -185,11 +185,11 @@ def _arguments(function):
     """The names of a scalar function's arguments, and the defaults of the last of them by name."""
     if not isinstance(function, FunctionType):
         raise TypeError(f"activation: a plain Python function is needed, not {type(function).__name__}")
-    code, values = function.__code__, function.__defaults__ or ()
-    names = code.co_varnames[:code.co_argcount]
-    if code.co_kwonlyargcount or code.co_flags & (VARARGS | VARKEYWORDS) or len(names) == len(values):
+    code, named = function.__code__, function.__kwdefaults__ or {}
+    names, values = argument_names(code), (*(function.__defaults__ or ()), *named.values())
+    if len(named) < code.co_kwonlyargcount or code.co_flags & (VARARGS | VARKEYWORDS) or len(names) == len(values):
         raise TypeError(f"{function.__name__}: the arguments must be array operands, which have no default, and then "
-                        "parameters, which have one; *, *args and **kwargs are not accepted")
+                        "parameters, which have one; *args and **kwargs are not accepted")
     defaults = dict(zip(names[len(names) - len(values):], values, strict=True))
     for name, value in defaults.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not _is_finite(value):

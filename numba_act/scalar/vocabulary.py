@@ -60,7 +60,7 @@ def signs_differ(rest, y):
 def remainder_of(x, y):
     """x % y, as Python computes it: with the sign of y."""
     rest = node.fmod(x, y)
-    return where(node.build("eq", rest, 0), node.copysign(0, y), where(signs_differ(rest, y), rest + y, rest))
+    return where(rest == 0, node.copysign(0, y), where(signs_differ(rest, y), rest + y, rest))
 
 
 def floor_quotient(x, y):
@@ -70,8 +70,8 @@ def floor_quotient(x, y):
     whole = where(signs_differ(rest, y), whole - 1, whole)
     below = node.floor(whole)
     below = where(whole - below > 0.5, below + 1, below)
-    below = where(node.build("eq", whole, 0), node.copysign(0, x / y), below)
-    return where(node.build("eq", y, 0), x / y, below)
+    below = where(whole == 0, node.copysign(0, x / y), below)
+    return where(y == 0, x / y, below)
 
 
 remainder = Function("remainder", remainder_of, lambda y, x, d: (1, -floor_divide(x, d)), arity=2, define=remainder_of)
@@ -163,14 +163,15 @@ def whole(x, digits=None):
 
 
 def sign(x):
-    return where(x > 0, 1, where(x < 0, -1, where(node.build("eq", x, 0), 0, x)))
+    return where(x > 0, 1, where(x < 0, -1, where(x == 0, 0, x)))
 
 
 def chosen(condition, a, b):
     if not isinstance(condition, Node):
         return a if condition else b
-    asked = condition.op == "where" and condition.args[0]        # a condition as 1 or 0
-    return where(asked if asked and asked.kind == "bool" else node.build("ne", condition, 0), a, b)
+    if condition.op == "where" and all(map(node.is_constant, condition.args[1:], (1, 0))):
+        condition = condition.args[0]            # a truth value, as Python counts with it
+    return where(condition if condition.kind == "bool" else node.build("ne", condition, 0), a, b)
 
 
 def clipped(x, lowest, highest):

@@ -24,7 +24,7 @@ from .node import Node, PerType, build, in_order, part_by_part, where
 from .source import NoTreeError, UnsupportedError, lines_of, local_names, place, syntax_of
 
 PACKAGE = __name__.partition(".")[0]
-MOST_STEPS = 100_000                             # expressions to read: half a second
+MOST_STEPS = 20_000                              # expressions to read: half a second
 MOST_NODES = 4_000                               # of a tree: a second of LLVM
 LONG, SHORT = 2048, 256                          # bits: a fraction with more is cut to fewer
 
@@ -73,9 +73,9 @@ def parse(function, arguments, vocabulary, traced=False):
     if str(function.__module__).partition(".")[0] == PACKAGE and not lines_of(function):
         from .run import run
         return run(function, arguments, vocabulary, traced, dtype), {}
-    reading, count = _Reading(vocabulary, traced, dtype), function.__code__.co_argcount
-    named = function.__code__.co_varnames[count:len(arguments)]          # after a bare *
-    reader = _Reader(reading, function, syntax_of(function))
+    reading, code = _Reading(vocabulary, traced, dtype), function.__code__
+    reader, count = _Reader(reading, function, syntax_of(function)), code.co_argcount
+    named = code.co_varnames[count:len(arguments)]       # behind a bare *
     result = reader.run(*arguments[:count], **dict(zip(named, arguments[count:], strict=True)))
     if len(in_order(expand([part for part in flat([result]) if isinstance(part, Node)]))) > MOST_NODES:
         raise reader.no_tree(reader.syntax, f"the tree has more than {MOST_NODES} nodes")
@@ -244,6 +244,7 @@ class _Reader:
         """As often as a loop runs: its names are set."""
         if isinstance(loop, ast.While):
             while self.condition(loop.test, names, "how often a loop runs depends on data"):
+                self.step(loop)
                 yield
         else:
             for item in self.items(self.value(loop.iter, names), loop.iter):
@@ -283,11 +284,11 @@ class _Reader:
 
     # expressions -----------------------------------------------------------------------------------------------
     def value(self, syntax, names):
-        """The value of an expression.  `evaluated` asks for the values of its parts by yielding them, so that a long
-        sum takes no deep stack."""
-        result, stack = None, [(syntax, self.evaluated(syntax, names))]
+        """The value of an expression.  `evaluated` asks for the values of its parts by yielding them, with other names
+        where those differ, so that a long sum takes no deep stack."""
+        result, stack = None, [(syntax, names, self.evaluated(syntax, names))]
         while stack:
-            syntax, steps = stack[-1]
+            syntax, names, steps = stack[-1]
             try:
                 part = steps.send(result)
             except StopIteration as finished:
@@ -302,8 +303,8 @@ class _Reader:
                 raise self.refused(syntax, f"this has no meaning for a single number ({why})") from None
             else:
                 self.step(syntax)
-                part, scope = part if isinstance(part, tuple) else (part, names)
-                stack.append((part, self.evaluated(part, scope)))
+                part, names = part if isinstance(part, tuple) else (part, names)
+                stack.append((part, names, self.evaluated(part, names)))
                 result = None
         return result
 

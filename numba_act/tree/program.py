@@ -3,6 +3,11 @@ from .node import Node, argument, constant, in_order
 from .storage import WORKING
 
 
+def argument_names(code):
+    """The names of a function's arguments, those behind a bare * among them."""
+    return code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+
+
 class Program:
     """What a scalar function returns for arguments of these names, as tuples of nodes.
 
