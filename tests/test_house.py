@@ -1,5 +1,6 @@
 """The architecture: imports point down, by the floors of the design."""
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -10,11 +11,9 @@ import pytest
 import numba_act
 
 HOME = Path(numba_act.__file__).parent
-FLOORS = {
-    "tree": 0, "scalar": 0, "runtime": 0, "backends": 1, "jitted": 1,
-    "expressions": 2, "declare": 2, "functions": 3,
-    "nn": 4, "plotting": 4, "tools": 4, "accuracy": 4, "__main__": 4, "__init__": 5,
-}
+INSIDE = (HOME.parent / "README.md").read_text(encoding="utf-8").partition("## Inside\n")[2].partition("\n## ")[0]
+FLOORS = {part: int(floor) for floor, parts in re.findall(r"^\| (\d) \| (.*) \|$", INSIDE, re.MULTILINE)
+          for part in re.findall(r"`(\w+)`", parts)}
 RISING = {("declare", "plotting")}               # in a method: an activation draws itself
 FILES = sorted(HOME.rglob("*.py"))
 
@@ -57,7 +56,13 @@ def imports(path):
 
 
 def test_every_part_has_a_floor():
-    assert {part_of(path) for path in FILES} <= set(FLOORS)
+    assert {part_of(path) for path in FILES} == set(FLOORS)
+
+
+def test_the_map_names_what_there_is():
+    named = [name for name in re.findall(r"`([\w/]+(?:/|\.py))`", INSIDE) if not name.startswith("tests/")]
+    assert len(named) > 10
+    assert all((HOME / name).exists() for name in named), named
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOME)))
