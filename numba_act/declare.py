@@ -14,6 +14,7 @@ from .tree.call import expand
 from .tree.latex import latex
 
 CASTING, ORDER = UFUNC["casting"], UFUNC["order"]
+UFUNC_PREFIX = "numba_act_"
 MAX_ORDER = 4                                    # of a derivative: trees grow threefold with each
 
 _registry = {}                                   # name -> Activation, in the order declared
@@ -63,6 +64,14 @@ def declared(**attributes):
         _aliases.update(dict.fromkeys(made.aliases, made))
         return made
     return register
+
+
+def __getattr__(name):
+    """The ufuncs of the registry, by their own names."""
+    activation = _registry.get(name.removeprefix(UFUNC_PREFIX)) if name.startswith(UFUNC_PREFIX) else None
+    if activation is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return activation.ufunc
 
 
 def names():
@@ -247,9 +256,12 @@ class Activation:
 
     @property
     def ufunc(self):
-        """The forward function as an np.ufunc, named numba_act_<name>."""
+        """The forward function as an np.ufunc, named numba_act_<name>; that of a built-in activation pickles."""
         from .backends import cpu_ufunc
-        return cpu_ufunc.ufunc(self.kernel())
+        made = cpu_ufunc.ufunc(self.kernel())
+        if _registry.get(self.name) is self and hasattr(made, "__dict__"):
+            made.__module__ = __name__           # where pickle finds it; before NumPy 2.2 it searches all modules
+        return made
 
     @functools.cached_property
     def scalar(self):

@@ -369,3 +369,11 @@ def test_symbols():
     assert all(re.fullmatch("[A-Za-z0-9_]*", s) for s in symbols)
     assert len(set(symbols)) == len(names)
     assert symbols[0] == "gelu"
+
+
+@pytest.mark.parametrize("raw_first", [True, False])
+def test_bfloat16_whoever_calls_first(raw_first):
+    fresh, x = kernel("first", ("x",), (), lambda dtype: (argument("x", dtype) * 3,)), numbers(9, bfloat16)
+    ways = [lambda: cpu_ufunc.ufunc(fresh)(x), lambda: cpu.call(fresh, [x])[0], lambda: cpu_ufunc.ufunc(fresh)(x)]
+    for way in ways[not raw_first:]:
+        assert_same(way(), reference(fresh, x)[0].astype(bfloat16))

@@ -337,6 +337,11 @@ def test_custom_with_mathematics_and_captured_numbers():
     same_bits(act.activation(lambda x: 3 * x)(x), 3 * x)
 
 
+@every_name
+def test_raw_ufuncs_pickle(name):
+    assert pickle.loads(pickle.dumps(act.activations[name].ufunc)) is act.activations[name].ufunc
+
+
 def test_custom_pickles():
     x = numbers(9)
     again = pickle.loads(pickle.dumps(bent))

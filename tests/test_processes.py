@@ -66,6 +66,19 @@ print("numba" in sys.modules, len(compiled))
     assert second == "False 0"
 
 
+def test_a_raw_ufunc_before_its_dtype_and_in_another_process():
+    first = run("""
+import pickle
+raw, kept = act.mish.ufunc, pickle.dumps(act.mish.ufunc)
+import ml_dtypes
+x = np.ones(3, ml_dtypes.bfloat16)
+print(raw(x).dtype, act.mish(x).dtype, kept.hex())
+""")
+    *dtypes, kept = first.split()
+    assert dtypes == ["bfloat16"] * 2
+    assert finish(start(f"import pickle; print(pickle.loads(bytes.fromhex('{kept}')))")) == "<ufunc 'numba_act_mish'>"
+
+
 # --- other processors -------------------------------------------------------------------------------------------------
 BITS = """
 import functools

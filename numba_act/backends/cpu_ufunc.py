@@ -8,7 +8,7 @@ from numpy._core import _multiarray_umath
 
 from ..runtime import driver, failures, objects, threads
 from .cpu_code import record_of
-from .dtypes import BUILT_IN, storage_of
+from .dtypes import BUILT_IN, added, storage_of
 from .kernel import Quick
 
 
@@ -34,6 +34,7 @@ class _Ufunc:
     loops: object = field(default_factory=lambda: (ctypes.c_void_p * len(BUILT_IN))())
     records: object = field(default_factory=lambda: (ctypes.c_void_p * len(BUILT_IN))())
     kept: list = field(default_factory=list)
+    whole: bool = False                      # whether it has loops for the dtypes that NumPy lacks
 
 
 FLOAT64 = np.dtype(np.float64)
@@ -43,7 +44,28 @@ _ufuncs = {}
 def ufunc(kernel):
     """The kernel as an np.ufunc; its loops are compiled when they are first needed."""
     driver.load()                            # what fails here can raise, inside NumPy's call it could only be reported
-    return _made(kernel).ufunc
+    made = _made(kernel)
+    if not made.whole:
+        with objects.lock:
+            _complete(kernel, made)
+    return made.ufunc
+
+
+def _complete(kernel, made):
+    """Give a ufunc the loops of dtypes that NumPy lacks before anybody else calls it: it remembers how it promotes."""
+    for dtype in added():
+        if (kernel, dtype.num) not in _ready:
+            stub = _LOOP(functools.partial(_first_call, kernel, dtype))
+            made.kept.append(stub)
+            _register(made, dtype, ctypes.cast(stub, ctypes.c_void_p), None)
+    made.whole = True
+
+
+def _register(made, dtype, function, data):
+    """A loop for a dtype that NumPy lacks, in place of one that there is."""
+    types = (ctypes.c_int * made.ufunc.nargs)(*[dtype.num] * made.ufunc.nargs)
+    made.kept.append(types)
+    _register_user_loop(made.ufunc, dtype.num, function, ctypes.addressof(types), data)
 
 
 def _made(kernel):
@@ -128,9 +150,7 @@ def _install(kernel, dtype):
         k = BUILT_IN.index(storage.name)
         made.records[k], made.loops[k] = record.ctypes.data, entry       # in this order: other threads read them
     else:
-        types = (ctypes.c_int * made.ufunc.nargs)(*[dtype.num] * made.ufunc.nargs)
-        made.kept.append(types)
-        _register_user_loop(made.ufunc, dtype.num, entry, ctypes.addressof(types), record.ctypes.data)
+        _register(made, dtype, entry, record.ctypes.data)
     defaults = tuple(np.asarray(value, dtype) for value in kernel.parameters.values())
     function = functools.partial(failures.called, kernel.owner, made.ufunc) if kernel.loaded else made.ufunc
     if dtype == FLOAT64:

@@ -10,6 +10,16 @@ BUILT_IN = tuple(name for name in STORED if hasattr(np, name))           # ml_dt
 
 
 @functools.cache
+def added():
+    """The dtypes that ml_dtypes adds to NumPy's, none where it is not installed."""
+    try:
+        import ml_dtypes
+    except ModuleNotFoundError:
+        return ()
+    return tuple(np.dtype(getattr(ml_dtypes, name)) for name in STORED if name not in BUILT_IN)
+
+
+@functools.cache
 def storage_of(dtype):
     """How a dtype's numbers are stored, None where it is not supported; NumPy takes 2 us for the name alone."""
     return STORAGE.get(dtype.name)
