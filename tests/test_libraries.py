@@ -1,8 +1,12 @@
 """Columns, frames, ragged and sparse arrays, tensors: same kind out, with the numbers of the plain array."""
 import functools
+import types
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from tools import GATED, PLAIN, WITH_PARAMETERS, same_bits
 
 import numba_act as act
@@ -228,6 +232,104 @@ def test_polars_expressions():
             got = got.collect() if isinstance(got, pl.LazyFrame) else got
             assert got.to_series().equals(call(*(frame[name] for name in arguments)), check_names=True)
     assert frame.select(act.relu(pl.all())).equals(act.relu(frame))
+
+
+# --- whatever holds the numbers ---------------------------------------------------------------------------------------
+def in_series(x, _, pd):
+    series = pd.Series(x, index=[f"row {k % 3}" for k in range(len(x))], name="s")
+    return series, lambda got: (got.index.equals(series.index) and got.name == "s", got.to_numpy(), None)
+
+
+def in_mixed_frame(x, _, pd):
+    """A column of the dtype between others, by names that occur twice."""
+    n = len(x)
+    frame = pd.DataFrame({"a": np.arange(n, dtype="i1"), "b": x, "c": np.ones(n, bool)}, index=7 + np.arange(n))
+    frame.columns = list("aba")
+    return frame, lambda got: (
+        got.columns.equals(frame.columns) and got.index.equals(frame.index)
+        and got.dtypes.iloc[0] == got.dtypes.iloc[2] == np.float64, got.iloc[:, 1].to_numpy(), None)
+
+
+def in_nullable(x, mask, pd):
+    assume(x.dtype != np.float16)                # which pandas has not
+    name = "boolean" if x.dtype == bool else x.dtype.name.capitalize().replace("Ui", "UI")
+    series = pd.Series(pd.array(x, dtype=name))
+    series[mask] = pd.NA
+    missing = series.isna().to_numpy()
+    return series, lambda got: (got.isna().to_numpy()[missing].all(), got.to_numpy(float, na_value=np.nan), missing)
+
+
+def in_masked(x, mask, _):
+    array = np.ma.array(x, mask=mask)
+    return array, lambda got: (np.array_equal(np.ma.getmaskarray(got), mask), np.asarray(got.data), mask)
+
+
+def in_xarray(x, _, xr):
+    array = xr.DataArray(x, dims="t", coords={"t": 2 * np.arange(len(x)), "u": ("t", np.arange(len(x)))}, name="v")
+    return array, lambda got: (got.coords.equals(array.coords) and got.name == "v", got.values, None)
+
+
+def in_dask(x, _, da):
+    array = da.from_array(x, chunks=2)
+    return array, lambda got: (got.chunks == array.chunks, got.compute(scheduler="sync"), None)
+
+
+def in_dask_frame(x, _, dd):
+    import pandas as pd
+    series = pd.Series(x, name="s", index=range(7, 7 + len(x)))
+    return dd.from_pandas(series, npartitions=2), lambda got: (
+        got.name == "s" and got.compute(scheduler="sync").index.equals(series.index),
+        got.compute(scheduler="sync").to_numpy(), None)
+
+
+def in_memmap(x, _, tempfile):
+    if not len(x):                               # which no file holds
+        return x, lambda got: (True, got, None)
+    with tempfile.TemporaryFile() as file:
+        array = np.memmap(file, x.dtype, "w+", shape=x.shape)
+    array[:] = x
+    return array, lambda got: (isinstance(got, np.ndarray), np.asarray(got), None)
+
+
+def in_record(x, _, np):
+    records = np.zeros(len(x), [("before", "i1"), ("x", x.dtype)])
+    records["x"] = x
+    return records["x"], lambda got: (type(got) is np.ndarray, got, None)
+
+
+def in_other_endianness(x, _, np):
+    return x.astype(x.dtype.newbyteorder()), lambda got: (got.dtype.isnative, got, None)
+
+
+def in_no_dimension(x, _, np):
+    return np.array(x[0] if len(x) else 1, x.dtype), lambda got: (np.ndim(got) == 0, np.asarray(got), None)
+
+
+HOLDERS = {in_series: "pandas", in_mixed_frame: "pandas", in_nullable: "pandas", in_masked: "numpy",
+           in_xarray: "xarray", in_dask: "dask.array", in_dask_frame: "dask.dataframe", in_memmap: "tempfile",
+           in_record: "numpy", in_other_endianness: "numpy", in_no_dimension: "numpy"}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), st.sampled_from(["f2", "f4", "f8", "i1", "u2", "i8", "?"]), st.integers(0, 5))
+@pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: holder.__name__)
+def test_what_holds_the_numbers(holder, data, dtype, n):
+    """The values, dtypes, labels and masks of the plain array's."""
+    module, drawn = library(HOLDERS[holder]), data.draw(hnp.arrays(dtype, n))
+    mask = data.draw(hnp.arrays(bool, n))
+    name = data.draw(st.sampled_from([*SAMPLE, *SAMPLE_GATED]))
+    call = data.draw(st.sampled_from(calls_of(name)))
+    options = data.draw(st.sampled_from([{}, {"dtype": "f8"}])) if not isinstance(call, types.FunctionType) else {}
+    operand, read = holder(drawn, mask, module)
+    plain = operand if holder is in_no_dimension else drawn
+    operands = len(act.activations[name].operands)
+    kept, values, missing = read(call(*[operand] * operands, **options))
+    expected = call(*[plain] * operands, **options)
+    assert kept
+    if missing is None:
+        same_bits(values, expected)
+    else:
+        np.testing.assert_array_equal(values[~missing], expected[~missing])
 
 
 # --- sparse arrays ----------------------------------------------------------------------------------------------------
