@@ -7,8 +7,9 @@ import numba_act as act
 from numba_act.tree.call import expand
 from numba_act.tree.evaluate import evaluate
 from numba_act.tree.node import Node, argument, constant, where
-from numba_act.tree.parse import number, parse
+from numba_act.tree.parse import parse
 from numba_act.tree.run import run
+from numba_act.tree.values import number
 
 POINTS = [0.0, -0.0, 1, -1, 6, 3, -3, np.inf, -np.inf, np.nan, 0.5, -0.5, 1e-30, -1e-30, 7, -7, 100, -100, 2.5, 1e-3]
 

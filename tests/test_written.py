@@ -17,9 +17,9 @@ from tools import DTYPES, same_bits
 
 import numba_act as act
 from numba_act.scalar import VOCABULARY
+from numba_act.tree.errors import NoTreeError, UnsupportedError
 from numba_act.tree.exact import exactly
 from numba_act.tree.program import Program
-from numba_act.tree.source import NoTreeError, UnsupportedError
 
 X = np.arange(-41, 41) * 0.173 + 0.0113          # no kink or jump is near
 TABLE, WEIGHTS = np.array([0.5, -1.25, 0.75, 2.0]), (1.0, 0.5, 0.25)
@@ -275,7 +275,7 @@ def numpys(x):
 
 
 def clipped(x):
-    return np.clip(x, -1.0, 1.0) + np.minimum(x, 0.5) + np.power(x, 3)
+    return np.clip(x, a_min=-1.0, a_max=1.0) + np.minimum(x, 0.5) + np.power(x, 3)
 
 
 def numpys_functions(x):
@@ -283,7 +283,7 @@ def numpys_functions(x):
 
 
 def of_conditions(x):
-    return np.where((x > -1) & (x < 1), x, 0.0) + (x > 2) * 2 + bool(x)
+    return np.where((x > -1) & (x < 1), x, 0.0) + (x > 2) * 2 + bool(x) + any(x > w for w in WEIGHTS) * all([x, x < 1])
 
 
 def constants_of_numpy(x):
@@ -396,11 +396,13 @@ NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree i
            (recursive, "a scalar function does not call itself"), (lambda x: np.sinc(x), r"sinc\(\) has no place"),
            (raising, "a scalar function is made of assignments, if/else, loops over what is known and return"),
            (assigns_an_element, "only names can be assigned to"),
+           (lambda x: round(x, 2), r"decimal digits are not those of binary numbers; np.round\(x, 2\) multiplies"),
+           (lambda x: x in WEIGHTS, "only numbers can be compared"),
            (lambda x: (y := x) + y if x > 0 else 0, "a name is given under a condition")]
 REFUSED = [(random_each_time, r"rand\(\) is not the same each time"), (two_from_one, "3 values for 2 names"),
            (does_not_hold, "this does not hold: `assert len"), (lambda x: sum(x), "must support iteration"),
            (lambda x: sum(c for c in x), "a number is not several"), (lambda x: x + TABLE, "for a single number"),
-           (lambda x: round(x, 2), r"decimal digits are not of binary numbers; np.round\(x, 2\)")]
+           (lambda x: list(x), "this has no meaning for a single number")]
 
 
 @pytest.mark.parametrize(("function", "why"), NO_TREE + REFUSED)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..tree import node
 from ..tree.call import Function
+from ..tree.errors import NoTreeError
 from ..tree.node import Node, where
 from . import exponential, hyperbolic, logarithm
 
@@ -158,7 +159,7 @@ def in_decimals(x, decimals=Fraction(0)):
 def whole(x, digits=None):
     """As Python rounds."""
     if digits:
-        raise TypeError("decimal digits are not of binary numbers; np.round(x, 2) multiplies and divides")
+        raise NoTreeError("decimal digits are not those of binary numbers; np.round(x, 2) multiplies and divides")
     return node.rounded_to_even(x)
 
 
@@ -166,16 +167,29 @@ def sign(x):
     return where(x > 0, 1, where(x < 0, -1, where(x == 0, 0, x)))
 
 
+def truth(number):
+    """Whether a number is not 0, as a condition."""
+    if not isinstance(number, Node):
+        return bool(number)
+    if number.op == "where" and all(map(node.is_constant, number.args[1:], (1, 0))):
+        return number.args[0]                    # a condition, as Python counts with it
+    return node.build("ne", number, 0)
+
+
+def one_of(numbers):
+    return functools.reduce(lambda found, v: where(truth(v), 1, found), numbers, Fraction(0))
+
+
+def all_of(numbers):
+    return functools.reduce(lambda found, v: where(truth(v), found, 0), numbers, Fraction(1))
+
+
 def chosen(condition, a, b):
-    if not isinstance(condition, Node):
-        return a if condition else b
-    if condition.op == "where" and all(map(node.is_constant, condition.args[1:], (1, 0))):
-        condition = condition.args[0]            # a truth value, as Python counts with it
-    return where(condition if condition.kind == "bool" else node.build("ne", condition, 0), a, b)
+    return where(truth(condition), a, b)
 
 
-def clipped(x, lowest, highest):
-    return smaller(larger(x, lowest), highest)
+def clipped(a, a_min, a_max):
+    return smaller(larger(a, a_min), a_max)
 
 
 def total(numbers, start=Fraction(0)):
@@ -209,7 +223,7 @@ VOCABULARY = {
        if hasattr(np, NUMPYS.get(name, name))},
     **{f.expand: f for f in (exp, expm1, log, log1p, tanh)},
     builtins.abs: builtins.abs, np.absolute: builtins.abs, builtins.float: lambda x: x, np.float64: lambda x: x,
-    builtins.bool: lambda x: node.build("ne", x, 0), builtins.pow: raised, operator.pow: raised,
+    builtins.bool: truth, builtins.any: one_of, builtins.all: all_of, builtins.pow: raised, operator.pow: raised,
     builtins.max: larger, builtins.min: smaller, np.maximum: larger, np.minimum: smaller, np.clip: clipped,
     builtins.int: node.trunc, np.fix: node.trunc, builtins.round: whole, np.rint: node.rounded_to_even,
     np.round: in_decimals, operator.mod: remainder, np.remainder: remainder,

@@ -9,24 +9,21 @@ import builtins
 import functools
 import inspect
 import itertools
-import math
 import operator
 from collections import ChainMap
 from collections.abc import Hashable
-from fractions import Fraction
 from types import FunctionType, MappingProxyType, MethodType
 from typing import NamedTuple
 
-import numpy as np
-
 from .call import expand
-from .node import Node, PerType, build, in_order, part_by_part, where
-from .source import NoTreeError, UnsupportedError, lines_of, local_names, place, syntax_of
+from .errors import NoTreeError, UnsupportedError
+from .node import Node, PerType, build, in_order, where
+from .source import lines_of, local_names, place, syntax_of
+from .values import both, either, exact, flat, fractions, is_condition, number, of_constants, plain, shape, truth
 
 PACKAGE = __name__.partition(".")[0]
 MOST_STEPS = 20_000                              # expressions to read: half a second
 MOST_NODES = 4_000                               # of a tree: a second of LLVM
-LONG, SHORT = 2048, 256                          # bits: a fraction with more is cut to fewer
 
 BINARY = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
@@ -228,7 +225,7 @@ class _Reader:
             value = other_value if value is None else value
         else:
             value = self.choose(condition, value, other_value, statement)
-        return _Flow(_either(_both(condition, done), _both(~condition, other_done)) if done is not other_done else done,
+        return _Flow(either(both(condition, done), both(~condition, other_done)) if done is not other_done else done,
                      value)
 
     def iterations(self, loop, names):
@@ -269,7 +266,7 @@ class _Reader:
             raise self.no_tree(syntax, f"a tree is read in at most {MOST_STEPS} steps")
 
     def choose(self, condition, a, b, syntax):
-        if _shape(a) != _shape(b) or _shape(a) is None:
+        if shape(a) != shape(b) or shape(a) is None:
             raise self.refused(syntax, "the branches give different things")
         return where(condition, number(a), number(b))
 
@@ -278,7 +275,7 @@ class _Reader:
         if syntax is None:
             raise self.refused(self.syntax, "a path returns nothing")
         result = self.value(syntax, names)
-        if _shape(result) is None and self.callers == (self.function,):
+        if shape(result) is None and self.callers == (self.function,):
             raise self.refused(syntax, "a scalar function returns a number")
         return result
 
@@ -315,7 +312,7 @@ class _Reader:
         if isinstance(value, Node):
             if isinstance(of_data, str):
                 raise self.no_tree(test, of_data)
-            return of_data or _truth(value)
+            return of_data or truth(value)
         return value
 
     def evaluated(self, syntax, names):
@@ -347,12 +344,12 @@ class _Reader:
                 return +(value if isinstance(value, int) else number(value))
             case ast.UnaryOp(op=ast.Invert(), operand=operand):
                 value = yield operand
-                if not _is_condition(value):
+                if not is_condition(value):
                     raise self.refused(syntax, "~ turns a condition round")
                 return ~value if isinstance(value, Node) else not value
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 value = yield operand
-                return ~_truth(value) if isinstance(value, Node) else not value
+                return ~truth(value) if isinstance(value, Node) else not value
             case ast.Compare(left=left, ops=ops, comparators=others):
                 return self.comparison((yield from self.spread([left, *others])), ops, syntax)
             case ast.BoolOp(op=op, values=parts):
@@ -362,7 +359,7 @@ class _Reader:
                 if not isinstance(condition, Node):
                     return (yield body if condition else orelse)
                 scope = MappingProxyType(names)
-                return self.choose(_truth(condition), (yield body, scope), (yield orelse, scope), syntax)
+                return self.choose(truth(condition), (yield body, scope), (yield orelse, scope), syntax)
             case ast.NamedExpr(target=ast.Name(id=name), value=value):
                 scope = names.maps[-1] if isinstance(names, ChainMap) else names
                 if isinstance(scope, MappingProxyType):
@@ -416,9 +413,9 @@ class _Reader:
         if not isinstance(value, Node):
             return value if bool(value) == is_or else (yield from self.logic(is_or, parts[1:], names))
         rest = yield from self.logic(is_or, parts[1:], MappingProxyType(names))
-        if _is_condition(value) and _is_condition(rest):
-            return (_either if is_or else _both)(value, rest)
-        return self.choose(_truth(value), *((value, rest) if is_or else (rest, value)), parts[0])
+        if is_condition(value) and is_condition(rest):
+            return (either if is_or else both)(value, rest)
+        return self.choose(truth(value), *((value, rest) if is_or else (rest, value)), parts[0])
 
     def defined(self, syntax, names):
         """A function within this one."""
@@ -470,13 +467,13 @@ class _Reader:
 
     def binary(self, op, left, right, syntax):
         if isinstance(op, ast.BitAnd | ast.BitOr) and (isinstance(left, Node) or isinstance(right, Node)):
-            if not (_is_condition(left) and _is_condition(right)):
+            if not (is_condition(left) and is_condition(right)):
                 raise self.refused(syntax, "& and | join conditions")
-            return (_both if isinstance(op, ast.BitAnd) else _either)(left, right)
+            return (both if isinstance(op, ast.BitAnd) else either)(left, right)
         operation = BINARY[type(op)]
         if not (isinstance(left, Node) or isinstance(right, Node)):
-            return exact(_of_constants(operation, left, right))
-        if _shape(left) != 1 or _shape(right) != 1:
+            return exact(of_constants(operation, left, right))
+        if shape(left) != 1 or shape(right) != 1:
             raise self.refused(syntax, "this has no meaning for a single number")
         if isinstance(op, ARITHMETIC):
             return operation(number(left), number(right))
@@ -491,18 +488,18 @@ class _Reader:
             elif isinstance(op, ast.In | ast.NotIn) and not data:
                 results.append((left in right) == isinstance(op, ast.In))
             elif type(op) not in COMPARE:
-                raise self.refused(syntax, "only numbers can be compared")
+                raise self.no_tree(syntax, "only numbers can be compared")
             elif data:
                 results.append(build(COMPARE[type(op)], number(left), number(right)))
             else:
                 results.append(getattr(operator, COMPARE[type(op)])(left, right))
-        return functools.reduce(_both, results)
+        return functools.reduce(both, results)
 
     # calls -----------------------------------------------------------------------------------------------------
     def call(self, function, args, keywords, syntax):
         given = list(flat([*args, *keywords.values()]))
         data = any(isinstance(value, Node | _Inner) for value in given)
-        if isinstance(function, _Inner) or (function in ARRANGING if isinstance(function, Hashable) else False):
+        if isinstance(function, _Inner) or (isinstance(function, Hashable) and function in ARRANGING):
             return self.found(function(*args, **keywords))
         if not data:
             return self.found(self.at_once(function, args, keywords, syntax))
@@ -512,7 +509,10 @@ class _Reader:
             return functools.reduce(lambda a, b: self.call(args[0], [a, b], {}, syntax), *args[1:])
         ours = self.ours(function)
         if ours:
-            result = ours(*map(number, args), **{name: number(a) for name, a in keywords.items()})
+            try:
+                result = ours(*map(number, args), **{name: number(a) for name, a in keywords.items()})
+            except NoTreeError as error:
+                raise self.no_tree(syntax, error) from None
             if isinstance(result, Node):
                 self.reading.places.setdefault(result, place(self.function, syntax))
             return result
@@ -562,90 +562,3 @@ def _within(function):
 
 def _name_of(function):
     return getattr(function, "__name__", str(function))
-
-
-def _of_constants(operation, left, right):
-    """Of numbers exactly; of anything else as Python does."""
-    if operation is operator.pow and not (isinstance(left, int) and isinstance(right, int) and 0 <= right <= LONG):
-        operation = math.pow
-        left, right = plain(left), plain(right)
-    elif isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
-        left, right = plain(left), plain(right)
-    elif operation is operator.truediv and isinstance(left, int) and isinstance(right, int):
-        left = Fraction(left)
-    result = operation(left, right)
-    if isinstance(result, Fraction) and result.denominator.bit_length() > LONG:
-        unit = result.denominator.bit_length() - result.numerator.bit_length() + SHORT
-        return Fraction(round(result * 2**unit), 2**unit)
-    return result
-
-
-def _is_condition(value):
-    return isinstance(value, bool) or (isinstance(value, Node) and value.kind == "bool")
-
-
-def _truth(value):
-    """A node as a condition: a number holds unless it is 0."""
-    return value if value.kind == "bool" else build("ne", value, 0)
-
-
-def _both(a, b):
-    """`and` of conditions."""
-    if isinstance(a, Node) and isinstance(b, Node):
-        return a & b
-    return (b if a else False) if isinstance(b, Node) else (a if b else False)
-
-
-def _either(a, b):
-    """`or` of conditions."""
-    if isinstance(a, Node) and isinstance(b, Node):
-        return a | b
-    return (True if a else b) if isinstance(b, Node) else (True if b else a)
-
-
-def exact(value):
-    """A finite number as the fraction that was written, a whole one as it is; and so is anything else."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and math.isfinite(value):
-        return value if value == 0 and math.copysign(1, value) < 0 else Fraction(float.__repr__(value))
-    return value
-
-
-def number(value):
-    """A whole number as a fraction, a truth value as 1 or 0, as in Python; sequences part by part."""
-    if isinstance(value, tuple | list):
-        return part_by_part(number, value)
-    if isinstance(value, int):
-        return Fraction(value)
-    return where(value, 1, 0) if isinstance(value, Node) and value.kind == "bool" else value
-
-
-def fractions(value):
-    """A whole number as a fraction; sequences part by part."""
-    if isinstance(value, tuple | list):
-        return part_by_part(fractions, value)
-    return Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _shape(value):
-    """What must agree between branches: 1 for a number, the parts of a tuple; None for what is no number."""
-    if isinstance(value, tuple):
-        return len(value),
-    return 1 if isinstance(value, Node | Fraction | float | int) else None
-
-
-def plain(value):
-    if isinstance(value, tuple | list):
-        return part_by_part(plain, value) if isinstance(value, tuple) else list(map(plain, value))
-    if isinstance(value, slice):
-        return slice(*map(plain, (value.start, value.stop, value.step)))
-    return float(value) if isinstance(value, Fraction) else value
-
-
-def flat(values):
-    for value in values:
-        if isinstance(value, tuple | list):
-            yield from flat(value)
-        else:
-            yield value

@@ -1,4 +1,5 @@
 """The trees of a scalar function, by working dtype: read from its source once, and pickled without it."""
+from .errors import UnsupportedError
 from .node import Node, argument, constant, in_order
 from .storage import WORKING
 
@@ -20,11 +21,8 @@ class Program:
 
     def __call__(self, dtype):
         if dtype not in self._trees:
-            from .parse import (  # with ast and inspect 10 ms, which an import need not take
-                UnsupportedError,
-                number,
-                parse,
-            )
+            from .parse import parse  # with ast and inspect 10 ms, which an import need not take
+            from .values import number
             function, inputs, count, vocabulary, traced = self._read_from
             result, places = parse(function, [argument(name, dtype) for name in inputs], vocabulary, traced)
             result = number(result if isinstance(result, tuple) else (result,))

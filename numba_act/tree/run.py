@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from types import CellType, FunctionType, ModuleType
 
 from .node import Node, PerType, answers, build, where
-from .parse import exact, flat, fractions, number, plain
+from .values import exact, flat, fractions, number, plain
 
 
 def run(function, arguments, vocabulary, traced, dtype):

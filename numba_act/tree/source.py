@@ -6,16 +6,9 @@ import functools
 import linecache
 from types import CodeType
 
+from .errors import UnsupportedError
+
 SHOWN = 80                                       # characters of a line in a message
-
-
-class UnsupportedError(TypeError):
-    """A scalar function uses something that has no place in a tree."""
-
-
-class NoTreeError(UnsupportedError):
-    """A scalar function is no tree, but perhaps something that Numba compiles: a loop that depends on data, a table
-    that data index, a call of what is not known here, or simply too much."""
 
 
 def syntax_of(function):
