@@ -25,7 +25,8 @@ activations = MappingProxyType(_registry)
 def activation(function=None, *, aliases=(), formula=None, nonzero=()):
     r"""Turn a scalar Python function into an activation.
 
-    Arguments without a default are array operands, those with one are parameters.
+    Arguments without a default are array operands, those with one are parameters.  Loops over what is known when the
+    function is decorated unroll; an assert about data is left out.
 
     Parameters
     ----------
