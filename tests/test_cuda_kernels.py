@@ -139,9 +139,7 @@ def test_beyond_32_bits(shape):
     if shape == "wide":
         simulated.run(text, memory, [*places, n // tile, 0, n], 2, ptx.THREADS, n // tile - 1)
     else:
-        unused = [0] * (ptx.MAX_DIMS - 2)
-        words = [n, 2, 5, -(-n // 5), *unused, 4, 20, *unused, 4, 20, *unused]
-        plan = np.array((words,), dtype=[("words", np.int64, len(words))])
+        plan = ptx.PLANS["general"].packed(count=n, all=([-(-n // 5), 5], [[20, 4], [20, 4]]))
         blocks = tile // ptx.THREADS + 1
         simulated.run(text, memory, [*places, plan], blocks, ptx.THREADS, first // ptx.THREADS)
     same_bits(memory.get(places[1] + 4 * first, np.float32, x.size), 2 * x)

@@ -269,7 +269,7 @@ def _plan(shape, layouts, n_inputs, item):
         letters = "".join("n" if part is None else "o" if next(each) == [0] and count > 1 else "a" for part in layouts)
     if letters and "a" not in letters[:n_inputs]:
         letters = None
-    return count, letters, _struct([count, *_words(flat, steps)])
+    return count, letters, ptx.PLANS["general"].packed(count=count, all=(flat, steps))
 
 
 def _walk(shape, steps, dims, leader):
@@ -277,17 +277,6 @@ def _walk(shape, steps, dims, leader):
     where every operand allows it."""
     dims = sorted(dims, key=lambda d: -abs(leader[d]))
     return layout.coalesced([shape[d] for d in dims], [[s[d] for d in dims] for s in steps])
-
-
-def _words(flat, steps):
-    """A walk as a kernel reads it."""
-    unused = [0] * (ptx.MAX_DIMS - len(flat))
-    return [len(flat), *[w for row in (flat, *steps) for w in (*row[::-1], *unused)]]
-
-
-def _struct(words):
-    """Words that are passed by value."""
-    return np.array((words,), dtype=[("words", np.int64, len(words))])
 
 
 def _head(arrays, letters, item):
@@ -369,8 +358,8 @@ def _sum_plan(shape, target, layouts):
     count, elements = math.prod(flat), math.prod(inner)
     slices = max(1, min(elements // SUM_GRAIN, SUM_THREADS // count))
     nearest = min((d for d in range(len(shape)) if leader[d] and shape[d] > 1), key=lambda d: abs(leader[d]), default=0)
-    signed = -slices if nearest in places else slices         # the sign: neighbouring threads, neighbouring places
-    return slices, _struct([count, elements, signed, *_words(flat, place_steps), *_words(inner, inner_steps)])
+    return slices, ptx.PLANS["sum"].packed(places=count, elements=elements, slices=slices, across=nearest in places,
+                                           to_place=(flat, place_steps), to_element=(inner, inner_steps))
 
 
 # --- the machine ------------------------------------------------------------------------------------------------------

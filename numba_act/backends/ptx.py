@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from llvmlite import ir
 
 from ..tree.emit import emit
@@ -61,15 +62,47 @@ def tile(kernel, storage):
     return THREADS * accesses(kernel, storage) * ACCESS // storage.size
 
 
-def plan_words(form):
-    """How many words the plan of a general kernel or of a sum has."""
-    operands = sum(letter in "ao" for letter in form.inputs + form.outputs)
-    return (3 if form.shape == "sum" else 1) + _walk_words(operands) * (2 if form.shape == "sum" else 1)
+class Plan(NamedTuple):
+    """Words that a kernel gets by value: some by name, and then walks, each of them over every array.
+
+    A walk is how many dimensions there are, their lengths, and each array's byte steps; the fastest dimension is first,
+    and there is room for MAX_DIMS.
+    """
+    words: tuple
+    walks: tuple
+
+    def place(self, name, arrays):
+        """Where a word or a walk is."""
+        if name in self.words:
+            return self.words.index(name)
+        return len(self.words) + self.walks.index(name) * _walk_words(arrays)
+
+    def size(self, arrays):
+        """How many words there are."""
+        return len(self.words) + len(self.walks) * _walk_words(arrays)
+
+    def packed(self, **given):
+        """A plan for the launcher; a walk is given as the lengths and the steps, from the slowest dimension."""
+        arrays = len(given[self.walks[0]][1])
+        words = np.zeros(self.size(arrays), np.int64)
+        for name in self.words:
+            words[self.place(name, arrays)] = given[name]
+        for name in self.walks:
+            lengths, steps = given[name]
+            start = self.place(name, arrays)
+            words[start] = len(lengths)
+            for k, row in enumerate((lengths, *steps)):
+                words[start + 1 + k * MAX_DIMS:][:len(row)] = row[::-1]
+        return np.array((words,), dtype=[("words", np.int64, words.size)])
 
 
-def _walk_words(operands):
-    """A walk: how many dimensions, their lengths from the fastest to the slowest, and each operand's byte steps."""
-    return 1 + MAX_DIMS * (1 + operands)
+# across : whether neighbouring threads take neighbouring places of a sum, instead of neighbouring elements
+PLANS = {"general": Plan(("count",), ("all",)),
+         "sum": Plan(("places", "elements", "slices", "across"), ("to_place", "to_element"))}
+
+
+def _walk_words(arrays):
+    return 1 + MAX_DIMS * (1 + arrays)
 
 
 def target_of(capability):
@@ -148,7 +181,8 @@ class _Builder:
         if form.shape == "wide":
             kinds += [WORD] * 3
         else:
-            kinds.append(ir.ArrayType(WORD, plan_words(form)).as_pointer())
+            self.plan, arrays = PLANS[form.shape], (form.inputs + form.outputs).count("a")
+            kinds.append(ir.ArrayType(WORD, self.plan.size(arrays)).as_pointer())
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
         function.calling_convention = "ptx_kernel"
         function.attributes.add("nounwind")
@@ -254,18 +288,23 @@ class _Builder:
 
     # --- general ------------------------------------------------------------------------------------------------------
     def general(self):
-        b, (plan,) = self.b, self.sizes
+        b = self.b
         i = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
-        with b.if_then(b.icmp_signed("<", i, self.word(plan, WORD(0)))):
-            self.one(dict(zip(self.arrays(), self.walk(plan, 1, i, self.arrays()), strict=True)))
+        with b.if_then(b.icmp_signed("<", i, self.word("count"))):
+            self.one(dict(zip(self.arrays(), self.walk("all", i, self.arrays()), strict=True)))
 
-    def word(self, plan, index):
+    def word(self, name):
+        """A word of the plan, by its name."""
+        return self.word_at(WORD(self.plan.place(name, len(self.arrays()))))
+
+    def word_at(self, index):
+        plan, = self.sizes
         return self.b.load(self.b.gep(plan, [WORD(0), index]), align=8)
 
-    def walk(self, plan, start, index, pointers):
-        """Addresses of the index-th elements of a walk that begins at a word of the plan."""
-        b = self.b
-        last = b.sub(self.word(plan, WORD(start)), WORD(1))
+    def walk(self, name, index, pointers):
+        """Addresses of the index-th elements of a walk, from those where it begins."""
+        b, start = self.b, self.plan.place(name, len(pointers))
+        last = b.sub(self.word_at(WORD(start)), WORD(1))
         before, test = b.block, b.append_basic_block("dimension")
         body, end = b.append_basic_block("next"), b.append_basic_block("last")
         b.branch(test)
@@ -276,12 +315,12 @@ class _Builder:
         d, rest, *offsets = carried
 
         def moved(position):
-            steps = [self.word(plan, b.add(d, WORD(start + 1 + MAX_DIMS * (1 + k)))) for k in range(len(pointers))]
+            steps = [self.word_at(b.add(d, WORD(start + 1 + MAX_DIMS * (1 + k)))) for k in range(len(pointers))]
             return [b.add(o, b.mul(position, s)) for o, s in zip(offsets, steps, strict=True)]
 
         b.cbranch(b.icmp_signed("<", d, last), body, end)
         b.position_at_end(body)
-        length = self.word(plan, b.add(d, WORD(start + 1)))
+        length = self.word_at(b.add(d, WORD(start + 1)))
         quotient = b.udiv(rest, length)
         following = [b.add(d, WORD(1)), quotient, *moved(b.sub(rest, b.mul(quotient, length)))]
         for phi, value in zip(carried, following, strict=True):
@@ -293,18 +332,16 @@ class _Builder:
     # --- sums ---------------------------------------------------------------------------------------------------------
     def sum(self):
         """Thread t adds up slice s of the elements behind place k of the target: elements s, s + slices, ..."""
-        b, (plan,) = self.b, self.sizes
-        arrays = self.arrays()
-        places, elements, slices = (self.word(plan, WORD(k)) for k in range(3))
-        across = b.icmp_signed("<", slices, WORD(0))          # the sign: neighbouring threads take neighbouring places
-        slices = b.select(across, b.neg(slices), slices)
+        b, arrays = self.b, self.arrays()
+        places, elements, slices = map(self.word, ("places", "elements", "slices"))
+        across = b.icmp_signed("!=", self.word("across"), WORD(0))
         t = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
         with b.if_then(b.icmp_signed("<", t, b.mul(places, slices))):
             width = b.select(across, places, slices)
             slow = b.udiv(t, width)
             fast = b.sub(t, b.mul(slow, width))
             place, first = b.select(across, fast, slow), b.select(across, slow, fast)
-            bases = self.walk(plan, 3, place, arrays)
+            bases = self.walk("to_place", place, arrays)
             before, test = b.block, b.append_basic_block("more")
             body, end = b.append_basic_block("element"), b.append_basic_block("store")
             b.branch(test)
@@ -316,7 +353,7 @@ class _Builder:
                 phi.add_incoming(DOUBLE(0), before)
             b.cbranch(b.icmp_signed("<", element, elements), body, end)
             b.position_at_end(body)
-            here = self.walk(plan, 3 + _walk_words(len(arrays)), element, bases)
+            here = self.walk("to_element", element, bases)
             results = self.one(dict(zip(arrays, here, strict=True)))
             for j, phi in sums.items():
                 value = results[j] if self.single is DOUBLE else b.fpext(results[j], DOUBLE)
