@@ -71,3 +71,19 @@ def test_the_platforms_library():
     wave = act.activation(lambda x: math.sin(x) * math.gamma(x)).scalar
     text = compiled(wave, types.float32, 1)
     assert ".extern" not in text                 # all of libdevice that is needed is in it
+
+
+@pytest.mark.parametrize("number", [types.float32, types.float64], ids=str)
+def test_whole_numbers(number):
+    """The dialect has its own names for them, and remainders are loops."""
+    def whole(x, y):
+        return math.floor(x) * 2 + math.ceil(y) - int(x) + round(y) / 4 + x % y - x // y
+
+    a = act.activation(whole)
+    dtype = np.dtype(str(number))
+    operands = [random_patterns(dtype, 4000, "whole", k) for k in range(2)]
+    memory = ptx.Memory()
+    places = [memory.put(v) for v in operands]
+    y = memory.allocate(operands[0].nbytes)
+    ptx.run(compiled(a.scalar, number, 2), memory, [*places, y, 4000], 16, 256)
+    same_bits(memory.get(y, dtype, 4000), a(*operands))

@@ -1,4 +1,5 @@
 """What an operation means, to every pass: the tables are complete, and each operation is the same everywhere."""
+from fractions import Fraction
 from typing import NamedTuple
 
 import numba
@@ -39,6 +40,15 @@ def test_passes_refuse_what_they_do_not_know():
         with pytest.raises(KeyError, match="bits"):
             wrong()
     assert not hasattr(Callee, "emit") and not hasattr(Callee, "compute")
+
+
+def test_true_values_of_whole_numbers():
+    x = argument("x", "float64")
+    tree = build("fmod", x, constant("0.7", "float", "float64")) + build("floor", x / 3) + build("round", x)
+    for v in (0.5, 1e6, -2.5, 1e200, -1e-300):
+        exactly = Fraction(v) - int(Fraction(v) / Fraction("0.7")) * Fraction("0.7")
+        whole = Fraction(v) // 3 + round(Fraction(v))
+        assert abs(Fraction(str(exact.exactly(tree, {"x": v}))) - (exactly + whole)) < abs(whole) / 2**90 + 2**-90
 
 
 def test_a_tree_has_one_dtype():

@@ -269,6 +269,10 @@ def triangle(x):
     return abs((x - 1) % 4 - 2) - 1
 
 
+def cubes_apart(x):
+    return (x * x * x % 2.5) * math.floor(x * 1.7) * round(x * 0.9) - math.trunc(x / 0.3) * math.ceil(x * x) * cube(x)
+
+
 # --- NumPy's names ----------------------------------------------------------------------------------------------------
 def numpys(x):
     return np.where(x > 0, np.square(x), np.abs(x)) + np.sign(x) * np.sqrt(np.maximum(x, 0.0) + 1)
@@ -292,9 +296,10 @@ def constants_of_numpy(x):
 
 IEEE = [horner, hinges, pairwise, newton, first_above, starred, until_found, products, of_objects, of_functools,
         of_numba, inner, late, composed, walrus, annotated, by_keywords, sawtooth, of_negative, both, rounded,
-        quantized, triangle, membership, mapped, of_iterators]
+        quantized, triangle, membership, cubes_apart, mapped, of_iterators]
 CLOSE = [by_index, halving, leaving, nested_loops, rows_of_an_array, slices, comprehension, taylor, of_numpy_rounded,
          numpys, clipped, numpys_functions, of_conditions, constants_of_numpy]
+WHOLE = sawtooth, both, quantized, cubes_apart
 MADE = {f.__name__: act.activation(f) for f in IEEE + CLOSE}
 every_function = pytest.mark.parametrize("function", IEEE + CLOSE, ids=lambda f: f.__name__)
 
@@ -315,6 +320,8 @@ def test_values_are_pythons(function):
 def test_gradients_are_those_of_differences(function):
     f, h = MADE[function.__name__], 1e-6
     np.testing.assert_allclose(f.grad(X), (f(X + h) - f(X - h)) / (2 * h), rtol=1e-6, atol=1e-6)
+    if function in WHOLE:
+        np.testing.assert_allclose(f.grad(X, n=2), (f.grad(X + h) - f.grad(X - h)) / (2 * h), rtol=1e-6, atol=1e-6)
 
 
 @every_function
@@ -428,6 +435,11 @@ def test_long_lines():
     deep = line("x * (" * 90 + "x" + ")" * 90, 2)
     assert deep(1.0) == 1
     assert deep.formula == "x^{91}"
+    assert [line(" or ".join(["x > 9"] * 700), 4)(v) for v in (1.0, 10.0)] == [0, 1]
+    assert line(" if x > 0 else ".join(["2 * x"] * 300), 5)(1.0) == 2
+    many = "    if x > 1: y = 1\n" + "".join(f"    elif x > {1 - k}: y = x\n" for k in range(400))
+    with pytest.raises(NoTreeError, match=r"^f: it is nested too deeply: `def f\(x\):`"):
+        cell(f"@act.activation\ndef f(x):\n    y = 0\n{many}    return y\n", "elif")
     with pytest.raises(TypeError, match=r"`x \+ x \+ .*\.\.\.` \(<cell 1003>:1\)$"):
         line(" + ".join(["x"] * 300) + " + 'a'", 3)
 

@@ -73,8 +73,12 @@ def parse(function, arguments, vocabulary, traced=False):
     reading, code = _Reading(vocabulary, traced, dtype), function.__code__
     reader, count = _Reader(reading, function, syntax_of(function)), code.co_argcount
     named = code.co_varnames[count:len(arguments)]       # behind a bare *
-    result = reader.run(*arguments[:count], **dict(zip(named, arguments[count:], strict=True)))
-    if len(in_order(expand([part for part in flat([result]) if isinstance(part, Node)]))) > MOST_NODES:
+    try:
+        result = reader.run(*arguments[:count], **dict(zip(named, arguments[count:], strict=True)))
+        size = len(in_order(expand([part for part in flat([result]) if isinstance(part, Node)])))
+    except RecursionError:
+        raise reader.no_tree(reader.syntax, "it is nested too deeply") from None
+    if size > MOST_NODES:
         raise reader.no_tree(reader.syntax, f"the tree has more than {MOST_NODES} nodes")
     return result, reading.places
 
@@ -291,7 +295,7 @@ class _Reader:
             except StopIteration as finished:
                 stack.pop()
                 result = finished.value
-            except UnsupportedError:
+            except (UnsupportedError, RecursionError):
                 raise
             except ZeroDivisionError:
                 raise self.refused(syntax, "division by zero") from None
@@ -407,15 +411,22 @@ class _Reader:
 
     def logic(self, is_or, parts, names):
         """The value of `or` or `and`: that of the first part that decides, or of the last."""
-        value = yield parts[0], names
-        if len(parts) == 1:
-            return value
-        if not isinstance(value, Node):
-            return value if bool(value) == is_or else (yield from self.logic(is_or, parts[1:], names))
-        rest = yield from self.logic(is_or, parts[1:], MappingProxyType(names))
-        if is_condition(value) and is_condition(rest):
-            return (either if is_or else both)(value, rest)
-        return self.choose(truth(value), *((value, rest) if is_or else (rest, value)), parts[0])
+        kept = []                                       # what data decide, and the last
+        for part in parts:
+            value = yield part, names
+            if isinstance(value, Node):
+                kept.append(value)
+                names = MappingProxyType(names)         # what follows is not always evaluated
+            elif bool(value) == is_or or part is parts[-1]:
+                kept.append(value)
+                break
+        *earlier, result = kept
+        for value in reversed(earlier):
+            if is_condition(value) and is_condition(result):
+                result = (either if is_or else both)(value, result)
+            else:
+                result = self.choose(truth(value), *((value, result) if is_or else (result, value)), parts[0])
+        return result
 
     def defined(self, syntax, names):
         """A function within this one."""
