@@ -1,5 +1,6 @@
 """Columns, frames, ragged and sparse arrays, tensors: same kind out, with the numbers of the plain array."""
 import functools
+import sys
 import types
 
 import numpy as np
@@ -201,6 +202,30 @@ def test_frames_and_columns_meet_by_their_labels():
             assert result.index.equals(whole.index)
             assert result.isna().equals(whole.isna())
     assert act.swiglu(a, b).name is None
+
+
+def test_outputs_of_pandas():
+    """By their places, whatever the labels."""
+    pd = library("pandas")
+    series, mask = pd.Series([1.0, -2, 3], index=list("abc")), np.array([True, False, True])
+    frame = pd.DataFrame({"p": series, "q": -series})
+    expected = act.gelu(series).to_numpy()
+    for out in (np.zeros(3), pd.Series(np.zeros(3)), pd.Series(np.zeros(3), dtype="Float64")):
+        assert act.gelu(series, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+        act.gelu(-series, out=out, where=~mask)
+        np.testing.assert_array_equal(out, np.where(mask, expected, act.gelu(-series)))
+    for out in (np.zeros((3, 2)), pd.DataFrame(np.zeros((3, 2)))):
+        assert act.gelu(frame, out=out) is out
+        np.testing.assert_array_equal(out, act.gelu(frame))
+    value, slope = outs = pd.Series(np.zeros(3)), np.zeros(3)
+    assert act.gelu.value_and_grad(series, out=outs) is outs
+    np.testing.assert_array_equal([value, slope], act.gelu.value_and_grad(series))
+    for out, said in ((np.zeros(4), r"has shape \(4,\); the result has \(3,\)"), (outs, "needs 1 objects, not 2")):
+        with pytest.raises((TypeError, ValueError), match=f"^gelu: out {said}$"):
+            act.gelu(series, out=out)
+    with pytest.raises(TypeError, match=r"^gelu: where= is not accepted for pandas objects$"):
+        act.gelu(series, where=mask)
 
 
 # --- Dask frames and Polars expressions -------------------------------------------------------------------------------
@@ -567,17 +592,42 @@ def test_tensors_share_memory():
 
 
 def test_exports_share_memory():
-    from numba_act.backends.containers.tensors import from_dlpack
+    from numba_act.backends.containers import dlpack
     frozen = np.arange(12, dtype="f4").reshape(3, 4)
     frozen.flags.writeable = False
     for x in (frozen, frozen.T[1:, ::-1], frozen[:0], np.float32([1]).reshape(()), np.ones((2, 2), "f4")):
-        got = from_dlpack(Exported(x))
+        got = dlpack.imported(Exported(x))
         same_bits(got, x)
         assert not x.size or (np.shares_memory(got, x) and got.flags.writeable == x.flags.writeable)
     with pytest.raises(TypeError, match=r"^gelu: [^\n]*readonly[^\n]*$"):
         act.gelu(Exported(frozen, old=True))
     with pytest.raises(TypeError, match=r"^gelu: DLPack's type 5 of 128 bits is not supported$"):
         act.gelu(Exported(np.ones(2, complex)))
+
+
+def test_exports_from_a_gpu(stand_in, monkeypatch):
+    class OnDevice(Exported):
+        device = 2, 0
+
+        def __dlpack_device__(self):
+            return self.device
+
+    monkeypatch.setattr(stand_in, "from_dlpack", lambda exporter: stand_in.asarray(exporter.held), raising=False)
+    x = OnDevice(np.float32([1, -2]))
+    for got in (act.gelu(x), act.gelu.grad(x), *act.gelu.value_and_grad(x), act.gelu.backward(x, x)):
+        assert type(got) is stand_in.ndarray
+    same_bits(act.gelu(x).get(), act.gelu(x.held))
+    monkeypatch.setattr(OnDevice, "device", (8, 0))
+    with pytest.raises(TypeError, match=r"^gelu: x is on DLPack's device 8; the CPU and CUDA are supported$"):
+        act.gelu(x)
+
+
+def test_bfloat16_needs_its_package(monkeypatch):
+    x = torch_tensor(np.float32([1, -2])).bfloat16()
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    for operand in (x, Exported(x)):
+        with pytest.raises(ModuleNotFoundError, match=r"^gelu: bfloat16 needs ml_dtypes: pip install ml_dtypes$"):
+            act.gelu(operand)
 
 
 def test_tensors_that_require_grad():

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..dtypes import common_dtype
 from . import kind_of
-from .container import Container
+from .container import Container, named
 
 
 class Column(Container):
@@ -73,7 +73,34 @@ class Arrow(Column):
         return (len(x),)
 
 
-class Pandas(Column):
+class IntoPandas(Container):
+    """Outputs that are given: pandas objects or arrays, written to by their places."""
+
+    def elementwise(self, kernel, operands, calls, options):
+        out, where = options["out"], options["where"]
+        if out is None:
+            return super().elementwise(kernel, operands, calls, options)
+        given = out if isinstance(out, tuple) else (out,)
+        if len(given) != len(calls):
+            raise TypeError(f"{kernel.owner}: out needs {len(calls)} objects, not {len(given)}")
+        results = super().elementwise(kernel, operands, calls, options | {"out": None, "where": True})
+        with named(kernel):
+            for target, result in zip(given, results if isinstance(results, tuple) else (results,), strict=True):
+                if np.shape(target) != result.shape:
+                    raise ValueError(f"out has shape {np.shape(target)}; the result has {result.shape}")
+                _write(getattr(target, "iloc", target), result, np.broadcast_to(where, result.shape))
+        return out
+
+
+def _write(target, result, where):
+    if result.ndim == 1:
+        target[where] = getattr(result, "array", result)[where]
+        return
+    for k in range(result.shape[1]):
+        target[where[:, k], k] = result.iloc[:, k].array[where[:, k]]
+
+
+class Pandas(IntoPandas, Column):
     """Series, which meet by their labels, Index objects, and the arrays inside."""
 
     name = "pandas objects"
@@ -204,7 +231,7 @@ def _by_column(operand, shape):
     return list(np.broadcast_to(operand, shape).T)
 
 
-class PandasFrame(Frame):
+class PandasFrame(IntoPandas, Frame):
     name = "pandas objects"
     conversion = "pandas.DataFrame(x)"
 

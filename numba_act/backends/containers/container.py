@@ -34,11 +34,11 @@ class Container:
         raise NotImplementedError
 
     def elementwise(self, kernel, operands, calls, options):
-        """The outputs, one a call; of the options `dtype` alone has a meaning for every library."""
-        given = [option for option in USUAL if option != "dtype" and is_given(option, options)]
-        if given:
-            raise TypeError(f"{kernel.owner}: {given[0]}= is not accepted for {self.name}")
-        again = {} if options["dtype"] is None else {"dtype": options["dtype"]}
+        """The outputs, one a call."""
+        again = {option: value for option, value in options.items() if is_given(option, options)}
+        for option in ("out", "where"):
+            if option in again:
+                raise TypeError(f"{kernel.owner}: {option}= is not accepted for {self.name}")
         operands = numbers_unpacked(kernel, operands)
         with named(kernel):
             results = tuple(self.mapped(kernel, functools.partial(call, **again), operands) for call in calls)
@@ -116,7 +116,8 @@ def named(kernel):
         while cause is not None and not str(cause).startswith(prefix):
             cause = cause.__cause__ or cause.__context__
         line = (str(cause or error).strip() or type(error).__name__).splitlines()[0]
-        kind = ValueError if isinstance(cause or error, ValueError) else TypeError      # their own take other arguments
+        kinds = (ValueError, ModuleNotFoundError, TypeError)                    # their own take other arguments
+        kind = next((kind for kind in kinds if isinstance(cause or error, kind)), TypeError)
         raise kind(prefix + line.removeprefix(prefix)) from error
 
 
