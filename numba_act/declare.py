@@ -275,7 +275,7 @@ class Activation:
         """The derivative in the first operand, as `scalar` is the function."""
         return Scalar(self, self._inputs[:1])
 
-    @property
+    @functools.cached_property
     def _numba_type_(self):
         """By which Numba knows it in compiled code."""
         return type_of(self)

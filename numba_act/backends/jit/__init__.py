@@ -2,9 +2,10 @@
 
 calls : the type of an activation in compiled code, and what a call of it becomes
 loops : the call on arrays
-nvvm : the words of CUDA's compiler
+exact : a tree in somebody else's function, whose options do not change what it computes
 witness : what keeps Numba's files of compiled functions from being stale
 """
+import functools
 
 
 class Scalar:
@@ -24,7 +25,7 @@ class Scalar:
         """A call of it in the tree of another function."""
         return self.owner.on_nodes(*args, wrt=self.wrt, **params)
 
-    @property
+    @functools.cached_property
     def _numba_type_(self):
         return type_of(self.owner, self._method)
 

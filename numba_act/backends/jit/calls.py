@@ -193,9 +193,11 @@ class _Methods(AttributeTemplate):
     key = ActivationType
 
     def generic_resolve(self, type_, attribute):
-        if not type_.method and attribute in KINDS:
+        if type_.method:
+            return None
+        if attribute in OPTIONS:
             return ActivationType(type_.owner, attribute)
-        return None
+        return getattr(getattr(type_.owner, attribute, None), "_numba_type_", None)
 
 
 @lower_getattr_generic(ActivationType)
