@@ -10,8 +10,9 @@ from .backends import dispatch
 from .backends.jit import Scalar, type_of
 from .backends.signature import Signature, way
 from .expressions import UFUNC, Call, Expressions, is_ours
+from .runtime import objects
 from .tree.call import expand
-from .tree.latex import latex
+from .tree.errors import NoTreeError
 
 CASTING, ORDER = UFUNC["casting"], UFUNC["order"]
 UFUNC_PREFIX = "numba_act_"
@@ -30,7 +31,8 @@ def activation(function=None, *, aliases=(), formula=None, nonzero=()):
 
     Parameters
     ----------
-    function : a plain function of numbers that returns a number
+    function : a function of numbers that returns a number, plain or one of Numba's; what is no expression tree, such
+        as a loop that depends on its argument, Numba compiles whole
     aliases : other names
     formula : LaTeX
     nonzero : parameters that must not be 0
@@ -41,7 +43,8 @@ def activation(function=None, *, aliases=(), formula=None, nonzero=()):
 
     Raises
     ------
-    TypeError : where `function` is not a plain Python function
+    TypeError : where `function` is no function, prints, uses files or random numbers, or is neither a tree nor
+        something that Numba compiles
 
     Examples
     --------
@@ -121,20 +124,20 @@ class Activation:
     operands : names of the array operands, usually ("x",)
     params : names of the parameters
     defaults : the parameters' defaults, by name
-    expressions : what the scalar function says, as trees
+    expressions : what the scalar function says, as trees or as Numba compiles it
     """
 
     _STATE = "name", "__name__", "__module__", "__qualname__", "aliases", "formula", "_nonzero", "_text", "expressions"
 
     def __init__(self, function, aliases=(), formula=None, nonzero=()):
-        self.expressions = Expressions(function)
+        self.expressions = _understood(function)
         self.name = self.__name__ = function.__name__
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self.aliases, self._nonzero, self._text = _strings(aliases), _strings(nonzero), function.__doc__ or ""
         for name in set(self._nonzero) - set(self.expressions.defaults):
             raise ValueError(f"{self.name}: nonzero={name!r} is none of its parameters "
                              f"({', '.join(self.expressions.defaults)})")
-        self.formula = formula if formula or is_ours(function) else latex(self.expressions.value("float64")[0])
+        self.formula = formula if formula or is_ours(function) else self.expressions.formula
         self._complete()
 
     def _complete(self):
@@ -171,8 +174,12 @@ class Activation:
     def derivative(self, function):
         """Decorator that gives the derivative: a scalar function of the same arguments that returns the partial
         derivatives, in the order of the arguments (one number where there is one argument)."""
-        self.expressions.declare_derivative(function)
-        self._find_kernels()
+        try:
+            self.expressions.declare_derivative(function)
+        except NoTreeError as error:
+            self.expressions = _jitted(self.expressions.value.function, error)
+            self.expressions.declare_derivative(function)
+        self._complete()
         return self
 
     def reference(self, function):
@@ -256,6 +263,15 @@ class Activation:
         return self.expressions.kernel(kind, wrt)
 
     @property
+    def compiler(self):
+        """What compiles the function: "tree", or "numba" where it is no expression tree."""
+        return self.expressions.compiler
+
+    def facts(self):
+        """All that code follows from which calls the activation."""
+        return (self.name, objects.code_of(self.__module__)) if is_ours(self) else self.expressions.facts()
+
+    @property
     def ufunc(self):
         """The forward function as an np.ufunc, named numba_act_<name>; that of a built-in activation pickles."""
         from .backends import cpu_ufunc
@@ -309,6 +325,8 @@ class Activation:
 
     def on_nodes(self, /, *args, wrt=(), **params):
         """A call of the activation, or of a derivative, in another's tree."""
+        if self.compiler == "numba":
+            raise NoTreeError(f"{self.name}() is no expression tree")
         operands = self._operands(*args, **params)
         self._refuse_zeros(operands)
         return Call(self, wrt)(*operands)
@@ -347,6 +365,19 @@ class Activation:
         return names
 
 
+def _understood(function):
+    """The function as trees, or else as what Numba compiles."""
+    try:
+        return Expressions(function)
+    except NoTreeError as error:
+        return _jitted(function, error)
+
+
+def _jitted(function, no_tree):
+    from .jitted.definition import Jitted
+    return Jitted(function, no_tree)
+
+
 def _strings(given):
     """One string or several as a tuple."""
     return (given,) if isinstance(given, str) else tuple(given)
@@ -360,12 +391,16 @@ def _documented(activation, text):
     """An activation's docstring: the function's own, its formula, and what holds for all of them."""
     summary, _, rest = text.replace("\n    ", "\n").strip().partition("\n")
     formula = f".. math:: {activation.formula}\n\n" if activation.formula else ""
+    compiler = {"tree": "It is compiled as an expression tree.",
+                "numba": "It is no expression tree: Numba compiles it whole, with the platform's mathematics."}
     operands = ", ".join(activation.operands)
     parameters = "".join(f"{name} : number, or array that broadcasts (default {value})\n"
                          for name, value in activation.defaults.items())
     return f"""{summary or f"The activation {activation.name}, elementwise."}
 
-{formula}Parameters
+{formula}{compiler[activation.compiler]}
+
+Parameters
 ----------
 {operands} : float16, bfloat16, float32 or float64 array of any shape; integers and bool compute in float64
 {parameters}out, where, dtype, casting, order : as for any ufunc

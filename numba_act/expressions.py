@@ -2,7 +2,6 @@
 import functools
 import math
 from numbers import Real
-from types import FunctionType
 
 from .backends.kernel import Kernel
 from .backends.signature import free
@@ -11,8 +10,9 @@ from .scalar.doubled import doubled
 from .scalar.ranges import unless_nan
 from .tree.call import Callee, NotDifferentiableError, define, expand, substitute, wide
 from .tree.differentiate import derivative
+from .tree.latex import latex
 from .tree.node import argument, in_order, narrowed, stored
-from .tree.program import Program, argument_names
+from .tree.program import Program, argument_names, plain
 
 # the keywords of a ufunc, which no argument may be called
 UFUNC = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
@@ -26,12 +26,15 @@ class Expressions:
     inputs : the names of its arguments
     operands, defaults : those of the arguments without a default, which are arrays; the others with their defaults
     value, derivative, reference : Programs; the last two are None where they are not declared
+    compiler : what compiles the function, "tree" or "numba"
     """
+
+    compiler = "tree"
 
     _STATE = "name", "inputs", "defaults", "value", "derivative", "reference"
 
     def __init__(self, function):
-        self.name = function.__name__ if isinstance(function, FunctionType) else "activation"
+        self.name = getattr(plain(function), "__name__", "activation")
         self.inputs, self.defaults = _arguments(function)
         self.value, self.derivative, self.reference = self._program(function, 1), None, None
         self._complete()
@@ -58,13 +61,26 @@ class Expressions:
         """A scalar function of the same arguments that returns the value and then the partial derivatives."""
         self.reference = self._program(function, 1 + len(self.inputs), traced=False)
 
-    def _program(self, function, count, traced=True):
-        if not isinstance(function, FunctionType) or len(argument_names(function.__code__)) != len(self.inputs):
+    def _checked(self, function):
+        """A function that has as many arguments."""
+        if plain(function) is None or len(argument_names(plain(function).__code__)) != len(self.inputs):
             raise TypeError(f"{self.name}: a plain Python function of {', '.join(self.inputs)} is needed, "
                             f"not {function!r}")
-        ours = is_ours(function)
+        return function
+
+    def _program(self, function, count, traced=True):
+        function, ours = plain(self._checked(function)), is_ours(function)
         program = Program(function, self.inputs, count, VOCABULARY, traced and ours)
         return program if ours else program.read()
+
+    def facts(self):
+        """All that code follows from which calls the function."""
+        return [program and program.facts() for program in (self.value, self.derivative, self.reference)]
+
+    @property
+    def formula(self):
+        """What the function says, in LaTeX."""
+        return latex(self.value("float64")[0])
 
     # trees ------------------------------------------------------------------------------------------------------------
     def expression(self, wrt, dtype):
@@ -114,13 +130,16 @@ class Expressions:
         """A kernel of some kind: value, grad, value_and_grad or backward, which may have several `wrt`."""
         kernel = self._kernels.get((kind, wrt))
         if kernel is None:
-            build = functools.partial(getattr(self, f"_{kind}"), wrt)
             name = "_".join((self.name, *(() if kind == "value" else (kind, *wrt))))
             inputs = (self.upstream,) * (kind == "backward") + self.inputs
             n_outputs = {"value_and_grad": 2, "backward": len(wrt)}.get(kind, 1)
-            made = Kernel(name, self.name, inputs, self.defaults, build, n_outputs)
+            made = Kernel(name, self.name, inputs, self.defaults, n_outputs=n_outputs, **self._made_of(kind, wrt))
             kernel = self._kernels.setdefault((kind, wrt), made)
         return kernel
+
+    def _made_of(self, kind, wrt):
+        """What a kernel is compiled from."""
+        return {"build": functools.partial(getattr(self, f"_{kind}"), wrt)}
 
     def _value(self, wrt, dtype):
         return expand((self.expression((), dtype),))
@@ -183,8 +202,9 @@ def is_ours(function):
 
 def _arguments(function):
     """The names of a scalar function's arguments, and the defaults of the last of them by name."""
-    if not isinstance(function, FunctionType):
-        raise TypeError(f"activation: a plain Python function is needed, not {type(function).__name__}")
+    given, function = function, plain(function)
+    if function is None:
+        raise TypeError(f"activation: a plain Python function is needed, or one of Numba's, not {type(given).__name__}")
     code, named = function.__code__, function.__kwdefaults__ or {}
     names, values = argument_names(code), (*(function.__defaults__ or ()), *named.values())
     if len(named) < code.co_kwonlyargcount or code.co_flags & (VARARGS | VARKEYWORDS) or len(names) == len(values):

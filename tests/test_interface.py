@@ -389,15 +389,15 @@ def test_custom_refuses_what_is_no_function():
             act.activation(wrong)
 
 
-@pytest.mark.parametrize("statement", ["for i in range(3): x = x + i", "while x > 0: x = x - 1", "x = [x]",
-                                       "x = x @ x", "print(x)", "x = np.exp(x)", "with open(x): pass"])
-def test_custom_names_what_is_not_supported(statement, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("statement", "line"), [("x = [x]", 5), ("x = x @ x", 4), ("print(x)", 4),
+                                                 ("with open(x): pass", 4)])
+def test_custom_names_what_is_not_supported(statement, line, tmp_path, monkeypatch):
     source = f"import numpy as np\n\ndef odd(x):\n    {statement}\n    return x\n"
     (tmp_path / "odd_module.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "odd_module", raising=False)
     import odd_module
-    with pytest.raises(TypeError, match=r"^odd: .*odd_module\.py:4\)$"):
+    with pytest.raises(TypeError, match=rf"^odd: .*odd_module\.py:{line}\)$"):
         act.activation(odd_module.odd)(np.ones(3))
 
 

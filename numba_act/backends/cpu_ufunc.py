@@ -151,7 +151,8 @@ def _install(kernel, dtype):
         made.records[k], made.loops[k] = record.ctypes.data, entry       # in this order: other threads read them
     else:
         _register(made, dtype, entry, record.ctypes.data)
-    defaults = tuple(np.asarray(value, dtype) for value in kernel.parameters.values())
+    with np.errstate(all="ignore"):              # 1e9 in float16
+        defaults = tuple([np.asarray(value, dtype) for value in kernel.parameters.values()])
     function = functools.partial(failures.called, kernel.owner, made.ufunc) if kernel.loaded else made.ufunc
     if dtype == FLOAT64:
         kernel.quick.update({float: _numbers, int: _numbers})

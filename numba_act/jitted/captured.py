@@ -13,10 +13,12 @@ from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleT
 
 import numpy as np
 
+from ..tree.program import argument_names, plain
+
 OPTIONS = "fastmath", "inline"                   # of @njit, that a helper keeps
 EFFECTS = {print, input, open, exec, eval, breakpoint}
 CLOSED = {"_io", "io", "logging", "numpy.random", "os", "posix", "nt", "pathlib", "random", "secrets", "socket",
-          "subprocess", "sys", "tempfile", "time", "warnings"}
+          "subprocess", "tempfile", "time", "warnings"}
 
 
 class EffectError(TypeError):
@@ -30,11 +32,10 @@ class Captured:
         known[function] = self
         options = getattr(function, "targetoptions", {})
         function = plain(function)
-        self.name, self.code = function.__name__, function.__code__
+        self.name, self.code, self.defaults = function.__name__, *_by_position(function)
         if options.get("forceobj"):
             raise EffectError(f"{self.name}: object mode has no place in a scalar function")
         self.options = {name: options[name] for name in OPTIONS if name in options}
-        self.defaults, self.keywords = function.__defaults__, function.__kwdefaults__
         cells = zip(self.code.co_freevars, function.__closure__ or (), strict=True)
         outer = {name: cell.cell_contents for name, cell in cells if cell != CellType()}
         self.closure, self.names = {}, {}
@@ -45,13 +46,12 @@ class Captured:
     def _take(self, chain, line, space, kept, known):
         """Keep what a dotted name stands for."""
         name, *attributes = chain
-        key, value, shown = name, space.get(name, getattr(builtins, name, None)), ".".join(chain)
-        self._check(value, shown, line)
+        key, value = name, space.get(name, getattr(builtins, name, None))
         while isinstance(value, ModuleType) and attributes and hasattr(value, attributes[0]):
             kept = vars(kept.setdefault(key, Part(value.__name__)))
             key = attributes.pop(0)
             value = getattr(value, key)
-            self._check(value, shown, line)
+        self._check(value, ".".join(chain), line)
         if key not in kept and name in space:
             kept[key] = _kept(value, known)
 
@@ -59,7 +59,8 @@ class Captured:
         """Refuse what has effects."""
         if _has_effects(value):
             text = linecache.getline(self.code.co_filename, line).strip()
-            raise EffectError(f"{self.name}: {name} has effects, and a scalar function may have none: "
+            name += "()" * callable(value)
+            raise EffectError(f"{self.name}: {name} has no place in a scalar function, which only computes: "
                               f"{f'`{text}` ' if text else ''}({self.code.co_filename}:{line})")
 
     @functools.cached_property
@@ -69,7 +70,6 @@ class Captured:
         cells = {name: CellType() for name in self.code.co_freevars}
         space = {"__builtins__": builtins, "__name__": __name__}
         function = FunctionType(self.code, space, self.name, self.defaults, tuple(cells.values()))
-        function.__kwdefaults__ = self.keywords
         made = numba.njit(error_model="numpy", boundscheck=True, no_cpython_wrapper=True, no_cfunc_wrapper=True,
                           **self.options)(function)
         self.__dict__["dispatcher"] = made       # before its helpers are made, one of which may be itself
@@ -82,7 +82,7 @@ class Captured:
         if self in seen:                         # a function that calls itself
             return "function", seen.index(self)
         seen.append(self)
-        parts = self.code, self.defaults, self.keywords, self.options, self.names, self.closure
+        parts = self.code, self.defaults, self.options, self.names, self.closure
         return "function", self.name, *[_facts(part, seen) for part in parts]
 
     def __getstate__(self):
@@ -113,17 +113,18 @@ def capture(function):
     return Captured(function, {})
 
 
-def digest(captured):
-    """All that compiled code follows from, as one string."""
-    return repr(captured.facts([]))
+def facts(value):
+    """All that compiled code follows from, as tuples whose repr tells a value from every other, and is the same in each
+    process."""
+    return _facts(value, [])
 
 
-def plain(function):
-    """The Python function of one that Numba or functools.lru_cache has wrapped; None of anything else."""
-    function = getattr(function, "_dispatcher", function)              # of @vectorize
-    function = getattr(function, "py_func", function)
-    function = function.__wrapped__ if isinstance(function, functools._lru_cache_wrapper) else function
-    return function if isinstance(function, FunctionType) else None
+def _by_position(function):
+    """A function's code and defaults, those behind a bare * among the others: Numba knows no such arguments."""
+    code, named = function.__code__, function.__kwdefaults__ or {}
+    count = len(argument_names(code))
+    defaults = (*(function.__defaults__ or ()), *named.values())
+    return code.replace(co_argcount=count, co_kwonlyargcount=0), defaults
 
 
 def _chains(code, free=None):
@@ -178,7 +179,6 @@ def _usable(value):
 
 
 def _facts(value, seen):
-    """A value as a tree of tuples whose repr tells it from every other, and is the same in each process."""
     match value:
         case Captured():
             return value.facts(seen)

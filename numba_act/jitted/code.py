@@ -1,6 +1,7 @@
 """Kernels of functions that Numba compiles, as machine code of this CPU: a loop around calls of the function."""
 import functools
 import linecache
+import os
 import pkgutil
 import re
 from importlib.metadata import version
@@ -8,13 +9,14 @@ from importlib.metadata import version
 from .. import scalar, tree
 from ..backends import cpu_code
 from ..runtime import objects
-from .captured import digest
+from ..tree.call import NotDifferentiableError
+from .captured import facts
 
 COST = 100                                       # of an element, in nodes: nobody knows how often a loop turns
 ONE_BY_ONE = 1
-CALLED = re.compile(r"(?:function|ufunc) '?([\w.]+)")
-PLACE = re.compile(r'File "([^"]+)", line (\d+)')
-MOST_SAID = 200                                  # letters of what Numba says
+CALLED = re.compile(r">>> (\w+)\(.*")            # as Numba writes them
+PLACE = re.compile(r"During: typing of .* at (.+) \((\d+)\)")
+MOST_SAID = 280                                  # letters of what Numba says
 
 
 class Call:
@@ -31,7 +33,7 @@ class Call:
 
     def facts(self):
         """What its code follows from."""
-        return digest(self.captured), self.inputs, self.parameters, self.wrt, self.part
+        return facts((self.captured, self.inputs, self.parameters, self.wrt, self.part))
 
     def compiled(self, number):
         """The function for numbers of a type, or duals of them."""
@@ -43,8 +45,11 @@ class Call:
                        for name in self.inputs])
         try:
             self.captured.dispatcher.compile(given)
-        except errors.NumbaError as error:
-            raise (_UnknownSlopeError if self.wrt else RefusedError)(str(error)) from None
+        except NotDifferentiableError:
+            raise
+        except Exception as error:               # Numba raises every kind
+            said = f"{error}" if isinstance(error, errors.NumbaError) else f"{type(error).__name__}: {error}"
+            raise (_UnknownSlopeError if self.wrt else RefusedError)(said) from None
         return self.captured.dispatcher.overloads[given]
 
     def emit(self, context, module, builder, values, made, number):
@@ -69,7 +74,7 @@ class Call:
         from .dual import DualType
         parts = tuple(type_) if isinstance(type_, types.BaseTuple) else (type_,)
         if len(parts) != (1 if self.part is None else len(self.inputs)):
-            raise RefusedError(f"it returns {type_}")
+            raise RefusedError(f"it returns {type_}, not {len(self.inputs) if self.part is not None else 'a number'}")
         if isinstance(type_, types.BaseTuple):
             value, type_ = builder.extract_value(value, self.part or 0), parts[self.part or 0]
         if isinstance(type_, DualType) and type_.live:
@@ -86,26 +91,30 @@ class RefusedError(TypeError):
 
     def reason(self):
         """The first thing that it says, in one line, with the place."""
-        lines = [line.strip(" -*>") for line in str(self).splitlines() if line.strip(" -*>")]
-        said = next((line for line in lines if not line.startswith("Failed in nopython")), "")
-        return f"{said:.{MOST_SAID}}{self.place()}"
-
-    def called(self):
-        """The name of the function that it is about."""
-        found = CALLED.search(str(self))
-        return found[1] if found else None
+        lines = [line.strip() for line in str(self).splitlines()]
+        said = next((line for line in lines if line and not line.startswith("Failed in nopython")), "")
+        if "Cannot modify readonly array" in str(self):
+            said = "it writes into an array that it captures"
+        elif said.startswith("No implementation") and CALLED.search(str(self)):
+            said = f"there is no {CALLED.search(str(self))[0].removeprefix('>>> ')}"
+        place = self.place()
+        return f"{said:.{max(0, MOST_SAID - len(place))}}{place}"
 
     def place(self):
-        """The line that it is about."""
+        """The line of the user's that it is about."""
+        import numba
         for file, line in PLACE.findall(str(self)):
-            text = linecache.getline(file, int(line)).strip()
-            if text:
-                return f": `{text}` ({file}:{line})"
+            if not file.startswith(os.path.dirname(numba.__file__)):
+                return f": `{linecache.getline(file, int(line)).strip()}` ({file}:{line})"
         return ""
 
 
 class _UnknownSlopeError(RefusedError):
     """Numba compiles the function for numbers, but not for duals."""
+
+    def reason(self):
+        found = CALLED.search(str(self))
+        return f"the derivative of {found[1]}() is not known{self.place()}" if found else super().reason()
 
 
 def loaded(calls, kernel, storage, summed):
@@ -134,14 +143,11 @@ def _versions():
 def _made(calls, kernel, storage, summed):
     """The names of the functions that an object file needs from elsewhere, and the file."""
     from numba.core.compiler_lock import global_compiler_lock
-
-    from ..tree.call import NotDifferentiableError
     try:
         with global_compiler_lock:
             text = _module_text(calls, kernel, storage, summed)
     except (_UnknownSlopeError, NotDifferentiableError) as error:
-        why = str(error) if isinstance(error, NotDifferentiableError) else (
-            f"the derivative of {error.called() or kernel.owner}() is not known{error.place()}")
+        why = error if isinstance(error, NotDifferentiableError) else error.reason()
         raise NotImplementedError(f"{kernel.owner}: {why}; declare the derivative with @{kernel.owner}.derivative"
                                   ) from None
     module = objects.parsed(text, optimise=True)

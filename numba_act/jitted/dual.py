@@ -17,7 +17,7 @@ from numba.core import types
 from numba.core.typeconv import Conversion
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer, infer_global
-from numba.extending import lower_builtin, lower_cast, models, register_model
+from numba.extending import lower_builtin, lower_cast, models, overload, register_model
 
 from ..scalar import VOCABULARY
 from ..tree.call import expand, rewritten, with_operands
@@ -27,15 +27,15 @@ from ..tree.node import argument, constant
 from ..tree.storage import STORAGE
 
 OPERATORS = {
-    operator.neg: operator.neg, operator.pos: operator.pos,
-    operator.add: operator.add, operator.iadd: operator.add, operator.sub: operator.sub, operator.isub: operator.sub,
-    operator.mul: operator.mul, operator.imul: operator.mul,
-    operator.truediv: operator.truediv, operator.itruediv: operator.truediv,
-    operator.pow: VOCABULARY[math.pow], operator.ipow: VOCABULARY[math.pow],
+    operator.pos: operator.pos, operator.neg: operator.neg, operator.add: operator.add, operator.sub: operator.sub,
+    operator.mul: operator.mul, operator.truediv: operator.truediv,
 }
-# constant but for their jumps
-STEPS = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.not_,
-         builtins.bool, builtins.int, builtins.round, np.sign)
+IN_PLACE = {
+    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul, operator.ipow: operator.pow,
+    operator.itruediv: operator.truediv, operator.ifloordiv: operator.floordiv, operator.imod: operator.mod,
+}
+STEPS = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.not_
+OF_MORE = {np.float64, builtins.sum, math.prod, builtins.divmod, np.divmod}      # of no numbers, or not one number
 
 
 class DualType(types.Type):
@@ -162,32 +162,38 @@ def _slopes(build, number, given):
 
     Part m of argument k is named k.m, the value y.
     """
-    dtype = str(number)
+    dtype, y = str(number), argument("y", str(number))
     value = build(*[argument(f"{k}.0", dtype) for k in range(len(given))])
     if value.kind != "float":
         return None
     fixed = [f"{k}.0" for k, type_ in enumerate(given) if getattr(type_, "fixed", True)]
-    y = argument("y", dtype)
-    parts = {0: y}
-    order = max(type_.order for type_ in given if isinstance(type_, DualType))
+    live = [k for k, type_ in enumerate(given) if getattr(type_, "live", False)]
+    order = next(type_.order for type_ in given if isinstance(type_, DualType))
+    parts = [value]
     for m in range(1, 2**order):
         bit = 1 << m.bit_length() - 1
-        seeds = {f"{k}.{s}": argument(f"{k}.{s | bit}", dtype) for k, type_ in enumerate(given)
-                 if getattr(type_, "live", False) for s in range(bit)}
-        if m == bit:
-            slope = differential(value, seeds, fixed)
-            if slope is not None:
-                slope, = rewritten((slope,), lambda node, args: y if node is value else with_operands(node, args))
-        else:
-            slope = differential(parts[m ^ bit], seeds | {"y": parts[bit]}, fixed)
-        parts[m] = slope
-    if all(parts[m] is None for m in range(1, 2**order)) and any(getattr(t, "live", False) for t in given):
+        seeds = {f"{k}.{s}": argument(f"{k}.{s | bit}", dtype) for k in live for s in range(bit)}
+        seeds |= {"y": parts[bit]} if m > bit else {}
+        slope = None if parts[m ^ bit] is None else differential(parts[m ^ bit], seeds, fixed)
+        if m == bit and slope is not None:       # what was computed already is not computed again
+            slope, = rewritten((slope,), lambda node, args: y if node is value else with_operands(node, args))
+        parts.append(slope)
+    if live and all(part is None for part in parts[1:]):
         return None
-    zero = constant(0, "float", dtype)
-    return expand([parts[m] if parts[m] is not None else zero for m in range(1, 2**order)])
+    return expand([constant(0, "float", dtype) if part is None else part for part in parts[1:]])
 
 
-for function_, build_ in ({f: b for f, b in VOCABULARY.items() if not isinstance(f, FunctionType)} | OPERATORS).items():
-    teach(function_, build_)
-for function_ in STEPS:
-    teach(function_)
+def _teach_all():
+    known = {function: build for function, build in (VOCABULARY | OPERATORS).items()
+             if function not in OF_MORE and not isinstance(function, FunctionType)}
+    known |= {function: known[plain] for function, plain in IN_PLACE.items()} | dict.fromkeys(STEPS)
+    for function, build in known.items():
+        teach(function, build)
+
+
+_teach_all()
+
+
+@overload(divmod)
+def _divmod(x, y):
+    return (lambda x, y: (x // y, x % y)) if isinstance(x, DualType) or isinstance(y, DualType) else None

@@ -1,4 +1,7 @@
 """The trees of a scalar function, by working dtype: read from its source once, and pickled without it."""
+import functools
+from types import FunctionType
+
 from .errors import UnsupportedError
 from .node import Node, argument, constant, in_order
 from .storage import WORKING
@@ -7,6 +10,14 @@ from .storage import WORKING
 def argument_names(code):
     """The names of a function's arguments, those behind a bare * among them."""
     return code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+
+
+def plain(function):
+    """The Python function of one that Numba or functools.lru_cache has wrapped; None of anything else."""
+    function = getattr(function, "_dispatcher", function)              # of @vectorize
+    function = getattr(function, "py_func", function)
+    function = function.__wrapped__ if isinstance(function, functools._lru_cache_wrapper) else function
+    return function if isinstance(function, FunctionType) else None
 
 
 class Program:
@@ -32,6 +43,16 @@ class Program:
             self.places.update(places)
             self._trees[dtype] = tuple(r if isinstance(r, Node) else constant(r, "float", dtype) for r in result)
         return self._trees[dtype]
+
+    @property
+    def function(self):
+        """The scalar function, where it was made from one in this process."""
+        return self._read_from[0]
+
+    def facts(self):
+        """All that the trees say."""
+        nodes, trees, _ = self.__getstate__()
+        return [(*rest, value.facts() if hasattr(value, "facts") else repr(value)) for *rest, value in nodes], trees
 
     def read(self):
         """Read the source now: later changes of it, or of what it captures, do not matter then."""

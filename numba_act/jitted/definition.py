@@ -1,0 +1,58 @@
+"""A scalar function that Numba compiles whole, with its derivatives."""
+import functools
+
+from ..backends import cpu_code
+from ..expressions import Expressions
+from ..tree.storage import STORAGE
+from .captured import capture, facts
+from .code import Call, RefusedError, loaded
+
+MOST_SAID = 250                                  # letters of what the reader of trees says
+
+
+class Jitted(Expressions):
+    """As Expressions, of a function that is no tree: what Numba compiles instead.
+
+    value, derivative : what is captured of the functions; None where no derivative is declared
+    """
+
+    compiler = "numba"
+    formula = None
+
+    def __init__(self, function, no_tree):
+        super().__init__(function)
+        self._compile("value", (), f"; as a tree: {str(no_tree).removeprefix(f'{self.name}: '):.{MOST_SAID}}")
+
+    def declare_derivative(self, function):
+        super().declare_derivative(function)
+        self._compile("grad", self.inputs[:1])
+
+    def declare_reference(self, function):
+        self.reference = super()._program(function, 1 + len(self.inputs), traced=False)
+
+    def _program(self, function, count):
+        return capture(self._checked(function))
+
+    def _compile(self, kind, wrt, other=""):
+        """Compile a kernel now, so that what Numba does not take is said where it was written."""
+        try:
+            cpu_code.record_of(self.kernel(kind, wrt), STORAGE["float64"])
+        except RefusedError as error:
+            raise TypeError(f"{self.name}: for Numba: {error.reason()}{other}") from None
+
+    def facts(self):
+        """All that code follows from which calls the function."""
+        return facts((self.name, self.inputs, self.defaults, self.value, self.derivative))
+
+    def expression(self, wrt, dtype):
+        raise TypeError(f"{self.name}: there is no expression tree; Numba compiles the function whole")
+
+    def _made_of(self, kind, wrt):
+        calls = {"value": [()], "grad": [wrt], "value_and_grad": [(), wrt], "backward": [(name,) for name in wrt]}[kind]
+        return {"build": None, "loaded": functools.partial(loaded, [self._call(names) for names in calls])}
+
+    def _call(self, wrt):
+        """The value, or a derivative of it."""
+        if wrt and self.derivative:
+            return Call(self.derivative, self.inputs, tuple(self.defaults), wrt[1:], self.inputs.index(wrt[0]))
+        return Call(self.value, self.inputs, tuple(self.defaults), wrt)
