@@ -1,6 +1,7 @@
 """The public interface: how activations are called, what they accept, and what they say when they do not."""
 import math
 import pickle
+import tracemalloc
 import warnings
 
 import ml_dtypes
@@ -231,6 +232,44 @@ def test_promotion(name, dtype):
         assert a(x, np.ones(8, integer)).dtype == np.float64
     same_bits(a(x, 0.3), a(x, dtype.type(0.3)))
     assert a(x, np.float64(0.3)).dtype == np.float64
+
+
+LAYOUTS = {"C": np.array, "F": np.asfortranarray, "strided": lambda a: np.repeat(a, 2, 1)[:, ::2],
+           "reversed": lambda a: a[::-1, ::-1], "repeated": lambda a: np.broadcast_to(a[:, None], (300, 2, 1000))}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "bfloat16", "f4", ">f4"])
+def test_large_operands_of_another_dtype(kind, layout):
+    """They are cast block by block, to the same bits."""
+    whole = generator(kind).integers(0, 1 << 63, (300, 1000), np.uint64)
+    with np.errstate(all="ignore"):
+        a = LAYOUTS[layout]((numbers(whole.shape) if "f" in kind else whole).astype(np.dtype(kind)))
+        x = numbers(a.shape, "f8")
+        for dtype in {"f8", "f4" if kind in ("f2", "bfloat16") else "f8"}:
+            x_, wide = x.astype(dtype), a.astype(dtype)
+            same_bits(act.swish(x_, a), act.swish(x_, wide))
+            same_bits(act.gelu(a, dtype=dtype), act.gelu(wide))
+            for got, expected in zip(act.swish.value_and_grad(a, x_), act.swish.value_and_grad(wide, x_), strict=True):
+                same_bits(got, expected)
+            for wrt in ("x", "beta"):
+                beta = x_[:1] + 2
+                same_bits(act.swish.backward(x_, a, beta, wrt=wrt), act.swish.backward(x_, wide, beta, wrt=wrt))
+                same_bits(act.swish.backward(a, x_, beta, wrt=wrt), act.swish.backward(wide, x_, beta, wrt=wrt))
+
+
+def test_memory_for_operands_of_another_dtype():
+    x, out, beta = np.ones(1_500_000, "f4"), np.empty(1_500_000), np.float64(0.5)
+    mask, endless = x > 0, np.broadcast_to(np.float32(1), 1 << 24)
+    for call in (lambda: act.swish(x, beta, out=out), lambda: act.swish.grad(x, beta, out=out),
+                 lambda: act.swish(x, beta, out=out, where=mask), lambda: act.swish.backward(x, x, beta, out=out),
+                 lambda: act.swish.backward(x, x, beta, wrt="beta"),
+                 lambda: act.swish.backward(endless, endless, beta, wrt="beta")):
+        tracemalloc.start()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 4e6
 
 
 # --- backward ---------------------------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ import numpy as np
 from ..runtime import driver, failures, outputs, threads
 from ..tree.storage import STORAGE
 from . import layout
-from .cpu_code import record_of
+from .cpu_code import cast as cast_function
+from .cpu_code import castable, record_of
 from .cpu_ufunc import ensure, loop
 from .dtypes import storage_of
 
 Array, ARRAY_NAME = np.ndarray, "NumPy"
+CAST_BYTES = 1 << 20                         # an operand that takes less is cast whole
 SUM_TASKS = 64                               # the split of a sum depends on the shapes only
 SUM_GRAIN = 16 * driver.BLOCK
 
@@ -26,6 +28,16 @@ def wrapped(kernel, operands):
 def asarray(kernel, name, operand):
     """An operand as an array."""
     return np.asarray(operand)
+
+
+def cast(array, dtype):
+    """An operand in the dtype of the result; a large one is left as it is, for the driver casts it block by block."""
+    if array.size * dtype.itemsize <= CAST_BYTES:
+        return array.astype(dtype, order="K")
+    small = array[tuple([slice(0, 1) if step == 0 else slice(None) for step in array.strides])]
+    if small.size * dtype.itemsize > CAST_BYTES and castable(array.dtype, storage_of(dtype)) and array.flags.aligned:
+        return array
+    return np.broadcast_to(small.astype(dtype, order="K"), array.shape)
 
 
 def as_scalar(result):
@@ -43,20 +55,24 @@ def masked(kernel, arrays, out, where, casting, order, dtype):
 
 
 # --- n-d calls --------------------------------------------------------------------------------------------------------
-def call(kernel, arrays, out=None, order="K"):
-    """The kernel's outputs, as a tuple, for operands of one dtype that broadcast.  Scalars for 0-d, as NumPy does."""
-    function, cost = loop(kernel, arrays[0].dtype)
+def call(kernel, arrays, out=None, order="K", dtype=None):
+    """The kernel's outputs, as a tuple, for operands that broadcast.  Scalars for 0-d, as NumPy does.
+
+    The operands have one dtype, or one is named, to which `cast` has brought them or left them to the driver.
+    """
+    own, dtype = dtype is None or all(a.dtype == dtype for a in arrays), dtype or arrays[0].dtype
+    function, cost = loop(kernel, dtype)
     shape, size = layout.common_shape(arrays)
     results = None
-    if size * cost >= threads.MIN_WORK:
+    if size * cost >= threads.MIN_WORK or not own:
         threads.start()
         given = (None,) * kernel.n_outputs if out is None else out
-        if order in "KC" and _flat((*arrays, *[a for a in given if a is not None]), shape):
-            out = tuple([outputs.empty(shape, arrays[0].dtype) if a is None else a for a in given])
+        if own and order in "KC" and _flat((*arrays, *[a for a in given if a is not None]), shape):
+            out = tuple([outputs.empty(shape, dtype) if a is None else a for a in given])
         else:
-            results = _run(kernel, arrays, shape, given, order)
+            results = _run(kernel, arrays, shape, given, order, dtype)
     if results is None:                      # keywords cost 0.2 us, as much as a small kernel
-        options = {} if order == "K" else {"order": order}
+        options = ({} if order == "K" else {"order": order}) | ({} if own else {"dtype": dtype, "casting": "unsafe"})
         results = function(*arrays, **options) if out is None else function(*arrays, out=out, **options)
     return results if type(results) is tuple else (results,)
 
@@ -66,9 +82,8 @@ def _flat(arrays, shape):
     return all(a.ndim == 0 or (a.shape == shape and a.flags.c_contiguous) for a in arrays)
 
 
-def _run(kernel, arrays, shape, out, order):
+def _run(kernel, arrays, shape, out, order, dtype):
     """The outputs by the n-d driver, or None where NumPy's own machinery is needed."""
-    dtype = arrays[0].dtype
     if not all(map(_plain, arrays)):
         return None
     given = [a for a in out if a is not None]
@@ -76,7 +91,7 @@ def _run(kernel, arrays, shape, out, order):
         return None
     axes = layout.axes(arrays, shape, order)
     results = tuple(outputs.empty(shape, dtype, axes) if a is None else a for a in out)
-    return results if _launch(kernel, arrays, results, shape) else None
+    return results if _launch(kernel, arrays, results, shape, dtype) else None
 
 
 def _plain(array):
@@ -105,10 +120,11 @@ def _address(array):
     return array.__array_interface__["data"][0]
 
 
-def _launch(kernel, arrays, results, shape, sums=(), tasks=0, grain=0):
+def _launch(kernel, arrays, results, shape, dtype, sums=(), tasks=0, grain=0):
     """Run a job; False if it has too many dimensions.  `sums` says which results are rows of accumulators."""
     layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
-    plan = _plan(kernel, storage_of(arrays[0].dtype), shape, layouts, sums, tasks, grain)
+    others = tuple([None if a.dtype == dtype else a.dtype for a in arrays])
+    plan = _plan(kernel, storage_of(dtype), shape, layouts, others, sums, tasks, grain)
     if plan is None:
         return False
     failures.called(kernel.owner, _launcher(), driver.addressed(plan, map(_address, (*arrays, *results))))
@@ -116,8 +132,9 @@ def _launch(kernel, arrays, results, shape, sums=(), tasks=0, grain=0):
 
 
 @functools.lru_cache(maxsize=1024)
-def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
-    """The job for operands of these shapes and strides, without their addresses; None for too many dimensions."""
+def _plan(kernel, storage, shape, layouts, others, sums, tasks, grain):
+    """The job for operands of these shapes and strides, and dtypes other than the storage's, without their addresses;
+    None for too many dimensions."""
     n_in, item = len(kernel.inputs), storage.size
     record = record_of(kernel, storage, frozenset(sums))
     rows = {n_in + j: 8 * math.prod(layouts[n_in + j][0][1:]) for j in sums}
@@ -129,12 +146,13 @@ def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
     if len(flat) > driver.MAX_DIMS:
         return None
     uniform = bool(record[driver.UNIFORM]) and not any(
-        any(steps[k]) for k, name in enumerate(kernel.inputs) if name in kernel.parameters)
+        any(steps[k]) or others[k] for k, name in enumerate(kernel.inputs) if name in kernel.parameters)
     gapless = [item * math.prod(flat[d + 1:]) for d in range(len(flat))]
     operands = []
     for k, s in enumerate(steps):
         period = _period(flat, s)
-        mode = driver.LINEAR if s == gapless or flat == [1] else driver.STAGED
+        other = others[k] if k < n_in else None
+        mode = driver.LINEAR if (s == gapless or flat == [1]) and not other else driver.STAGED
         if k in rows:
             mode = driver.REDUCED
         elif k < n_in and uniform and kernel.inputs[k] in kernel.parameters:
@@ -142,7 +160,9 @@ def _plan(kernel, storage, shape, layouts, sums, tasks, grain):
         elif k < n_in and mode == driver.STAGED and period <= driver.BLOCK:
             mode = driver.CYCLE
         operands.append({driver.ITEM: STORAGE[storage.working].size if k in rows else item, driver.MODE: mode,
-                         driver.ROW: rows.get(k, 0), driver.PERIOD: period, driver.STEPS: s})
+                         driver.ROW: rows.get(k, 0), driver.PERIOD: period, driver.STEPS: s,
+                         driver.CAST: cast_function(other, storage) if other else 0,
+                         driver.CAST_ITEM: other.itemsize if other else 0})
     return driver.job({driver.RECORD: record.ctypes.data, driver.SIZE: math.prod(flat), driver.NDIM: len(flat),
                        driver.TASKS: tasks, driver.GRAIN: grain, driver.ALL_UNIFORM: uniform, driver.SHAPE: flat},
                       operands)
@@ -162,17 +182,17 @@ def _launcher():
 
 
 # --- sums over broadcast axes -----------------------------------------------------------------------------------------
-def reduce(kernel, arrays, targets):
+def reduce(kernel, arrays, targets, dtype=None):
     """The kernel's outputs, each summed to the shape in `targets`, or whole where that is None.
 
-    Sums are taken in float64 and do not depend on the number of threads.
+    Sums are taken in float64 and do not depend on the number of threads.  Dtypes are as in `call`.
     """
-    dtype = arrays[0].dtype
+    dtype = dtype or arrays[0].dtype
     _, cost = loop(kernel, dtype)
     shape, size = layout.common_shape(arrays)
     targets = [None if t == shape else t for t in targets]
     if all(t is None for t in targets):
-        return call(kernel, arrays)
+        return call(kernel, arrays, dtype=dtype)
     if size == 0:
         return tuple(np.zeros(shape if t is None else t, dtype) for t in targets)
     arrays = [a if _plain(a) else np.array(a, dtype, order="K") for a in arrays]
@@ -185,15 +205,15 @@ def reduce(kernel, arrays, targets):
     tasks = -(-size // grain)
     results = tuple(outputs.empty(shape, dtype, axes) if t is None else np.zeros((tasks, *t)) for t in targets)
     summed = tuple(j for j, t in enumerate(targets) if t is not None)
-    if not _launch(kernel, arrays, results, shape, summed, tasks, grain):
-        return _reduced_by_numpy(kernel, arrays, targets)
+    if not _launch(kernel, arrays, results, shape, dtype, summed, tasks, grain):
+        return _reduced_by_numpy(kernel, arrays, targets, dtype)
     with np.errstate(all="ignore"):
         return tuple(r if t is None else np.asarray(r.sum(axis=0)).astype(dtype)
                      for r, t in zip(results, targets, strict=True))
 
 
-def _reduced_by_numpy(kernel, arrays, targets):
+def _reduced_by_numpy(kernel, arrays, targets, dtype):
     """The same for more dimensions than the driver takes."""
-    results = call(kernel, arrays)
+    results = call(kernel, arrays, dtype=dtype)
     with np.errstate(all="ignore"):
         return tuple(r if t is None else layout.summed(r, t) for r, t in zip(results, targets, strict=True))

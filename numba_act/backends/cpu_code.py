@@ -1,4 +1,6 @@
 """A kernel as machine code of this CPU: LLVM vectors, and the record by which the driver knows them."""
+import functools
+
 from ..runtime import driver, objects, processor, threads
 from ..tree.storage import STORAGE
 
@@ -78,6 +80,52 @@ def _splat(builder, value, lanes):
 def _lanes_at(builder, base, i, kind, lanes):
     from llvmlite import ir
     return builder.gep(builder.bitcast(base, (ir.VectorType(kind, lanes) if lanes else kind).as_pointer()), [i])
+
+
+# --- operands of another dtype ----------------------------------------------------------------------------------------
+def castable(dtype, storage):
+    """Whether `cast` gives what NumPy's own cast does: to 16 bits that would round twice."""
+    return dtype.isnative and storage.name == storage.working and (dtype.kind in "biu" or dtype.name in STORAGE)
+
+
+@functools.cache
+def cast(dtype, storage):
+    """The address of a function, void(char **pointers, intp n), that reads numbers of a dtype and writes them as a
+    kernel of that storage takes them."""
+    text = _cast_text(dtype, storage)
+    address, = objects.load(text, lambda: text, ("cast",), optimise=True)
+    return address
+
+
+def _cast_text(dtype, storage):
+    from llvmlite import ir
+    word, source = ir.IntType(64), STORAGE.get(dtype.name)
+    kind = source.element if source else ir.IntType(8 * dtype.itemsize)
+    module = ir.Module(name=f"numba_act_cast_{dtype.name}_{storage.name}")
+    places = ir.IntType(8).as_pointer().as_pointer()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [places, word]), "cast")
+    pointers, count = function.args
+    start, loop, end = (function.append_basic_block(label) for label in ("start", "loop", "end"))
+    b = ir.IRBuilder(start)
+    given, target = (b.bitcast(b.load(b.gep(pointers, [word(k)])), type_.as_pointer())
+                     for k, type_ in enumerate((kind, storage.type)))
+    b.branch(loop)
+    b.position_at_end(loop)
+    i = b.phi(word)
+    i.add_incoming(word(0), start)
+    value = b.load(b.gep(given, [i]), align=dtype.itemsize)
+    if source:
+        value, wider = source.widen(b, value), storage.size - STORAGE[source.working].size
+        value = b.fpext(value, storage.type) if wider > 0 else b.fptrunc(value, storage.type) if wider < 0 else value
+    else:
+        value = (b.sitofp if dtype.kind == "i" else b.uitofp)(value, storage.type)
+    b.store(value, b.gep(target, [i]), align=storage.size)
+    following = b.add(i, word(1))
+    i.add_incoming(following, loop)
+    b.cbranch(b.icmp_signed("<", following, count), loop, end)
+    b.position_at_end(end)
+    b.ret_void()
+    return str(module)
 
 
 _records = {}

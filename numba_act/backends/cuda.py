@@ -48,6 +48,11 @@ def asarray(kernel, name, operand):
     return array
 
 
+def cast(array, dtype):
+    """An operand in the dtype of the result."""
+    return array.astype(dtype, order="K")
+
+
 def as_scalar(result):
     """The result of a call on numbers only: an array without dimensions, as CuPy gives it."""
     return result
@@ -178,7 +183,7 @@ def _number(value, dtype):
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------------
-def call(kernel, arrays, out=None, order="K"):
+def call(kernel, arrays, out=None, order="K", dtype=None):
     """The kernel's outputs, as a tuple, for operands of one dtype that broadcast."""
     shape, size = layout.common_shape(arrays)
     dtype, given = arrays[0].dtype, (None,) * kernel.n_outputs if out is None else out
@@ -295,7 +300,7 @@ def _run_copies(kernel, arrays, results, shape, dtype, device):
 
 
 # --- sums over broadcast axes -----------------------------------------------------------------------------------------
-def reduce(kernel, arrays, targets):
+def reduce(kernel, arrays, targets, dtype=None):
     """The kernel's outputs, each summed to the shape in `targets`.
 
     Sums are taken in float64, in an order that depends on the shapes and strides only.

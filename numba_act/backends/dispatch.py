@@ -76,7 +76,7 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
     where = _mask(backend, kernel, where, shape)
     out = _outputs(backend, kernel, out, _largest(shape, out, where), dtype, casting)
     if where is True and (out is None or all(o is None or (o.dtype == dtype and o.shape == shape) for o in out)):
-        results = backend.call(kernel, arrays, out, order)
+        results = backend.call(kernel, arrays, out, order, dtype)
     else:
         results = backend.masked(kernel, arrays, out, where, casting, order, dtype)
     if not shape and out is None:
@@ -95,12 +95,13 @@ def backward(kernel, operands, names, wrt, calls, out=None):
     shape = _shape(kernel, arrays)
     targets = [arrays[1 + names.index(name)].shape for name in wrt]
     if all(t == shape for t in targets):
-        results = backend.call(kernel, arrays, _outputs(backend, kernel, out, shape, dtype, "same_kind"))
+        results = backend.call(kernel, arrays, _outputs(backend, kernel, out, shape, dtype, "same_kind"),
+                               dtype=dtype)
     elif out is not None:
         raise TypeError(f"{kernel.owner}: backward takes out= only where no gradient is summed; here wrt "
                         f"{', '.join(wrt)} have shapes {', '.join(map(str, targets))} beside {shape}")
     else:
-        results = backend.reduce(kernel, arrays, targets)
+        results = backend.reduce(kernel, arrays, targets, dtype)
     return tuple(r if t else backend.as_scalar(r) for r, t in zip(results, targets, strict=True))
 
 
@@ -166,7 +167,7 @@ def _array(backend, kernel, name, operand, dtype, casting):
         raise TypeError(f"{kernel.owner}: {name} cannot be cast from {array.dtype} to {dtype} by the rule "
                         f"casting={casting!r}")
     with np.errstate(all="ignore"):
-        return array.astype(dtype, order="K")
+        return backend.cast(array, dtype)
 
 
 def _shape(kernel, arrays):

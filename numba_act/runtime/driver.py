@@ -39,8 +39,9 @@ GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, RECO
 # its operands, and leaves there what its function has raised.
 RECORD, SIZE, NDIM, TASKS, GRAIN, ALL_UNIFORM, FAILURE, SHAPE = range(8)
 OPERANDS = SHAPE + MAX_DIMS
-# Words of an operand; then STEPS, MAX_DIMS words, in bytes.
-BASE, ITEM, MODE, ROW, PERIOD, STEPS = range(6)
+# Words of an operand; then STEPS, MAX_DIMS words, in bytes.  CAST is 0 or the address of a function that casts elements
+# of CAST_ITEM bytes to those of the kernel.
+BASE, ITEM, MODE, ROW, PERIOD, CAST, CAST_ITEM, STEPS = range(8)
 OPERAND_WORDS = STEPS + MAX_DIMS
 JOB_WORDS = OPERANDS + MAX_OPERANDS * OPERAND_WORDS
 # Modes: contiguous over the whole index space; copied block by block; a pattern that repeats after so many elements,
