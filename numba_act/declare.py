@@ -9,10 +9,11 @@ from numpy import generic, integer, ndarray
 from .backends import dispatch
 from .backends.jit import Scalar, type_of
 from .backends.signature import Signature, way
-from .expressions import UFUNC, Call, Expressions, is_ours
+from .expressions import UFUNC, Call, Expressions
 from .runtime import objects
 from .tree.call import expand
 from .tree.errors import NoTreeError
+from .tree.program import is_ours
 
 CASTING, ORDER = UFUNC["casting"], UFUNC["order"]
 UFUNC_PREFIX = "numba_act_"

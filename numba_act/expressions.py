@@ -12,7 +12,7 @@ from .tree.call import Callee, NotDifferentiableError, define, expand, substitut
 from .tree.differentiate import derivative
 from .tree.latex import latex
 from .tree.node import argument, in_order, narrowed, stored
-from .tree.program import Program, argument_names, plain
+from .tree.program import Program, argument_names, is_ours, plain
 
 # the keywords of a ufunc, which no argument may be called
 UFUNC = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}
@@ -193,11 +193,6 @@ class Call(Callee):
 
     def _with(self, args, tree):
         return substitute((tree,), dict(zip(self._inputs, args, strict=True)))[0]
-
-
-def is_ours(function):
-    """Whether a function stands in this package."""
-    return str(function.__module__).partition(".")[0] == __package__
 
 
 def _arguments(function):

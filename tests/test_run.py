@@ -25,8 +25,8 @@ def value(tree, inputs):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_function_that_runs_gives_the_bits_of_its_source(name):
-    activation, rng = act.activations[name], np.random.default_rng(0)
-    for program in (activation._value, activation._derivative, activation._reference):
+    said, rng = act.activations[name].expressions, np.random.default_rng(0)
+    for program in (said.value, said.derivative, said.reference):
         for dtype in ("float32", "float64") if program else ():
             function, names, _, vocabulary, traced = program._read_from
             arguments = [argument(name, dtype) for name in names]

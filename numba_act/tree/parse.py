@@ -18,10 +18,11 @@ from typing import NamedTuple
 from .call import expand
 from .errors import NoTreeError, UnsupportedError
 from .node import Node, PerType, build, in_order, where
+from .program import is_ours
+from .program import plain as wrapped
 from .source import lines_of, local_names, place, syntax_of
 from .values import both, either, exact, flat, fractions, is_condition, number, of_constants, plain, shape, truth
 
-PACKAGE = __name__.partition(".")[0]
 MOST_STEPS = 20_000                              # expressions to read: half a second
 MOST_NODES = 4_000                               # of a tree: a second of LLVM
 
@@ -67,7 +68,8 @@ def parse(function, arguments, vocabulary, traced=False):
     a function of this package that is called with nodes simply runs: it is written with `where`.
     """
     dtype = next((a.dtype for a in arguments if isinstance(a, Node)), "float64")
-    if str(function.__module__).partition(".")[0] == PACKAGE and not lines_of(function):
+    ours = is_ours(function)
+    if ours and not lines_of(function):
         from .run import run
         return run(function, arguments, vocabulary, traced, dtype), {}
     reading, code = _Reading(vocabulary, traced, dtype), function.__code__
@@ -75,7 +77,7 @@ def parse(function, arguments, vocabulary, traced=False):
     named = code.co_varnames[count:len(arguments)]       # behind a bare *
     try:
         result = reader.run(*arguments[:count], **dict(zip(named, arguments[count:], strict=True)))
-        size = len(in_order(expand([part for part in flat([result]) if isinstance(part, Node)])))
+        size = 0 if ours else len(in_order(expand([part for part in flat([result]) if isinstance(part, Node)])))
     except RecursionError:
         raise reader.no_tree(reader.syntax, "it is nested too deeply") from None
     if size > MOST_NODES:
@@ -330,7 +332,10 @@ class _Reader:
             case ast.List(elts=parts):
                 return (yield from self.spread(parts))
             case ast.Attribute(value=of, attr=attr):
-                return self.found(getattr((yield of), attr))
+                value = yield of
+                if isinstance(value, Node):
+                    raise self.refused(syntax, f"a number has no attribute {attr!r}")
+                return self.found(getattr(value, attr))
             case ast.Subscript(value=of, slice=index):
                 return self.element((yield of), (yield index), syntax)
             case ast.Slice():
@@ -531,7 +536,7 @@ class _Reader:
         if inner:
             function, first, named = inner
             return self.call(function, [*map(self.found, first), *args], named | keywords, syntax)
-        if self.reading.traced and str(getattr(function, "__module__", "")).partition(".")[0] == PACKAGE:
+        if self.reading.traced and is_ours(function):
             return function(*map(fractions, args), **{name: fractions(a) for name, a in keywords.items()})
         if not isinstance(function, FunctionType):
             raise self.no_tree(syntax, f"{_name_of(function)}() has no place in a scalar function")
@@ -561,11 +566,9 @@ def _within(function):
             return function.__func__, (function.__self__,), {}
         case staticmethod():
             return function.__func__, (), {}
-        case functools._lru_cache_wrapper():
-            return function.__wrapped__, (), {}
         case FunctionType() | type():
             return None
-    for inner, first in ((getattr(function, "py_func", None), ()), (type(function).__call__, (function,))):
+    for inner, first in ((wrapped(function), ()), (type(function).__call__, (function,))):
         if isinstance(inner, FunctionType):
             return inner, first, {}
     return None

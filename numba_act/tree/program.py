@@ -20,6 +20,11 @@ def plain(function):
     return function if isinstance(function, FunctionType) else None
 
 
+def is_ours(function):
+    """Whether a function, or a type, stands in this package."""
+    return str(getattr(function, "__module__", "")).partition(".")[0] == __package__.partition(".")[0]
+
+
 class Program:
     """What a scalar function returns for arguments of these names, as tuples of nodes.
 
