@@ -412,11 +412,16 @@ REFUSED = [(random_each_time, r"rand\(\) is not the same each time"), (two_from_
            (lambda x: list(x), "this has no meaning for a single number")]
 
 
+def read(function):
+    """As a tree, where Numba does not stand in."""
+    return Program(function, ("x",), 1, VOCABULARY).read()
+
+
 @pytest.mark.parametrize(("function", "why"), NO_TREE + REFUSED)
 def test_what_is_refused_is_named(function, why):
     """With the line; and whether it may be Numba's."""
     with pytest.raises(UnsupportedError, match=rf"^[\w<>]+: .*{why}.*test_written\.py:\d+\)$") as caught:
-        Program(function, ("x",), 1, VOCABULARY).read()
+        read(function)
     assert isinstance(caught.value, NoTreeError) == ((function, why) in NO_TREE)
     assert len(str(caught.value)) < 300
 
@@ -439,7 +444,7 @@ def test_long_lines():
     assert line(" if x > 0 else ".join(["2 * x"] * 300), 5)(1.0) == 2
     many = "    if x > 1: y = 1\n" + "".join(f"    elif x > {1 - k}: y = x\n" for k in range(400))
     with pytest.raises(NoTreeError, match=r"^f: it is nested too deeply: `def f\(x\):`"):
-        cell(f"@act.activation\ndef f(x):\n    y = 0\n{many}    return y\n", "elif")
+        read(cell(f"def f(x):\n    y = 0\n{many}    return y\n", "elif")["f"])
     with pytest.raises(TypeError, match=r"`x \+ x \+ .*\.\.\.` \(<cell 1003>:1\)$"):
         line(" + ".join(["x"] * 300) + " + 'a'", 3)
 
