@@ -1,4 +1,5 @@
 """Activations in plain Python as functions of numbers, and in other people's Numba code by their own names."""
+import math
 import re
 import subprocess
 import sys
@@ -174,6 +175,28 @@ def test_errors_name_the_activation(call, message):
     with pytest.raises(numba.TypingError, match=f"\\n{message}") as error:
         njit(call)(np.ones(3))
     assert len(str(error.value).splitlines()) < 20
+
+
+def test_what_numba_compiles_whole():
+    @act.activation
+    def halving(x, limit=1.0):
+        if x > 1000:
+            raise ValueError("too large")
+        while limit < abs(x) < math.inf:
+            x = x / 2
+        return x
+
+    @njit
+    def calls(x):
+        return halving(x, 2), halving.value_and_grad(x), halving.backward(x, x, wrt="limit")
+
+    assert halving.compiler == "numba"
+    x = np.float32([-7, 0.5, 3])
+    for a, b in zip(calls(x)[:2], (halving(x, 2), halving.value_and_grad(x)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert calls(3.0) == (1.5, (0.75, 0.25), 0)
+    with pytest.raises(ValueError, match="too large"):
+        calls(np.full(3, 1e4))
 
 
 # --- as an object -----------------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def _compiled(kernel, storage, summed):
     if len(kernel.inputs) + kernel.n_outputs > driver.MAX_OPERANDS:
         raise ValueError(f"{kernel.owner}: at most {driver.MAX_OPERANDS} inputs and outputs fit in a kernel, not "
                          f"{len(kernel.inputs) + kernel.n_outputs}; ask for fewer gradients at once")
-    addresses, lanes, cost = (kernel.loaded or _loaded)(kernel, storage, summed)
+    addresses, lanes, cost = (kernel.calls.loaded if kernel.calls else _loaded)(kernel, storage, summed)
     n_all = len(kernel.inputs) + kernel.n_outputs
     return driver.record({
         driver.GENERAL: addresses[0],

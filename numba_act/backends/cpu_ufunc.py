@@ -153,7 +153,7 @@ def _install(kernel, dtype):
         _register(made, dtype, entry, record.ctypes.data)
     with np.errstate(all="ignore"):              # 1e9 in float16
         defaults = tuple([np.asarray(value, dtype) for value in kernel.parameters.values()])
-    function = functools.partial(failures.called, kernel.owner, made.ufunc) if kernel.loaded else made.ufunc
+    function = functools.partial(failures.called, kernel.owner, made.ufunc) if kernel.calls else made.ufunc
     if dtype == FLOAT64:
         kernel.quick.update({float: _numbers, int: _numbers})
     kernel.quick[dtype] = Quick(function, threads.MIN_WORK // record.item(driver.COST), defaults)

@@ -25,14 +25,14 @@ class Kernel:
     parameters : those of the inputs, the last ones, that are usually one number, with that number
     build : from a working dtype to the output nodes, whose arguments are named as the inputs
     n_outputs : how many nodes `build` gives
-    loaded : gives the functions of a kernel that is made of no nodes, from itself, the storage and the summed outputs
+    calls : of functions that Numba compiles, of which a kernel is made instead of nodes; else None
     quick : dtype -> Quick, filled when a loop is compiled; and a type that is no ndarray -> its own way of a quick call
     symbol : the name in letters that every assembler takes
     """
 
-    def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, loaded=None):
+    def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, calls=None):
         self.name, self.owner, self.inputs, self.parameters = name, owner, inputs, parameters
-        self.build, self.n_outputs, self.loaded, self.quick = build, n_outputs, loaded, {}
+        self.build, self.n_outputs, self.calls, self.quick = build, n_outputs, calls, {}
         self.symbol = symbol(name)
 
     def trees(self, storage):

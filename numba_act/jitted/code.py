@@ -117,18 +117,52 @@ class _UnknownSlopeError(RefusedError):
         return f"the derivative of {found[1]}() is not known{self.place()}" if found else super().reason()
 
 
-def loaded(calls, kernel, storage, summed):
-    """As cpu_code's: the addresses of a kernel's functions, by the object file on disk or a new one.
+class Calls:
+    """What a kernel is compiled from: a call for each output.
 
-    Where the kernel has an input more than the function, its first, the outputs are multiplied by that.
+    Where the kernel has an input more than the functions, its first, the outputs are multiplied by that.
     """
-    key = ([call.facts() for call in calls], kernel.inputs, kernel.name, storage.name, sorted(summed), _versions(),
-           objects.target())
-    with objects.lock:
-        image = objects.cached(key, lambda: _made(calls, kernel, storage, summed))
-        symbols, _, image = image.partition(b"\n")
-        _provide(symbols.decode().split())
-        return objects.link(image, cpu_code.names(kernel)), ONE_BY_ONE, COST
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def loaded(self, kernel, storage, summed):
+        """As cpu_code's: the addresses of a kernel's functions, by the object file on disk or a new one."""
+        key = (self.facts(), kernel.inputs, kernel.name, storage.name, sorted(summed), _versions(), objects.target())
+        with objects.lock:
+            image = objects.cached(key, lambda: _made(self, kernel, storage, summed))
+            symbols, _, image = image.partition(b"\n")
+            _provide(symbols.decode().split())
+            return objects.link(image, cpu_code.names(kernel)), ONE_BY_ONE, COST
+
+    def facts(self):
+        """What its code follows from."""
+        return [call.facts() for call in self.calls]
+
+    def compiled(self, kernel, storage):
+        """The functions for numbers of a storage's working type."""
+        from numba.core import types
+        try:
+            return [call.compiled(getattr(types, storage.working)) for call in self.calls]
+        except (_UnknownSlopeError, NotDifferentiableError) as error:
+            why = error if isinstance(error, NotDifferentiableError) else error.reason()
+            raise NotImplementedError(f"{kernel.owner}: {why}; declare the derivative with @{kernel.owner}.derivative"
+                                      ) from None
+
+    def emit(self, context, module, builder, kernel, storage, arguments, failed):
+        """The outputs; `failed` is what happens upon the status of a call that raised."""
+        from numba.core import types
+        values = []
+        for call, made in zip(self.calls, self.compiled(kernel, storage), strict=True):
+            given = [arguments[name] for name in call.inputs]
+            status, value = call.emit(context, module, builder, given, made, getattr(types, storage.working))
+            with builder.if_then(status.is_error, likely=False):
+                failed(status)
+            if len(kernel.inputs) > len(call.inputs):
+                rounded = storage.widen(builder, storage.narrow(builder, value))
+                value = builder.fmul(arguments[kernel.inputs[0]], rounded)
+            values.append(value)
+        return values
 
 
 @functools.cache
@@ -143,13 +177,8 @@ def _versions():
 def _made(calls, kernel, storage, summed):
     """The names of the functions that an object file needs from elsewhere, and the file."""
     from numba.core.compiler_lock import global_compiler_lock
-    try:
-        with global_compiler_lock:
-            text = _module_text(calls, kernel, storage, summed)
-    except (_UnknownSlopeError, NotDifferentiableError) as error:
-        why = error if isinstance(error, NotDifferentiableError) else error.reason()
-        raise NotImplementedError(f"{kernel.owner}: {why}; declare the derivative with @{kernel.owner}.derivative"
-                                  ) from None
+    with global_compiler_lock:
+        text = _module_text(calls, kernel, storage, summed)
     module = objects.parsed(text, optimise=True)
     needed = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
     return " ".join(needed).encode() + b"\n" + objects.compile_text(str(module), optimise=False)
@@ -172,25 +201,18 @@ def _module_text(calls, kernel, storage, summed):
     """LLVM IR of a kernel with all that it calls."""
     import llvmlite.binding as llvm
     from llvmlite import ir
-    from numba.core import types
     from numba.core.registry import cpu_target
 
-    context, number, word = cpu_target.target_context, getattr(types, storage.working), ir.IntType(64)
-    compiled = [call.compiled(number) for call in calls]
+    context, word = cpu_target.target_context, ir.IntType(64)
+    compiled = calls.compiled(kernel, storage)
     module = context.codegen().create_library(kernel.symbol).create_ir_module(kernel.symbol)
 
     def results(b, arguments):
-        values = []
-        for call, made in zip(calls, compiled, strict=True):
-            status, value = call.emit(context, module, b, [arguments[name] for name in call.inputs], made, number)
-            with b.if_then(status.is_error, likely=False):
-                place = b.load(b.gep(b.function.args[0], [word(len(kernel.inputs) + kernel.n_outputs)]))
-                b.store(b.ptrtoint(status.excinfoptr, word), b.bitcast(place, word.as_pointer()))
-                b.ret_void()
-            if len(kernel.inputs) > len(call.inputs):
-                value = b.fmul(arguments[kernel.inputs[0]], storage.widen(b, storage.narrow(b, value)))
-            values.append(value)
-        return values
+        def failed(status):
+            place = b.load(b.gep(b.function.args[0], [word(len(kernel.inputs) + kernel.n_outputs)]))
+            b.store(b.ptrtoint(status.excinfoptr, word), b.bitcast(place, word.as_pointer()))
+            b.ret_void()
+        return calls.emit(context, module, b, kernel, storage, arguments, failed)
 
     cpu_code.add_functions(module, kernel, storage, None, summed, results)
     whole = llvm.parse_assembly(str(module))

@@ -1,11 +1,9 @@
 """A scalar function that Numba compiles whole, with its derivatives."""
-import functools
-
 from ..backends import cpu_code
 from ..expressions import Expressions
 from ..tree.storage import STORAGE
 from .captured import capture, facts
-from .code import Call, RefusedError, loaded
+from .code import Call, Calls, RefusedError
 
 MOST_SAID = 250                                  # letters of what the reader of trees says
 
@@ -49,7 +47,7 @@ class Jitted(Expressions):
 
     def _made_of(self, kind, wrt):
         calls = {"value": [()], "grad": [wrt], "value_and_grad": [(), wrt], "backward": [(name,) for name in wrt]}[kind]
-        return {"build": None, "loaded": functools.partial(loaded, [self._call(names) for names in calls])}
+        return {"build": None, "calls": Calls([self._call(names) for names in calls])}
 
     def _call(self, wrt):
         """The value, or a derivative of it."""

@@ -39,8 +39,11 @@ class ActivationType(types.Callable, types.Dummy):
     def get_call_type(self, context, args, kws):
         try:
             given = self._arguments(args, dict(kws))
-            arrays = not self.method.startswith("scalar") and get_local_target(context) is target_registry["cpu"]
-            result = Call(self, given, arrays).result(context)
+            on_cpu = get_local_target(context) is target_registry["cpu"]
+            call = Call(self, given, arrays=on_cpu and not self.method.startswith("scalar"))
+            if call.kernel.calls and not on_cpu:
+                raise TypeError(f"{self.owner.name}: it is no expression tree, and so for the CPU only")
+            result = call.result(context)
         except (TypeError, ValueError, NotImplementedError) as error:
             raise errors.TypingError(str(error)) from None
         return Signature(result, given, self, self.signature)
@@ -91,7 +94,8 @@ class Call:
         """The result's type."""
         if self.arrays:
             return types.Dispatcher(self.loop).get_call_type(context, self.types, {}).return_type
-        self.kernel.trees(STORAGE[str(self.dtype)])       # a derivative that is not known is an error here
+        storage = STORAGE[str(self.dtype)]       # a derivative that is not known is an error here
+        _ = self.kernel.calls.compiled(self.kernel, storage) if self.kernel.calls else self.kernel.trees(storage)
         return self.number if self.single else types.UniTuple(self.number, self.kernel.n_outputs)
 
     @property
@@ -172,8 +176,17 @@ def _lower(context, builder, signature, values):
         inner = function.get_call_type(context.typing_context, call.types, {})
         return context.get_function(function, inner)(builder, ready)
     arguments = dict(zip(call.kernel.inputs, ready, strict=True))
-    results = exactly(builder, call.kernel, arguments, STORAGE[str(call.dtype)])
+    results = _outputs(context, builder, call.kernel, STORAGE[str(call.dtype)], arguments)
     return results[0] if call.single else context.make_tuple(builder, signature.return_type, results)
+
+
+def _outputs(context, builder, kernel, storage, arguments):
+    """What a kernel makes of numbers: its tree, or calls of what Numba compiles, whose errors are raised here, too."""
+    if not kernel.calls:
+        return exactly(builder, kernel, arguments, storage)
+    context.add_linking_libs([made.library for made in kernel.calls.compiled(kernel, storage)])
+    failed = functools.partial(context.call_conv.return_status_propagate, builder)
+    return kernel.calls.emit(context, builder.module, builder, kernel, storage, arguments, failed)
 
 
 def _ready(context, builder, type_, value, wanted):
