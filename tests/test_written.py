@@ -404,11 +404,12 @@ NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree i
            (raising, "a scalar function is made of assignments, if/else, loops over what is known and return"),
            (assigns_an_element, "only names can be assigned to"),
            (lambda x: round(x, 2), r"decimal digits are not those of binary numbers; np.round\(x, 2\) multiplies"),
-           (lambda x: x in WEIGHTS, "only numbers can be compared"),
+           (lambda x: x in WEIGHTS, "only numbers can be compared"), (lambda x: x + TABLE, "for a single number"),
+           (lambda x: int(x) & 1, "& and | join conditions"),
            (lambda x: (y := x) + y if x > 0 else 0, "a name is given under a condition")]
 REFUSED = [(random_each_time, r"rand\(\) is not the same each time"), (two_from_one, "3 values for 2 names"),
            (does_not_hold, "this does not hold: `assert len"), (lambda x: sum(x), "must support iteration"),
-           (lambda x: sum(c for c in x), "a number is not several"), (lambda x: x + TABLE, "for a single number"),
+           (lambda x: sum(c for c in x), "a number is not several"),
            (lambda x: list(x), "this has no meaning for a single number")]
 
 

@@ -484,13 +484,13 @@ class _Reader:
     def binary(self, op, left, right, syntax):
         if isinstance(op, ast.BitAnd | ast.BitOr) and (isinstance(left, Node) or isinstance(right, Node)):
             if not (is_condition(left) and is_condition(right)):
-                raise self.refused(syntax, "& and | join conditions")
+                raise self.no_tree(syntax, "& and | join conditions")
             return (both if isinstance(op, ast.BitAnd) else either)(left, right)
         operation = BINARY[type(op)]
         if not (isinstance(left, Node) or isinstance(right, Node)):
             return exact(of_constants(operation, left, right))
         if shape(left) != 1 or shape(right) != 1:
-            raise self.refused(syntax, "this has no meaning for a single number")
+            raise self.no_tree(syntax, "this has no meaning for a single number")
         if isinstance(op, ARITHMETIC):
             return operation(number(left), number(right))
         return self.call(operation, [left, right], {}, syntax)
