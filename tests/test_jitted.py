@@ -192,8 +192,16 @@ def logic(x):
     return math.copysign(math.fabs(x), -x) + math.degrees(x) * 1e-3
 
 
+def with_activations(x, beta=1.0):
+    total = 0.0
+    while total < 2:
+        total = total + act.swish(x, beta=beta) ** 2 + 0.5 + 0.1 * act.gelu.grad(x)
+    return total
+
+
 FUNCTIONS = (halving, cube_root, series, interpolated, collatz, with_helper, closed(STEPS), with_numpy, odd_terms,
-             wrapped, mean, fraction, escape, bisected, powers, clipped, early, inner, sorted_three, logic)
+             wrapped, mean, fraction, escape, bisected, powers, clipped, early, inner, sorted_three, logic,
+             with_activations)
 
 
 @functools.cache
@@ -356,6 +364,22 @@ def test_pickles_without_its_source(tmp_path):
     same_bits(f.grad(x), [1, 2, 4, 2.0])
     same_bits(g.grad(x), np.full(4, 7.0))
     assert (f.compiler, f.name, dict(f.defaults)) == ("numba", "f", {"k": 2.0})
+
+
+# --- beside others ----------------------------------------------------------------------------------------------------
+def test_inside_another_activation():
+    inner = made(series)
+
+    @act.activation
+    def outer(x, rate=0.5):
+        return inner(x, rate) * 2 + act.tanh(x)
+    x = np.linspace(-2, 2, 9)[::2]
+    e, t = np.exp(x / 2), np.tanh(x)
+    assert outer.compiler == "numba"
+    np.testing.assert_allclose(outer(x), 2 * e + t, rtol=1e-14)
+    np.testing.assert_allclose(outer.grad(x), e + 1 - t * t, rtol=1e-14)
+    np.testing.assert_allclose(outer.grad(x, wrt="rate"), 2 * x * e, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(outer.grad(x[3:], n=2), (e / 2 - 2 * t * (1 - t * t))[3:], rtol=1e-13)
 
 
 # --- what is given ----------------------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ class Kernel:
 
     def trees(self, storage):
         """The output nodes for numbers of that Storage, in its working dtype."""
+        if self.calls:
+            raise TypeError(f"{self.owner}: there is no expression tree; Numba compiles the function, for the CPU only")
         return self.build(storage.working)
 
 

@@ -6,7 +6,7 @@ import pkgutil
 import re
 from importlib.metadata import version
 
-from .. import scalar, tree
+from .. import expressions, scalar, tree
 from ..backends import cpu_code
 from ..runtime import objects
 from ..tree.call import NotDifferentiableError
@@ -170,7 +170,7 @@ def _versions():
     """What a kernel's code follows from beside the function: the compilers' versions, and this package's own code."""
     parts = [part.name for folder in (tree, scalar)
              for part in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}.")]
-    own = [*parts, cpu_code.__name__, __name__, f"{__package__}.dual"]
+    own = [*parts, expressions.__name__, cpu_code.__name__, __name__, f"{__package__}.dual"]
     return version("numba"), version("numpy"), list(map(objects.code_of, own))
 
 

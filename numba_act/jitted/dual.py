@@ -7,6 +7,7 @@ it, emitted as everywhere else.
 A dual of order n has 2^n parts.  Part 0 is the value; of a part's bits each stands for one differentiation.
 """
 import builtins
+import functools
 import math
 import operator
 from types import FunctionType
@@ -19,6 +20,7 @@ from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer, infer_global
 from numba.extending import lower_builtin, lower_cast, models, overload, register_model
 
+from ..backends.jit import calls
 from ..scalar import VOCABULARY
 from ..tree.call import expand, rewritten, with_operands
 from ..tree.differentiate import differential
@@ -68,6 +70,13 @@ class DualType(types.Type):
         fits = isinstance(other, DualType) and other.order == self.order and other.live <= self.live
         return Conversion.safe if fits or isinstance(other, types.Number) else None
 
+    def of_activation(self, context, callee, given):
+        """The type of what an activation makes of duals, in compiled code."""
+        call = _ActivationCall(callee, given)
+        if call.whole:
+            return call.whole.get_call_type(context, call.operands, {}).return_type
+        return _result(call.build, call.of_numbers(context).return_type, call.operands)
+
 
 @register_model(DualType)
 class DualModel(models.PrimitiveModel):
@@ -99,23 +108,16 @@ def _cast(context, builder, given, wanted, value):
 def teach(function, build=None):
     """Numba's `function` of duals.  What it does to slopes says the tree that `build` makes of nodes; without one it is
     constant but for its jumps."""
-    def values(given):
-        return tuple([a.number if isinstance(a, DualType) else types.unliteral(a) for a in given])
-
     class OfDuals(AbstractTemplate):
         key = function
 
         def generic(self, given, keywords):
             """The signature, where one of the arguments is a dual."""
-            duals = [a for a in given if isinstance(a, DualType)]
-            if keywords or not duals:
+            if keywords or not any(isinstance(a, DualType) for a in given):
                 return None
             known = self.context.resolve_value_type(function)
-            result = self.context.resolve_function_type(known, values(given), {}).return_type
-            if build is not None and isinstance(result, types.Float) and _slopes(build, result, given) is not None:
-                fixed = all(getattr(a, "fixed", True) for a in given)
-                result = DualType(result, duals[0].order, any(a.live for a in duals), fixed)
-            return signature(result, *map(types.unliteral, given))
+            result = self.context.resolve_function_type(known, _numbers(given), {}).return_type
+            return signature(_result(build, result, given), *map(types.unliteral, given))
 
         def get_impl_key(self, sig):
             return OfDuals
@@ -125,26 +127,79 @@ def teach(function, build=None):
 
     @lower_builtin(OfDuals, types.VarArg(types.Any))
     def lowered(context, builder, sig, given):
-        first = [builder.extract_value(value, 0) if isinstance(type_, DualType) else value
-                 for value, type_ in zip(given, sig.args, strict=True)]
         known = context.typing_context.resolve_value_type(function)
-        inner = context.typing_context.resolve_function_type(known, values(sig.args), {})
-        first = _arguments(context, builder, first, values(sig.args), inner.args)
+        inner = context.typing_context.resolve_function_type(known, _numbers(sig.args), {})
+        first = _arguments(context, builder, _values(builder, given, sig.args), _numbers(sig.args), inner.args)
         y = context.get_function(known, inner)(builder, first)
-        result = sig.return_type
-        if not isinstance(result, DualType):
-            return y
-        if not result.live:
-            return packed(builder, [y])
-        arguments = {"y": y}
-        for k, (value, type_) in enumerate(zip(given, sig.args, strict=True)):
-            number = getattr(type_, "number", type_)
-            parts = ([builder.extract_value(value, part) for part in range(type_.parts)]
-                     if isinstance(type_, DualType) else [value])
-            arguments |= {f"{k}.{m}": context.cast(builder, part, number, result.number)
-                          for m, part in enumerate(parts)}
-        slopes = _slopes(build, result.number, sig.args)
-        return packed(builder, [y, *emit(builder, slopes, arguments, STORAGE[str(result.number)])])
+        return _with_slopes(context, builder, y, build, given, sig.args, sig.return_type)
+
+
+def _numbers(given):
+    """The types of the numbers themselves."""
+    return tuple([a.number if isinstance(a, DualType) else types.unliteral(a) for a in given])
+
+
+def _values(builder, given, types_):
+    return [builder.extract_value(value, 0) if isinstance(type_, DualType) else value
+            for value, type_ in zip(given, types_, strict=True)]
+
+
+def _result(build, number, given):
+    """The type of a function's result, which is a number of this type if it has no slopes."""
+    if build is None or not isinstance(number, types.Float) or _slopes(build, number, given) is None:
+        return number
+    duals = [a for a in given if isinstance(a, DualType)]
+    fixed = all(getattr(a, "fixed", True) for a in given)
+    return DualType(number, duals[0].order, any(a.live for a in duals), fixed)
+
+
+def _with_slopes(context, builder, y, build, given, types_, result):
+    """A function's value as a dual of the result's type."""
+    if not isinstance(result, DualType):
+        return y
+    if not result.live:
+        return packed(builder, [y])
+    arguments = {"y": y}
+    for k, (value, type_) in enumerate(zip(given, types_, strict=True)):
+        number, parts = getattr(type_, "number", type_), [value]
+        if isinstance(type_, DualType):
+            parts = [builder.extract_value(value, part) for part in range(type_.parts)]
+        arguments |= {f"{k}.{m}": context.cast(builder, part, number, result.number) for m, part in enumerate(parts)}
+    slopes = _slopes(build, result.number, types_)
+    return packed(builder, [y, *emit(builder, slopes, arguments, STORAGE[str(result.number)])])
+
+
+class _ActivationCall:
+    """A call of an activation, or of its grad, on duals."""
+
+    def __init__(self, callee, given):
+        owner, count = callee.owner, len(callee.owner.expressions.inputs)
+        self.callee, self.options = callee, dict(zip(calls.OPTIONS[callee.kind], given[count:], strict=True))
+        options = {name: calls.constant(owner, name, type_) for name, type_ in self.options.items()}
+        (_, *wrt), _ = calls.plan(owner, callee.kind, **options)
+        if callee.kind not in ("value", "grad") or (wrt and owner.compiler == "numba"):
+            raise NotImplementedError(f"the derivative of {owner.name}.{callee.kind}() is not known")
+        self.operands = given[:count]
+        self.whole = types.Dispatcher(owner.expressions.value.dispatcher) if owner.compiler == "numba" else None
+        self.build = functools.partial(owner.on_nodes, wrt=tuple(wrt))
+
+    def of_numbers(self, context):
+        """The signature of the same call on numbers."""
+        return self.callee.get_call_type(context, _numbers(self.operands), self.options)
+
+
+@lower_builtin(DualType, types.VarArg(types.Any))
+def _activation(context, builder, sig, given):
+    callee, *types_ = sig.args
+    call = _ActivationCall(callee, tuple(types_))
+    count = len(call.operands)
+    if call.whole:
+        inner = call.whole.get_call_type(context.typing_context, call.operands, {})
+        return context.get_function(call.whole, inner)(builder, _arguments(context, builder, given[1:count + 1],
+                                                                           call.operands, inner.args))
+    inner = call.of_numbers(context.typing_context)
+    y = context.get_function(callee, inner)(builder, [given[0], *_values(builder, given[1:], types_)])
+    return _with_slopes(context, builder, y, call.build, given[1:count + 1], call.operands, sig.return_type)
 
 
 def _arguments(context, builder, given, types_, wanted):

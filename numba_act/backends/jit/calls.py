@@ -39,6 +39,9 @@ class ActivationType(types.Callable, types.Dummy):
     def get_call_type(self, context, args, kws):
         try:
             given = self._arguments(args, dict(kws))
+            other = _other(given)
+            if other:
+                return Signature(other.of_activation(context, self, given), given, self, self.signature)
             on_cpu = get_local_target(context) is target_registry["cpu"]
             call = Call(self, given, arrays=on_cpu and not self.method.startswith("scalar"))
             if call.kernel.calls and not on_cpu:
@@ -52,7 +55,7 @@ class ActivationType(types.Callable, types.Dummy):
         return (), False
 
     def get_impl_key(self, signature):
-        return ActivationType
+        return type(_other(signature.args)) if _other(signature.args) else ActivationType
 
     def _arguments(self, args, kws):
         """The types of a call's arguments in the order of the signature; what is omitted holds its default."""
@@ -74,6 +77,11 @@ class ActivationType(types.Callable, types.Dummy):
         return inspect.Signature([a.replace(kind=a.POSITIONAL_OR_KEYWORD) for a in arguments])
 
 
+def _other(given):
+    """The first type that knows itself what an activation makes of it."""
+    return next((type_ for type_ in given if hasattr(type_, "of_activation")), None)
+
+
 class Call:
     """A call of which all types are known; `arrays` says whether operands may be some."""
 
@@ -81,9 +89,9 @@ class Call:
         owner, kind = callee.owner, callee.kind
         n_operands = len(given) - len(OPTIONS[kind])
         self.callee, self.operands = callee, given[:n_operands]
-        self.options = {name: _constant(owner, name, type_)
+        self.options = {name: constant(owner, name, type_)
                         for name, type_ in zip(OPTIONS[kind], given[n_operands:], strict=True)}
-        self.plan, self.single = _plan(owner, kind, **self.options)
+        self.plan, self.single = plan(owner, kind, **self.options)
         self.kernel = owner.kernel(*self.plan)
         self.dtype = _dtype(self.kernel, self.operands, arrays)
         self.number = from_dtype(self.dtype)
@@ -110,7 +118,7 @@ class Call:
                           tuple(map(_ndim, self.types)), layout, self.dtype.type)
 
 
-def _plan(owner, kind, wrt=None, n=1):
+def plan(owner, kind, wrt=None, n=1):
     """By what the activation knows the kernel, and whether it gives one result instead of a tuple."""
     if kind == "value":
         return (kind,), True
@@ -120,10 +128,10 @@ def _plan(owner, kind, wrt=None, n=1):
     return (kind, *owner._repeated(wrt, n)), kind == "grad"
 
 
-def _constant(owner, name, type_):
+def constant(owner, name, type_):
     """An option's value, which must be known when the call is compiled."""
     if isinstance(type_, types.BaseTuple):
-        return tuple(_constant(owner, name, element) for element in type_)
+        return tuple(constant(owner, name, element) for element in type_)
     if isinstance(type_, types.NoneType):
         return None
     if not isinstance(type_, types.Omitted | types.Literal):
