@@ -3,6 +3,7 @@ import compileall
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +248,124 @@ def test_threads_and_forks(layer):
     if importlib.util.find_spec(f"numba.np.ufunc.{threads.POOLS[layer]}") is None:
         pytest.skip(f"Numba has no {layer} layer here")
     assert run(STRESS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == f"True True True True {layer}"
+
+
+HELPERS = """
+import ctypes
+import numba
+from numba_act.runtime import driver
+x = np.linspace(-9, 9, 400_000, dtype="f4")
+right = np.concatenate([act.mish(part) for part in np.split(x, 400)])
+threads.start()
+numba.set_num_threads(2)
+threads.control[driver.LIMIT] = 2
+come = []
+def add_task(function, args, dims, steps, job):
+    come.append(job)
+    if help_comes:
+        ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(function)(args, dims, steps, job)
+kept = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)(add_task), ctypes.CFUNCTYPE(None)(lambda: come.append("end"))
+threads.control[driver.ADD_TASK], threads.control[driver.SYNCHRONIZE] = (
+    ctypes.cast(function, ctypes.c_void_p).value for function in kept)
+threads.control[driver.HELP], threads.control[driver.EXCLUSIVE] = driver.load().help_out, 1
+for help_comes in (False, True):
+    print((act.mish(x) == right).all(), len(come), come.pop(), threads.control[driver.BUSY])
+threads.control[driver.BUSY] = 1                                     # another thread's job
+print((act.mish(x) == right).all(), len(come))
+threads.control[driver.BUSY] = 0
+"""
+
+
+def test_a_job_waits_for_nobody_who_has_not_come():
+    """All is done by the caller, or by a helper, or without one where another job has them."""
+    assert run(HELPERS).splitlines() == ["True 2 end 0", "True 3 end 0", "True 2"]
+
+
+POOLS = """
+import warnings
+warnings.simplefilter("ignore")
+x = np.linspace(-9, 9, 300_000, dtype="f4")
+right = np.concatenate([act.gelu(part) for part in np.split(x, 300)])
+def same():
+    return (act.gelu(x) == right).all()
+"""
+COMPANY = {
+    "64 threads": """
+results = []
+workers = [threading.Thread(target=lambda: results.append(all(same() for _ in range(10)))) for _ in range(64)]
+for w in workers: w.start()
+for w in workers: w.join()
+print(len(results) == 64 and all(results))
+""",
+    "signals": """
+hits = []
+signal.signal(signal.SIGALRM, lambda *args: hits.append(args))
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+ok = all(same() for _ in range(200))
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(ok and len(hits) > 3)
+""",
+    "OpenBLAS": """
+a = np.ones((400, 400))
+ok = []
+workers = [threading.Thread(target=lambda: ok.append(all((a @ a == 400).all() for _ in range(20)))) for _ in range(2)]
+for w in workers: w.start()
+ok += [same() for _ in range(100)]
+for w in workers: w.join()
+print(all(ok) and len(ok) == 102)
+""",
+    "one thread": """
+import numba
+numba.set_num_threads(1)
+from numba_act.runtime import driver
+threads.start()
+threads.control[driver.BUSY] = 1                                     # nobody asks for it
+print(same())
+threads.control[driver.BUSY] = 0
+""",
+    "exit": """
+def work():
+    while True:
+        act.gelu(x)
+for _ in range(3): threading.Thread(target=work, daemon=True).start()
+time.sleep(0.05)
+print(same())
+""",
+    "sys.exit": "print(same()); sys.exit()",
+    "os._exit": "print(same(), flush=True); os._exit(0)",
+    "torch": """
+import torch
+t = torch.linspace(-9, 9, 300_000)
+print(all(same() and torch.nn.functional.gelu(t).isfinite().all() for _ in range(50)))
+""",
+    "numba": """
+import numba
+@numba.njit(parallel=True)
+def double(x):
+    y = np.empty_like(x)
+    for i in numba.prange(x.size):
+        y[i] = 2 * x[i]
+    return y
+ok = []
+double(x)
+worker = threading.Thread(target=lambda: ok.extend((double(x) == 2 * x).all() for _ in range(50)))
+worker.start()
+ok += [same() for _ in range(100)]
+worker.join()
+print(all(ok) and len(ok) == 150)
+""",
+}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of another kind")
+@pytest.mark.parametrize("company", COMPANY)
+def test_in_company(company):
+    """Right results, and an end without a word, beside other threads, pools and signals."""
+    if company == "torch":
+        pytest.importorskip("torch")
+    done = subprocess.run([sys.executable, "-c", PRELUDE + POOLS + COMPANY[company]], cwd=ROOT, text=True,
+                          capture_output=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "True", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

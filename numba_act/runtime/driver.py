@@ -23,8 +23,11 @@ MAX_DIMS = 8
 MAX_OPERANDS = 16
 POINTERS = MAX_OPERANDS + 1                  # what a kernel gets
 BLOCK = 512                                  # elements; 2 KB of float32, several operands stay in the first cache
-LEAST_TASK = 8192                            # elements; below that handing a task over costs more than it saves
-TASKS_PER_THREAD = 4
+LEAST_TASK = 4096                            # elements; below that handing a task over costs more than it saves
+TASKS_PER_THREAD, MAX_TASKS = 4, 1 << 30
+TASK_WORK = 10_000_000                       # elements times cost; at the end one thread may wait for another for so
+#                                              much, and a fifth of it would cost large arrays 5 to 8 %
+BACK = 1 << 32                               # a word of tasks that are left: the first below it, their end above
 ALIGNMENT = 64
 LEAST_ALIGNED = 256                          # elements; stores that straddle cache lines cost 30 to 50 %
 SUM_CUT = 32                                 # elements, as many as the widest vector has: if blocks were cut by the
@@ -37,7 +40,7 @@ BUFFER_WORDS = MAX_OPERANDS * BUFFER_BYTES // 8
 GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, RECORD_WORDS = range(10)
 # Words of a job; then SHAPE, MAX_DIMS words; then the operands.  A kernel finds the address of FAILURE behind those of
 # its operands, and leaves there what its function has raised.
-RECORD, SIZE, NDIM, TASKS, GRAIN, ALL_UNIFORM, FAILURE, SHAPE = range(8)
+RECORD, SIZE, NDIM, TASKS, GRAIN, LEFT, ALL_UNIFORM, FAILURE, SHAPE = range(9)
 OPERANDS = SHAPE + MAX_DIMS
 # Words of an operand; then STEPS, MAX_DIMS words, in bytes.  CAST is 0 or the address of a function that casts elements
 # of CAST_ITEM bytes to those of the kernel.
@@ -48,10 +51,10 @@ JOB_WORDS = OPERANDS + MAX_OPERANDS * OPERAND_WORDS
 # copied once; one element that the kernel's uniform function reads; summed into float64 accumulators, a row per task.
 LINEAR, STAGED, CYCLE, VALUE, REDUCED = range(5)
 # Control words.
-(RUN, LAUNCH, PARALLEL_FOR, GET_NUM_THREADS, MIN_WORK, LIMIT, SERIAL, EXCLUSIVE, BUSY,
- ENSURE, NEW_NUMBER, SET_ERROR, ERROR, DROP, RELEASE, CONTROL_WORDS) = range(16)
+(RUN, LAUNCH, PARALLEL_FOR, HELP, ADD_TASK, SYNCHRONIZE, GET_NUM_THREADS, MIN_WORK, LIMIT, SERIAL, EXCLUSIVE, BUSY,
+ ENSURE, NEW_NUMBER, SET_ERROR, ERROR, DROP, RELEASE, CONTROL_WORDS) = range(19)
 
-EXPORTED = "entry", "launch", "run_tasks"
+EXPORTED = "entry", "launch", "run_tasks", "help_out", "retire"
 
 
 def record(words):

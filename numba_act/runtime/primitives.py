@@ -55,6 +55,10 @@ def _store(bits):
     return store
 
 
+def load_atomic(builder, address):
+    return builder.load_atomic(pointer(builder, address), "seq_cst", 8)
+
+
 def exchange(builder, address, expected, new):
     """Whether the word there was as expected; then it is the new one (atomic)."""
     pair = builder.cmpxchg(pointer(builder, address), expected, new, "seq_cst", "seq_cst")
@@ -130,7 +134,7 @@ def _other_status():
 
 PRIMITIVES = {
     "stack": stack, "call": call, "call_for_int": call_for_int,
-    "call_for_word": call_for_word, "copy_bytes": copy_bytes, "exchange": exchange,
+    "call_for_word": call_for_word, "copy_bytes": copy_bytes, "exchange": exchange, "load_atomic": load_atomic,
     "load1": _load(8), "load2": _load(16), "load4": _load(32), "load8": _load(64),
     "store1": _store(8), "store2": _store(16), "store4": _store(32), "store8": _store(64),
     "clear_lanes": clear_lanes, "add_lanes4": _add(ir.FloatType(), 16), "add_lanes8": _add(ir.DoubleType(), 16),

@@ -1,8 +1,11 @@
 """Numba's thread pool, started by the first large call, and the control words that the driver reads.
 
-Intel's TBB is preferred: OpenMP kills a forked child that uses it, and Numba's own workqueue cannot serve two
-threads at once.
+Intel's TBB is preferred: OpenMP kills a forked child that uses it, and waits for every thread, though another process
+has its processor; Numba's own workqueue cannot serve two threads at once.  TBB's threads help with a job as tasks of
+their own (Numba's add_task and synchronize): its parallel_for would build an arena for each call, 2 us, and wait for a
+thread that comes late.
 """
+import atexit
 import contextlib
 import ctypes
 import importlib
@@ -56,9 +59,19 @@ def _launch():
     pool = importlib.import_module(f"numba.np.ufunc.{POOLS[layer]}")
     control[driver.LIMIT] = processors()
     control[driver.GET_NUM_THREADS] = pool.get_num_threads
-    control[driver.EXCLUSIVE] = layer == "workqueue"
+    shares = layer == "tbb" and hasattr(pool, "add_task") and hasattr(pool, "synchronize")
+    if shares:
+        control[driver.HELP], control[driver.SYNCHRONIZE] = driver.load().help_out, pool.synchronize
+        control[driver.ADD_TASK] = pool.add_task
+        atexit.register(_retire)
+    control[driver.EXCLUSIVE] = shares or layer == "workqueue"
     control[driver.PARALLEL_FOR] = pool.parallel_for
     _state["layer"] = layer
+
+
+def _retire():
+    """Numba takes its tasks down as the interpreter exits, beside a thread that Python does not wait for."""
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(driver.load().retire)(control.ctypes.data)
 
 
 @contextlib.contextmanager
