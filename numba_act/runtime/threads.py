@@ -18,7 +18,7 @@ import numpy as np
 
 from . import driver, failures
 
-MIN_WORK = 2_000_000                         # elements times cost; waking a thread takes 5 to 10 us
+MIN_WORK = 1_500_000                         # elements times cost; a thread that sleeps takes 5 to 10 us to come
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
 control = np.zeros(driver.CONTROL_WORDS, dtype=np.intp)
