@@ -151,7 +151,7 @@ class Activation:
 
     def _find_kernels(self):
         """What holds a kernel, made anew where a derivative is declared."""
-        for name in ("grad", "value_and_grad", "backward", "scalar_grad"):
+        for name in ("_call", "grad", "value_and_grad", "backward", "scalar_grad"):
             vars(self).pop(name, None)
         self._single = self.kernel().quick if len(self.operands) == 1 else {}       # a call with one array is complete
 
@@ -196,8 +196,13 @@ class Activation:
             x = args[0]
             if type(x) is ndarray:
                 ufunc, limit, defaults = self._single.get(x.dtype, dispatch.NOT_YET)
-                if x.size < limit and not kwargs:
-                    return ufunc(x, *defaults) if defaults else ufunc(x)
+                if x.size < limit:
+                    if not kwargs:
+                        return ufunc(x, *defaults) if defaults else ufunc(x)
+                    out = kwargs.get("out")
+                    if len(kwargs) == 1 and type(out) is ndarray and out.dtype == x.dtype and out.shape == x.shape and (
+                            out.flags.writeable):
+                        return ufunc(x, *defaults, out)
         return self._call(*args, **kwargs)
 
     __signature__ = Signature("_call")
@@ -243,11 +248,13 @@ class Activation:
                                     casting=casting, order=order)
 
     def _calls(self, kind, wrt):
-        """The functions of the operands alone that a kernel's outputs are."""
-        if kind == "backward":
-            return tuple(functools.partial(self._product, name) for name in wrt)
-        slope = (functools.partial(self._slope, wrt),) if wrt else ()
-        return slope if kind == "grad" else (self, *slope)
+        """What gives the functions of the operands alone that a kernel's outputs are."""
+        def calls():
+            if kind == "backward":
+                return tuple(functools.partial(self._product, name) for name in wrt)
+            slope = (functools.partial(self._slope, wrt),) if wrt else ()
+            return slope if kind == "grad" else (self, *slope)
+        return calls
 
     def _slope(self, wrt, *operands, **options):
         """A derivative, elementwise."""

@@ -117,7 +117,8 @@ def _overlap(arrays, given):
 
 
 def _address(array):
-    return array.__array_interface__["data"][0]
+    """Where an array's elements begin: the first word of NumPy's own after the head of a Python object."""
+    return ctypes.c_ssize_t.from_address(id(array) + object.__basicsize__).value
 
 
 def _launch(kernel, arrays, results, shape, dtype, sums=(), tasks=0, grain=0):
@@ -199,17 +200,22 @@ def reduce(kernel, arrays, targets, dtype=None):
     if size * cost >= threads.MIN_WORK:
         threads.start()
     axes = layout.axes(arrays, shape, "K")
-    sums = sum(math.prod(t) for t in targets if t is not None)
-    tasks = max(1, min(SUM_TASKS, size // SUM_GRAIN, size // (4 * sums)))
-    grain = -(-size // (tasks * driver.BLOCK)) * driver.BLOCK
-    tasks = -(-size // grain)
-    results = tuple(outputs.empty(shape, dtype, axes) if t is None else np.zeros((tasks, *t)) for t in targets)
-    summed = tuple(j for j, t in enumerate(targets) if t is not None)
+    summed, tasks, grain = _split(size, tuple(targets))
+    results = [outputs.empty(shape, dtype, axes) if t is None else np.zeros((tasks, *t)) for t in targets]
     if not _launch(kernel, arrays, results, shape, dtype, summed, tasks, grain):
         return _reduced_by_numpy(kernel, arrays, targets, dtype)
     with np.errstate(all="ignore"):
-        return tuple(r if t is None else np.asarray(r.sum(axis=0)).astype(dtype)
-                     for r, t in zip(results, targets, strict=True))
+        return tuple([r if t is None else np.asarray(r[0] if tasks == 1 else r.sum(axis=0)).astype(dtype)
+                      for r, t in zip(results, targets, strict=True)])
+
+
+@functools.lru_cache(maxsize=1024)
+def _split(size, targets):
+    """Which outputs are summed, in how many tasks of how many elements."""
+    sums = sum(math.prod(t) for t in targets if t is not None)
+    tasks = max(1, min(SUM_TASKS, size // SUM_GRAIN, size // (4 * sums)))
+    grain = -(-size // (tasks * driver.BLOCK)) * driver.BLOCK
+    return tuple([j for j, t in enumerate(targets) if t is not None]), -(-size // grain), grain
 
 
 def _reduced_by_numpy(kernel, arrays, targets, dtype):

@@ -1,4 +1,5 @@
 """From the operands of a call to the backend that owns them: dtypes, shapes and outputs are decided here, once."""
+import functools
 import importlib
 import sys
 
@@ -12,6 +13,7 @@ from .kernel import Quick
 
 CASTINGS = "no", "equiv", "safe", "same_kind", "unsafe"
 ORDERS = "K", "A", "C", "F"
+PLAIN = {ndarray, float, int}
 NOT_YET = Quick(None, 0, ())
 
 
@@ -26,31 +28,33 @@ def quick(kernel, operands, out, arrays=1):
             return None if other is None else other(kernel, operands, out, arrays)
         except OverflowError:
             return None
-    dtype = first.dtype
+    dtype, shape = first.dtype, first.shape
     function, limit, _ = kernel.quick.get(dtype, NOT_YET)
     if function is None:
         return None
-    ready = [first]
+    small, ready = first.size < limit, [first]
     try:
         for other in operands[1:]:
-            free = len(ready) >= arrays
-            if type(other) is ndarray and other.dtype == dtype and (
-                    other.shape == first.shape or (free and first.size < limit and _ends(other.shape, first.shape))):
+            free, kind = len(ready) >= arrays, type(other)
+            if kind is ndarray:
+                if other.dtype != dtype or not (
+                        other.shape == shape or (free and small and _ends(other.shape, shape))):
+                    return None
                 ready.append(other)
-            elif free and (type(other) is float or type(other) is int):
+            elif free and (kind is float or kind is int):
                 ready.append(number(other, dtype))
             else:
                 return None
         if out is not None:
-            if type(out) is not ndarray or kernel.n_outputs > 1 or out.dtype != dtype or out.shape != first.shape:
+            if type(out) is not ndarray or kernel.n_outputs > 1 or out.dtype != dtype or out.shape != shape:
                 return None
             ready.append(out)
-        if first.size >= limit:
+        if not small:
             if not all(o.flags.c_contiguous for o in ready):
                 return None
             threads.start()
             if out is None:
-                ready += [outputs.empty(first.shape, dtype) for _ in range(kernel.n_outputs)]
+                ready += [outputs.empty(shape, dtype) for _ in range(kernel.n_outputs)]
         return function(*ready)
     except (ValueError, OverflowError):          # a read-only output, a large number: to be said in our own words
         return None
@@ -62,16 +66,18 @@ def _ends(own, shape):
 
 
 def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, casting="same_kind", order="K"):
-    """The kernel's output or outputs.  `calls` are functions of the same operands, one an output, for operands
+    """The kernel's output or outputs.  `calls` gives functions of the same operands, one an output, for operands
     that arrive block by block."""
     order, as_arrays = _order(kernel, casting, order), out is ...
     out = None if as_arrays else out
-    container = containers.owner(kernel, operands)
-    if container is not None:
-        options = {"out": out, "where": where, "dtype": dtype, "casting": casting, "order": order}
-        return container.elementwise(kernel, operands, calls, options)
-    backend, operands, dtype = _resolve(kernel, operands, dtype)
-    arrays = _arrays(backend, kernel, operands, dtype, casting)
+    found = _plain(kernel, operands) if dtype is None else None
+    if found is None:
+        container = containers.owner(kernel, operands)
+        if container is not None:
+            options = {"out": out, "where": where, "dtype": dtype, "casting": casting, "order": order}
+            return container.elementwise(kernel, operands, calls(), options)
+        found = _resolve(kernel, operands, dtype, casting)
+    backend, arrays, dtype = found
     shape = _shape(kernel, arrays)
     where = _mask(backend, kernel, where, shape)
     out = _outputs(backend, kernel, out, _largest(shape, out, where), dtype, casting)
@@ -87,11 +93,13 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
 def backward(kernel, operands, names, wrt, calls, out=None):
     """The gradients in the operands named `wrt`, each summed to its operand's shape, as a tuple."""
     out = None if out is ... else out
-    container = containers.owner(kernel, operands)
-    if container is not None:
-        return container.backward(kernel, operands, names, wrt, calls, out)
-    backend, operands, dtype = _resolve(kernel, operands)
-    arrays = _arrays(backend, kernel, operands, dtype, "same_kind")
+    found = _plain(kernel, operands)
+    if found is None:
+        container = containers.owner(kernel, operands)
+        if container is not None:
+            return container.backward(kernel, operands, names, wrt, calls(), out)
+        found = _resolve(kernel, operands)
+    backend, arrays, dtype = found
     shape = _shape(kernel, arrays)
     targets = [arrays[1 + names.index(name)].shape for name in wrt]
     if all(t == shape for t in targets):
@@ -102,7 +110,7 @@ def backward(kernel, operands, names, wrt, calls, out=None):
                         f"{', '.join(wrt)} have shapes {', '.join(map(str, targets))} beside {shape}")
     else:
         results = backend.reduce(kernel, arrays, targets, dtype)
-    return tuple(r if t else backend.as_scalar(r) for r, t in zip(results, targets, strict=True))
+    return tuple([r if t else backend.as_scalar(r) for r, t in zip(results, targets, strict=True)])
 
 
 def _order(kernel, casting, order):
@@ -115,23 +123,39 @@ def _order(kernel, casting, order):
     return letter
 
 
-def _resolve(kernel, operands, dtype=None):
-    """The backend of the operands, they as it takes them, and the dtype of the result; errors name the operand."""
+def _plain(kernel, operands):
+    """What _resolve gives, for NumPy's arrays of one dtype that there is a loop for, beside Python's numbers; None for
+    anything else, which takes 8 us more to sort out."""
+    dtypes = {o.dtype for o in operands if type(o) is ndarray}
+    if len(dtypes) != 1 or not {type(o) for o in operands} <= PLAIN:
+        return None
+    dtype, = dtypes
+    if dtype not in kernel.quick:
+        return None
+    try:
+        return _cpu(), [o if type(o) is ndarray else number(o, dtype) for o in operands], dtype
+    except OverflowError:
+        return None
+
+
+def _resolve(kernel, operands, dtype=None, casting="same_kind"):
+    """The backend of the operands, these as arrays, and the dtype of the result; errors name the operand."""
     try:
         backend = backend_of(operands)
         operands = backend.wrapped(kernel, operands)
     except (TypeError, ModuleNotFoundError) as error:
         common_dtype(kernel, operands)
         raise type(error)(f"{kernel.owner}: {error}") from None
-    return backend, operands, common_dtype(kernel, operands, dtype)
+    dtype = common_dtype(kernel, operands, dtype)
+    return backend, [_array(backend, kernel, name, operand, dtype, casting)
+                     for name, operand in zip(kernel.inputs, operands, strict=True)], dtype
 
 
 def backend_of(operands):
     """The module that computes on these operands: cpu or cuda."""
     devices = [o for o in operands if _on_device(o)]
     if not devices:
-        from . import cpu
-        return cpu
+        return _cpu()
     for operand in operands:
         if isinstance(operand, np.ndarray) and operand.ndim:
             raise TypeError(f"operands on the CPU ({type(operand).__name__}) and on the GPU "
@@ -139,17 +163,17 @@ def backend_of(operands):
     return importlib.import_module(f"{__package__}.cuda")
 
 
+@functools.cache
+def _cpu():
+    from . import cpu
+    return cpu
+
+
 def _on_device(operand):
     if type(operand) in (np.ndarray, float, int):
         return False
     cupy = sys.modules.get("cupy")
     return (cupy is not None and isinstance(operand, cupy.ndarray)) or hasattr(operand, "__cuda_array_interface__")
-
-
-def _arrays(backend, kernel, operands, dtype, casting):
-    """The operands as arrays of one dtype."""
-    return [_array(backend, kernel, name, operand, dtype, casting)
-            for name, operand in zip(kernel.inputs, operands, strict=True)]
 
 
 def _array(backend, kernel, name, operand, dtype, casting):

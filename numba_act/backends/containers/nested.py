@@ -151,7 +151,7 @@ class Ufunc(Container):
     def backward(self, kernel, operands, names, wrt, calls, out):
         if out is not None and all(_only_wraps_memory(o) for o in operands):
             from .. import dispatch
-            return dispatch.backward(kernel, [np.asarray(o) for o in operands], names, wrt, calls, out)
+            return dispatch.backward(kernel, [np.asarray(o) for o in operands], names, wrt, lambda: calls, out)
         return super().backward(kernel, operands, names, wrt, calls, out)
 
     def dense(self, gradient):

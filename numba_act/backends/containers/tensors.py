@@ -24,13 +24,13 @@ class Tensors(Container):
         def compute(arrays, out):
             where = options["where"]
             where = self.array(kernel, "where", where) if kind_of(where) is self else where
-            return dispatch.elementwise(kernel, arrays, calls, **{**options, "out": out, "where": where})
+            return dispatch.elementwise(kernel, arrays, lambda: calls, **{**options, "out": out, "where": where})
 
         return self._computed(kernel, operands, options["out"], compute)
 
     def backward(self, kernel, operands, names, wrt, calls, out):
         return self._computed(kernel, operands, out,
-                              lambda arrays, out: dispatch.backward(kernel, arrays, names, wrt, calls, out))
+                              lambda arrays, out: dispatch.backward(kernel, arrays, names, wrt, lambda: calls, out))
 
     def _computed(self, kernel, operands, out, compute):
         given = out if isinstance(out, tuple) else (out,)
