@@ -75,7 +75,7 @@ def _parser():
     _output(_command(commands, _gallery, "draw all activations and their gradients"), "gallery.png")
 
     command = _command(commands, _bench, "time activations beside PyTorch, JAX and ONNX Runtime, where installed")
-    _names(command, "*")
+    _names(command, "*", f"an activation (default: {', '.join(bench.cells.CORE)})")
     _dtypes(command, STORED, ("float32", "float64"))
     bench.add_arguments(command, _positive)
     _json(command)
@@ -196,7 +196,7 @@ def _bench(given):
 
 
 def _accuracy(given):
-    accuracy.main(given.names or None, given.dtype, given.exhaustive, given.against, given.json, given.output)
+    accuracy.main(given)
 
 
 def _warmup(given):

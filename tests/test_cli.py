@@ -147,7 +147,7 @@ def test_a_contender_that_dies_is_named(monkeypatch):
     monkeypatch.setattr(contenders, "PEERS", {})
     with (contenders.Contenders(1) as libraries,
           pytest.raises(ChildProcessError, match="numba_act failed at gleu, forw")):
-        libraries.seconds("gleu", "forward", "float32", 10, "normal")
+        libraries.seconds("gleu", "forward", "float32", 10, "normal", ("exact",))
 
 
 def test_bench_for_scripts(tmp_path, monkeypatch):
@@ -158,6 +158,13 @@ def test_bench_for_scripts(tmp_path, monkeypatch):
     assert "numpy" in found["versions"]
     assert [(cell["kind"], cell["data"]) for cell in found["results"]] == [(kind, "saturated") for kind in timing.KINDS]
     assert all(cell["times"]["exact"] > 0 for cell in found["results"])
+
+
+def test_bench_of_the_fast_tier(monkeypatch, capsys):
+    monkeypatch.setattr(contenders, "PEERS", {})
+    assert run("bench", "gelu", "--size", 10, *QUICK[3:], "--fast", "--json") == 0
+    cell = json.loads(capsys.readouterr().out)["results"][0]
+    assert set(cell["times"]) == {"copy", "fast", "fast out"}
 
 
 def test_bench_of_calls(monkeypatch, capsys):
@@ -234,7 +241,7 @@ def test_info(capsys):
 def judged(kind="forward", size=100_000, name="gelu", errors=1, copy=1, **times):
     times = {form.replace("_", " "): time for form, time in times.items()}
     cell = {"name": name, "kind": kind, "dtype": "float32", "size": size, "data": "normal", "threads": 1,
-            "times": {"copy": copy, **times}, "errors": dict.fromkeys(("torch", "ORT"), errors)}
+            "together": False, "times": {"copy": copy, **times}, "errors": dict.fromkeys(("torch", "ORT"), errors)}
     return cells.judged(cell)
 
 

@@ -19,7 +19,7 @@ PEERS = {"torch": peers.torch_peer, "jax": peers.jax_peer, "scipy": peers.scipy_
 COLUMNS = "activation", "output", "dtype", "inputs", "error", "x", "parameters"
 
 
-def run(names=None, dtypes=STORED, exhaustive=False, against=()):
+def run(names=None, dtypes=STORED, exhaustive=False, against=(), fast=False):
     """Yield a dict for every output and dtype: the worst error, where it happens, and the worst of others.
 
     Parameters
@@ -28,6 +28,7 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=()):
     dtypes : of float16, bfloat16, float32 and float64
     exhaustive : whether to try all 2^32 numbers of float32, and ten million of float64
     against : of torch, jax and scipy, which are judged with the default parameters
+    fast : whether to judge the fast tier
     """
     from tqdm import tqdm
     others = {name: PEERS[name](threads.processors()) for name in against}
@@ -38,12 +39,12 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=()):
                 for a, _, dtype in jobs)
     with tqdm(total=total, unit="", unit_scale=True, leave=False, disable=None) as bar:
         for activation, wrt, dtype in jobs:
-            title = "value" if wrt is None else f"d/d{wrt}"
-            bar.set_description(f"{activation.name} {title} {dtype}")
-            worst = measure(activation, wrt, dtype, exhaustive, progress=bar.update)
-            yield {"activation": activation.name, "output": title, "dtype": dtype, "inputs": worst.count,
-                   "error": worst.error, "x": worst.x, "parameters": dict(zip(activation.params, worst.row,
-                                                                              strict=True)),
+            title, judged = "value" if wrt is None else f"d/d{wrt}", activation.fast if fast else activation
+            bar.set_description(f"{judged.name} {title} {dtype}")
+            worst = measure(judged, wrt, dtype, exhaustive, progress=bar.update)
+            parameters = dict(zip(activation.params, worst.row, strict=True))
+            yield {"activation": judged.name, "output": title, "dtype": dtype, "inputs": worst.count,
+                   "error": worst.error, "x": worst.x, "parameters": parameters,
                    **{name: _error_of_peer(make, activation, wrt, dtype) for name, make in others.items()}}
 
 
@@ -71,6 +72,7 @@ def add_arguments(parser):
     """The command's options."""
     parser.add_argument("--exhaustive", action="store_true",
                         help="try all 2^32 numbers of float32, and ten million of float64")
+    parser.add_argument("--fast", action="store_true", help="judge the fast tier")
     parser.add_argument("--against", type=_peers, default=(), metavar="NAME,...",
                         help=f"show the errors of others beside ours: {', '.join(PEERS)}")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the table to a file")
@@ -84,13 +86,14 @@ def _peers(text):
     return names
 
 
-def main(names=None, dtypes=STORED, exhaustive=False, against=(), as_json=False, output=None):
+def main(given):
     """Print `run` as a table in Markdown or as JSON, or write it to a file; both name versions and processor."""
-    with contextlib.nullcontext() if output is None else open(output, "w", encoding="utf-8") as file:
-        found, about = list(run(names, dtypes, exhaustive, against)), machine.configuration()
+    with contextlib.nullcontext() if given.output is None else open(given.output, "w", encoding="utf-8") as file:
+        found = list(run(given.names or None, given.dtype, given.exhaustive, given.against, given.fast))
+        about = machine.configuration()
         about = {subject: about[subject] for subject in ("versions", "cpu")}
-        text = json.dumps({**about, "results": found}, indent=1) if as_json else "\n".join(table(found, about, against))
-        print(text, file=file)
+        lines = table(found, about, given.against)
+        print(json.dumps({**about, "results": found}, indent=1) if given.json else "\n".join(lines), file=file)
 
 
 def table(found, about, against=()):

@@ -17,7 +17,7 @@ CORE = ("sigmoid", "tanh", "softsign", "relu", "softplus", "leaky_relu", "prelu"
 SIZES = 10, 1000, 30_000, 100_000, 300_000, 1_000_000, 16_000_000
 DTYPES = "float32", "float64"
 DATA = "normal", "saturated"
-FORMS = "exact", "exact out", "fast", "fast out"
+FORMS = tuple(f"{tier}{form}" for tier in contenders.TIERS for form in ("", " out"))
 UNCOUNTED = ("ORT", "sigmoid"), ("ORT", "tanh")  # 220 and 5 ULP off in float32
 MOST_ULP = 4                                     # of a peer as exact as the fast tier
 EQUAL = 1.05                                     # a ratio that noise may have made
@@ -26,7 +26,8 @@ TRAFFIC = {"forward": 1, "backward": 1.5}        # arrays moved, beside those th
 WORST = 10                                       # cells that the summary names
 
 
-def run(names=None, sizes=SIZES, dtypes=DTYPES, data=DATA[:1], threads=None, together=False, rounds=ROUNDS):
+def run(names=None, sizes=SIZES, dtypes=DTYPES, data=DATA[:1], threads=None, together=False, rounds=ROUNDS,
+        tiers=tuple(contenders.TIERS)):
     """Yield a dict for every cell: what it is, nanoseconds an element, the ratios, and the errors of the others.
 
     Parameters
@@ -36,6 +37,7 @@ def run(names=None, sizes=SIZES, dtypes=DTYPES, data=DATA[:1], threads=None, tog
     threads : numbers of threads of every library; one and as many as there are processors by default
     together : whether all libraries are in one process instead of each in its own
     rounds : how often each is timed
+    tiers : of ours; exact, fast or both
     """
     from tqdm import tqdm
     cells = list(itertools.product(dtypes, sizes, data, names or CORE, KINDS))
@@ -47,7 +49,8 @@ def run(names=None, sizes=SIZES, dtypes=DTYPES, data=DATA[:1], threads=None, tog
                 for dtype, size, kind_of_data, name, kind in cells:
                     if (name, kind, dtype) not in errors:
                         errors[name, kind, dtype] = libraries.errors(name, kind, dtype)
-                    taken = [libraries.seconds(name, kind, dtype, size, kind_of_data) for _ in range(rounds)]
+                    taken = [libraries.seconds(name, kind, dtype, size, kind_of_data, tiers)
+                             for _ in range(rounds)]
                     yield judged({
                         "name": name, "kind": kind, "dtype": dtype, "size": size, "data": kind_of_data,
                         "threads": number, "together": together, "errors": errors[name, kind, dtype],
@@ -63,7 +66,7 @@ def judged(cell):
     counted = [peer for peer in contenders.PEERS if peer in times and (peer, cell["name"]) not in UNCOUNTED]
     exact = [peer for peer in counted if errors[peer] <= MOST_ULP]
     moved = times["copy"] * TRAFFIC[cell["kind"]]
-    everyone = [times[f"{who}{form}"] for who in ("exact", "fast", *counted) for form in ("", " out")
+    everyone = [times[f"{who}{form}"] for who in (*contenders.TIERS, *counted) for form in ("", " out")
                 if f"{who}{form}" in times]
     return {**cell, "ratios": _ratios(times, counted), "beside exact ones": _ratios(times, exact),
             "copy": min(times[form] for form in FORMS if form in times) / moved,
@@ -115,4 +118,4 @@ def mean(ratios):
 def place(cell):
     """A cell in words."""
     return (f"{cell['name']} {cell['kind']} {cell['dtype']} {cell['size']} {cell['data']}, {cell['threads']} "
-            f"thread{'s' * (cell['threads'] > 1)}")
+            f"thread{'s' * (cell['threads'] > 1)}{', together' * cell['together']}")

@@ -4,7 +4,7 @@ import json
 
 from .. import machine
 from . import calls, cells, fusion
-from .contenders import PEERS, use
+from .contenders import PEERS, TIERS, use
 from .timing import ROUNDS
 
 COLUMNS = "copy", *cells.FORMS, *[f"{peer}{form}" for peer in PEERS for form in ("", " out")]
@@ -22,6 +22,7 @@ def add_arguments(parser, positive):
     parser.add_argument("--rounds", type=positive, default=ROUNDS, metavar="N",
                         help="how often each is timed; the least time counts (%(default)s)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the table to a file")
+    parser.add_argument("--fast", action="store_true", help="of ours only the fast tier")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--calls", action="store_true", help="instead: what a call, an import and a first call cost")
     instead.add_argument("--fusion", action="store_true", help="instead: gelu(x + b) + r as one kernel and as three")
@@ -38,8 +39,9 @@ def main(given):
             fusion.show(given.size, given.dtype, given.rounds, given.json, file)
         else:
             names = [activation.name for activation in given.names]
-            show(cells.run(names, given.size, given.dtype, given.data, given.threads, given.together, given.rounds),
-                 given.json, file)
+            tiers = ("fast",) if given.fast else tuple(TIERS)
+            show(cells.run(names, given.size, given.dtype, given.data, given.threads, given.together, given.rounds,
+                           tiers), given.json, file)
 
 
 def show(measured, as_json=False, file=None):

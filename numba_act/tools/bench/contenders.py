@@ -13,10 +13,11 @@ from ..accuracy.definition import Output
 from ..accuracy.errors import errors
 from ..accuracy.inputs import points, samples
 from ..machine import dtype_named
-from .timing import operands, our_calls, turn
+from .timing import begin, operands, our_calls, turn
 
 REST = 0.01                                      # seconds, for other libraries' threads to stop spinning
 OURS = "numba_act"
+TIERS = {"exact": lambda activation: activation, "fast": lambda activation: getattr(activation, "fast", activation)}
 PEERS = {"torch": peers.torch_peer, "JAX": peers.jax_peer, "ORT": peers.onnx_peer}
 
 
@@ -63,9 +64,10 @@ class Contenders:
             found.update(self._answer(group, *question))
         return found
 
-    def seconds(self, name, kind, dtype, size, data):
-        """One round: the seconds of a call, by who made it and how, and of a copy."""
-        return self._answers("seconds", name, kind, dtype, size, data)
+    def seconds(self, *cell):
+        """One round: the seconds of a call, by who made it and how, and of a copy; a cell is name, kind, dtype, size,
+        data and our tiers."""
+        return self._answers("seconds", *cell)
 
     def errors(self, name, kind, dtype):
         """The largest errors of the others over the whole line, in units in the last place."""
@@ -87,7 +89,7 @@ class _Worker:
         self.makers, self._cell, self._calls, self._operands = {}, None, {}, (None, ())
         for name in group:
             try:
-                self.makers[name] = _ours(threads) if name == OURS else PEERS[name](threads)
+                self.makers[name] = use(threads) if name == OURS else PEERS[name](threads)
             except Exception as error:           # not installed, or broken in its own way
                 if not isinstance(error, ImportError):
                     print(f"{name} cannot be used: {error!r}", file=sys.stderr)
@@ -98,14 +100,22 @@ class _Worker:
     def seconds(self, *cell):
         if cell != self._cell:
             self._cell, self._calls = cell, self._made(*cell)
+            begin(self._calls)
         return turn(self._calls)
 
-    def _made(self, name, kind, *about):
+    def _made(self, name, kind, dtype, size, data, tiers):
+        about = dtype, size, data
         if about != self._operands[0]:
             self._operands = about, operands(*about)
-        arrays = self._operands[1]
-        return {f"{who}{form}" if who != OURS else form: call for who, make in self.makers.items()
-                for form, call in make(name, kind, *arrays).items()}
+        gy, x = self._operands[1]
+        own, made = x.copy(), {}
+        for who, make in self.makers.items():
+            if who == OURS:
+                made["copy"] = {"": lambda: np.copyto(own, x)}
+                made |= {tier: our_calls(TIERS[tier](get(name)), kind, gy, x) for tier in tiers}
+            else:
+                made[who] = make(name, kind, gy, x)
+        return {f"{who}{form}": call for who, calls in made.items() for form, call in calls.items()}
 
     def errors(self, name, kind, dtype):
         activation, dtype = get(name), dtype_named(dtype)
@@ -123,15 +133,3 @@ def use(threads):
     """Our threads, at most those that there are."""
     import numba
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-
-
-def _ours(threads):
-    use(threads)
-
-    def make(name, kind, gy, x):
-        activation, own = get(name), x.copy()
-        tiers = {"exact": activation, "fast": getattr(activation, "fast", activation)}
-        calls = {f"{tier}{form}": call for tier, which in tiers.items()
-                 for form, call in our_calls(which, kind, gy, x).items()}
-        return {"copy": lambda: np.copyto(own, x), **calls}
-    return make

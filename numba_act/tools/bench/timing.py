@@ -10,20 +10,25 @@ from ..machine import dtype_named
 
 WAKE = 0.01                                      # seconds of calls, until processors that slept are awake
 WARM, SECONDS = 0.002, 0.004                     # before and for one timing
+PARTS = 4                                        # of a timing
 ROUNDS = 3
 KINDS = "forward", "backward"
 SATURATED = 30                                   # times normal: nearly all of it in the tails
 
 
 def timed(call, seconds=SECONDS, warm=WARM):
-    """Seconds a call takes, over as many as fit, after some that warm up."""
-    count, begin = 0, time.perf_counter()
-    while (now := time.perf_counter()) < begin + warm or not count:
+    """Seconds a call takes, in the least disturbed part of the time, after some that warm up."""
+    first, count = time.perf_counter(), 0
+    while (now := time.perf_counter()) < first + warm or not count:
         call()
         count += 1
-    if now - begin > warm + seconds:             # a call of which the beginning does not matter
-        return (now - begin) / count
-    count = max(1, int(seconds * count / (now - begin)))
+    if now - first > warm + seconds:             # a call of which the beginning does not matter
+        return (now - first) / count
+    each = max(1, int(seconds / PARTS * count / (now - first)))
+    return min(_several(call, each) for _ in range(PARTS))
+
+
+def _several(call, count):
     start = time.perf_counter()
     for _ in range(count):
         call()
@@ -32,8 +37,15 @@ def timed(call, seconds=SECONDS, warm=WARM):
 
 def least(calls, rounds=ROUNDS):
     """The seconds of each call by name, the least of some rounds in which they take turns."""
+    begin(calls)
     times = [turn(calls) for _ in range(rounds)]
     return {what: min(taken[what] for taken in times) for what in calls}
+
+
+def begin(calls):
+    """Each call once, which may compile something."""
+    for call in calls.values():
+        call()
 
 
 def turn(calls):
