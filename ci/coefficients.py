@@ -18,6 +18,7 @@ BITS = {"float32": 24, "float64": 53}
 LAST = {"float32": 14.4, "float64": 39}          # beyond, Q underflows
 # MILLS: of the offsets near the best convergence, those whose leading coefficients happen to round least
 OFFSET = {"float32": 2.34375, "float64": 3.96875}
+OFFSET_FAST = {"float32": 3.375, "float64": 4.75}                # likewise of MILLS_FAST and MILLS_SLOPE_FAST
 
 
 def exp_rest(r):
@@ -96,10 +97,33 @@ def fit_after(constants, rest, interval):
     return fitter
 
 
+def fit_mills_slope(dtype, degree):
+    """(Q(a) e^(a^2/2) - a / sqrt(2 pi)) / (A - a), A the zero of the numerator, in MILLS_FAST's variable"""
+    def slope(a):
+        return mp.erfc(a / mp.sqrt(2)) * mp.exp(a * a / 2) / 2 - a / mp.sqrt(2 * mp.pi)
+
+    def ratio(w):
+        a = k * (w + 0.5) / (0.5 - w)
+        return slope(a) / (zero - a) if abs(a - zero) > 1e-25 else -mp.diff(slope, zero)
+
+    zero, k = mp.findroot(slope, 0.75), mp.mpf(OFFSET_FAST[dtype])
+    interval = [mp.mpf(-0.5), mp.mpf(LAST[dtype]) / (LAST[dtype] + k) - 0.5]
+    return fit(dtype, ratio, interval, degree, lambda w, p: p / ratio(w) - 1)
+
+
+def fit_mills_fast(dtype, degree):
+    return fit_mills(dtype, degree, OFFSET_FAST[dtype])
+
+
 FITS = {
     "EXP": (fit_exp, "(e^r - 1 - r)/r^2 on |r| <= ln2/2", {"float32": 5, "float64": 10}),
+    "EXP_FAST": (fit_exp, "the same", {"float32": 4, "float64": 9}),
     "LOG1P": (fit_log1p, "(log(1+g) - g)/g^2 on [-0.293, 0.5]", {"float32": 10, "float64": 21}),
+    "LOG1P_FAST": (fit_log1p, "the same", {"float32": 8, "float64": 19}),
     "MILLS": (fit_mills, "Q(a) e^(a^2/2) (a+k) in w = a/(a+k) - 1/2", {"float32": 10, "float64": 23}),
+    "MILLS_FAST": (fit_mills_fast, "the same with another k", {"float32": 9, "float64": 21}),
+    "MILLS_SLOPE_FAST": (fit_mills_slope, "(Q(a) e^(a^2/2) - a / sqrt(2 pi)) / (0.75... - a), likewise",
+                         {"float32": 8, "float64": 19}),
     "TANHSHRINK": (fit_after([3], tanhshrink_rest, (0, "0.391")),
                    "((x - tanh x)/x^3 - 1/3)/x^2 in w = x^2 up to 0.391", {"float32": 5, "float64": 13}),
     "LOGCOSH": (fit_after([2], logcosh_rest, (0, "0.391")),
@@ -119,7 +143,8 @@ def write():
             print(f"{name} {dtype}: {note}")
             rows.append(f"    # {note}\n    {dtype}=({', '.join(repr(float(c)) for c in coefficients)}),\n")
         blocks.append(f"{name} = PerType(\n{''.join(rows)})\n")
-    blocks.append(f"# k of MILLS\nOFFSET = PerType(float32={OFFSET['float32']}, float64={OFFSET['float64']})\n")
+    for name, of, k in ("OFFSET", "MILLS", OFFSET), ("OFFSET_FAST", "MILLS_FAST and MILLS_SLOPE_FAST", OFFSET_FAST):
+        blocks.append(f"# k of {of}\n{name} = PerType(float32={k['float32']}, float64={k['float64']})\n")
     TARGET.write_text('"""Polynomials, highest power first.  Written by ci/coefficients.py; do not edit."""\n'
                       "# ruff: noqa: E501\nfrom ..tree.node import PerType\n\n" + "\n".join(blocks))
 

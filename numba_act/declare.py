@@ -11,9 +11,9 @@ from .backends.jit import Scalar, type_of
 from .backends.signature import Signature, way
 from .expressions import UFUNC, Call, Expressions
 from .runtime import objects
-from .tree.call import expand
 from .tree.errors import NoTreeError
 from .tree.program import is_ours
+from .tree.storage import STORAGE
 
 CASTING, ORDER = UFUNC["casting"], UFUNC["order"]
 UFUNC_PREFIX = "numba_act_"
@@ -126,7 +126,10 @@ class Activation:
     params : names of the parameters
     defaults : the parameters' defaults, by name
     expressions : what the scalar function says, as trees or as Numba compiles it
+    fast : the same in the fast tier
     """
+
+    _exact = None                                # of one of the fast tier: the same in the exact tier
 
     _STATE = "name", "__name__", "__module__", "__qualname__", "aliases", "formula", "_nonzero", "_text", "expressions"
 
@@ -151,7 +154,7 @@ class Activation:
 
     def _find_kernels(self):
         """What holds a kernel, made anew where a derivative is declared."""
-        for name in ("_call", "grad", "value_and_grad", "backward", "scalar_grad"):
+        for name in ("_call", "grad", "value_and_grad", "backward", "scalar_grad", "fast"):
             vars(self).pop(name, None)
         self._single = self.kernel().quick if len(self.operands) == 1 else {}       # a call with one array is complete
 
@@ -160,6 +163,8 @@ class Activation:
         return f"<activation {self.name}({', '.join(given)})>"
 
     def __reduce_ex__(self, protocol):
+        if self._exact:
+            return getattr, (self._exact, "fast")
         if _registry.get(self.name) is self:
             return get, (self.name,)
         here = self.__module__ != "__main__" and getattr(sys.modules.get(self.__module__), self.__qualname__, None)
@@ -171,6 +176,20 @@ class Activation:
     def __setstate__(self, state):
         vars(self).update(state)
         self._complete()
+
+    @functools.cached_property
+    def fast(self):
+        """The same function in the fast tier: at most 4 units in the last place instead of 1, in its tails too.
+
+        Derivatives of higher order, and results of 16 bits, are those of the exact tier.  What Numba compiles has one
+        tier."""
+        if self._exact or self.compiler == "numba":
+            return self
+        fast = object.__new__(type(self))
+        vars(fast).update(self.__getstate__(), name=f"{self.name}.fast", _exact=self,
+                          expressions=self.expressions.in_fast_tier())
+        fast._complete()
+        return fast
 
     def derivative(self, function):
         """Decorator that gives the derivative: a scalar function of the same arguments that returns the partial
@@ -187,6 +206,7 @@ class Activation:
         """Decorator that gives a second definition, by which the first is judged: a scalar function of the same
         arguments, in plain mathematics, that returns the value and then the partial derivatives."""
         self.expressions.declare_reference(function)
+        vars(self).pop("fast", None)
         return self
 
     # what there is to call --------------------------------------------------------------------------------------------
@@ -316,12 +336,11 @@ class Activation:
     # trees ------------------------------------------------------------------------------------------------------------
     def tree(self, dtype="float64"):
         """The value as an expression tree in float32 or float64."""
-        return expand((self.expressions.expression((), dtype),))[0]
+        return self.kernel().trees(STORAGE[dtype])[0]
 
     def partials(self, dtype="float64"):
         """The derivatives in every argument, by name, as expression trees."""
-        slopes = [self.expressions.expression((name,), dtype) for name in self._inputs]
-        return dict(zip(self._inputs, expand(slopes), strict=True))
+        return {name: self.kernel("grad", name).trees(STORAGE[dtype])[0] for name in self._inputs}
 
     def definition(self, *wrt, dtype="float64"):
         """The value, or a derivative of it, in plain mathematics: what `tree` and `partials` are judged by."""

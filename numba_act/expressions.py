@@ -11,6 +11,7 @@ from .scalar.ranges import unless_nan
 from .tree.call import Callee, NotDifferentiableError, define, expand, substitute, wide
 from .tree.differentiate import derivative
 from .tree.latex import latex
+from .tree.marks import kept
 from .tree.node import argument, in_order, narrowed, stored
 from .tree.program import Program, argument_names, is_ours, plain
 
@@ -27,9 +28,11 @@ class Expressions:
     operands, defaults : those of the arguments without a default, which are arrays; the others with their defaults
     value, derivative, reference : Programs; the last two are None where they are not declared
     compiler : what compiles the function, "tree" or "numba"
+    fast : whether its kernels are of the fast tier
     """
 
     compiler = "tree"
+    fast = False
 
     _STATE = "name", "inputs", "defaults", "value", "derivative", "reference"
 
@@ -51,6 +54,13 @@ class Expressions:
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._complete()
+
+    def in_fast_tier(self):
+        """The same, whose kernels are of the fast tier."""
+        fast = object.__new__(type(self))
+        vars(fast).update(self.__getstate__(), fast=True, name=f"{self.name}.fast")
+        fast._complete()
+        return fast
 
     def declare_derivative(self, function):
         """A scalar function of the same arguments that returns the partial derivatives."""
@@ -96,7 +106,7 @@ class Expressions:
             if name in used or len(self.operands) == 1:
                 slope = unless_nan(argument(name, dtype), slope)
         if len(wrt) > 1:                         # more precision inside: the terms cancel
-            return narrowed(wide(slope)) if dtype == "float32" else doubled(slope)
+            return narrowed(wide(slope)) if dtype == "float32" else kept(doubled(slope))
         return slope
 
     def _slope(self, wrt, dtype):
@@ -133,7 +143,9 @@ class Expressions:
             name = "_".join((self.name, *(() if kind == "value" else (kind, *wrt))))
             inputs = (self.upstream,) * (kind == "backward") + self.inputs
             n_outputs = {"value_and_grad": 2, "backward": len(wrt)}.get(kind, 1)
-            made = Kernel(name, self.name, inputs, self.defaults, n_outputs=n_outputs, **self._made_of(kind, wrt))
+            fast = self.fast and not (kind == "grad" and len(wrt) > 1)
+            made = Kernel(name, self.name, inputs, self.defaults, n_outputs=n_outputs, fast=fast,
+                          **self._made_of(kind, wrt))
             kernel = self._kernels.setdefault((kind, wrt), made)
         return kernel
 

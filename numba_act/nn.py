@@ -28,6 +28,7 @@ class Activation:
     Parameters
     ----------
     name : of an activation, or an Activation, custom ones too
+    fast : whether it computes in the fast tier
     settings : its parameters, by keyword; its defaults otherwise
 
     Attributes
@@ -86,8 +87,8 @@ class Activation:
 
     training = True
 
-    def __init__(self, name, **settings):
-        self.activation = get(name)
+    def __init__(self, name, fast=False, **settings):
+        self.activation = get(name).fast if fast else get(name)
         unknown = settings.keys() - self.activation.defaults.keys()
         if unknown:
             accepted = ", ".join(self.activation.params) or "none"

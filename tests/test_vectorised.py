@@ -68,7 +68,8 @@ def test_every_kernel_is_vectors(name, storage, compiled):
         if not X86:
             continue
         found = loops(assembly)
-        assert len(found) == 1 + bool(kernel.parameters), kernel.name
+        functions, ways = 1 + bool(kernel.parameters), 1 if kernel.usual_trees(storage) is None else 2
+        assert functions <= len(found) <= functions * ways, kernel.name         # a way may jump back by itself
         tree = {node.op for node in in_order(kernel.trees(storage))}
         for body in found:
             assert not [i for i in body if SINGLE.match(i) or CALL.match(i)], kernel.name

@@ -11,9 +11,13 @@ def module_text(kernel, storage, lanes, summed=frozenset()):
     """LLVM IR of a kernel's functions."""
     from llvmlite import ir
 
-    from ..tree.emit import emit
+    from ..tree.emit import emit, emit_either
     module, nodes = ir.Module(name=f"numba_act_{kernel.symbol}_{storage.name}"), kernel.trees(storage)
-    add_functions(module, kernel, storage, lanes, summed, lambda b, arguments: emit(b, nodes, arguments, storage))
+    usual = kernel.usual_trees(storage)
+
+    def results(b, arguments):
+        return emit_either(b, *usual, nodes, arguments, storage) if usual else emit(b, nodes, arguments, storage)
+    add_functions(module, kernel, storage, lanes, summed, results)
     return str(module)
 
 

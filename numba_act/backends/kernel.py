@@ -3,6 +3,8 @@ import re
 import zlib
 from typing import NamedTuple
 
+from ..tree.marks import everywhere, resolved, usual
+
 
 class Quick(NamedTuple):
     """A compiled loop for plain calls: arrays of the dtype, as long as each other, of fewer elements than the limit.
@@ -23,23 +25,32 @@ class Kernel:
     owner : whose function it is, for messages
     inputs : the operands' names
     parameters : those of the inputs, the last ones, that are usually one number, with that number
-    build : from a working dtype to the output nodes, whose arguments are named as the inputs
+    build : from a working dtype to the output nodes, whose arguments are named as the inputs, with the marks of the two
+        tiers and of usual numbers
     n_outputs : how many nodes `build` gives
     calls : of functions that Numba compiles, of which a kernel is made instead of nodes; else None
+    fast : whether it is of the fast tier; the 16-bit types always are, which show no difference
     quick : dtype -> Quick, filled when a loop is compiled; and a type that is no ndarray -> its own way of a quick call
     symbol : the name in letters that every assembler takes
     """
 
-    def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, calls=None):
+    def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, calls=None, fast=False):
         self.name, self.owner, self.inputs, self.parameters = name, owner, inputs, parameters
-        self.build, self.n_outputs, self.calls, self.quick = build, n_outputs, calls, {}
+        self.build, self.n_outputs, self.calls, self.fast, self.quick = build, n_outputs, calls, fast, {}
         self.symbol = symbol(name)
 
     def trees(self, storage):
         """The output nodes for numbers of that Storage, in its working dtype."""
+        return everywhere(self._in_tier(storage))
+
+    def usual_trees(self, storage):
+        """A condition, and shorter output nodes for where it holds; None where there are none."""
+        return usual(self._in_tier(storage))
+
+    def _in_tier(self, storage):
         if self.calls:
             raise TypeError(f"{self.owner}: there is no expression tree; Numba compiles the function, for the CPU only")
-        return self.build(storage.working)
+        return resolved(self.build(storage.working), self.fast or storage.name != storage.working)
 
 
 def symbol(name):

@@ -24,6 +24,7 @@ from ..scalar.pairs import (
     two_sum,
 )
 from ..scalar.ranges import LARGEST, at_most, clipped, finite
+from ..tree.marks import kept
 from ..tree.node import PerType, copysign, where
 from . import reference
 
@@ -45,13 +46,13 @@ def tanhshrink(x):
     a = abs(x)
     t, t_low = divide(*tanh_parts(a))
     y, rest = fast_two_sum(a, -t)
-    return copysign(tanhshrink_near(a) if a < SERIES else y + finite(rest - t_low), x)
+    return kept(copysign(tanhshrink_near(a) if a < SERIES else y + finite(rest - t_low, x), x))
 
 
 @tanhshrink.derivative
 def _(x):
     t = divide(*tanh_parts(abs(x)))
-    return rounded_product(t, t)
+    return kept(rounded_product(t, t))
 
 
 @tanhshrink.reference
@@ -159,8 +160,8 @@ def _(x, a, b):
     up, down = lift(size)
     slope = multiply(multiply(scaled(e, 4 * up), multiply(q, q)), Pair(b))
     back = shrink * down
-    return (rounded_product(slope, Pair(a)) * back,
-            rounded_product(slope, Pair(clipped(x, LARGEST))) * back,
+    return (kept(rounded_product(slope, Pair(a))) * back,
+            kept(rounded_product(slope, Pair(clipped(x, LARGEST)))) * back,
             sign * rounded(divide(n, d)))
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from ..declare import declared
 from ..scalar.exponential import LEAST, expm1_decay, lift, times_exp
-from ..scalar.lines import leak, leak_slopes
+from ..scalar.lines import leak, leak_slopes, negative_part
 from ..scalar.logarithm import log1p_unit
 from ..scalar.logistic import decay_of_size, denominator, logistic
 from ..scalar.pairs import (
@@ -19,7 +19,8 @@ from ..scalar.pairs import (
     split,
     two_sum,
 )
-from ..scalar.ranges import LARGEST, at_most
+from ..scalar.ranges import LARGEST
+from ..tree.marks import kept, usually
 from ..tree.node import fma, where
 from . import reference
 
@@ -63,9 +64,10 @@ def softplus(x, beta=1.0):
     e, shrink = decay_of_size(z, z_low)
     high, low = divide(log1p_unit(e), Pair(beta))
     line = where(z > 0, x, 0)
-    sum_, rest = two_sum(where(abs(line) > LARGEST, 0, line), high)
+    endless = usually(abs(line) > LARGEST, False, abs(x) > LARGEST)
+    sum_, rest = two_sum(where(endless, 0, line), high)
     y = (sum_ + (rest + low)) * where(z > 0, 1, shrink)
-    return where(abs(line) > LARGEST, line, y)
+    return where(endless, line, y)
 
 
 @softplus.derivative
@@ -77,7 +79,7 @@ def _(x, beta):
     high, low = add_any(log1p_unit(e), share)
     per_beta = reciprocal(Pair(beta))
     up, down = lift(size)
-    in_beta = rounded_product(Pair(high * up, low * up), multiply(per_beta, per_beta))
+    in_beta = kept(rounded_product(Pair(high * up, low * up), multiply(per_beta, per_beta)))
     return logistic(z, z_low), -in_beta * (e_shrink * down)
 
 
@@ -141,13 +143,13 @@ def elu(x, alpha=1.0):
     >>> act.elu(np.float32([-np.inf, -1, 2]))
     array([-1.        , -0.63212055,  2.        ], dtype=float32)
     """
-    return x if x > 0 else rounded_product(Pair(alpha), expm1_decay(at_most(x, 0)))
+    return x if x > 0 else rounded_product(Pair(alpha), expm1_decay(negative_part(x)))
 
 
 @elu.derivative
 def _(x, alpha):
-    in_x = 1 if x > 0 else times_exp(Pair(alpha), at_most(x, 0))
-    in_alpha = 0 if x > 0 else rounded(expm1_decay(at_most(x, 0)))
+    in_x = 1 if x > 0 else times_exp(Pair(alpha), negative_part(x))
+    in_alpha = 0 if x > 0 else rounded(expm1_decay(negative_part(x)))
     return in_x, in_alpha
 
 
@@ -171,12 +173,12 @@ def selu(x):
     """
     scale, scale_low = split(SELU_SCALE, x)
     line = fma(scale, x, scale_low * (x if x < LARGEST else LARGEST))
-    return line if x > 0 else rounded_product(split(SELU_SLOPE, x), expm1_decay(at_most(x, 0)))
+    return line if x > 0 else rounded_product(split(SELU_SLOPE, x), expm1_decay(negative_part(x)))
 
 
 @selu.derivative
 def _(x):
-    return SELU_SCALE if x > 0 else times_exp(split(SELU_SLOPE, x), at_most(x, 0))
+    return SELU_SCALE if x > 0 else times_exp(split(SELU_SLOPE, x), negative_part(x))
 
 
 @selu.reference

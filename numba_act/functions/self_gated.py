@@ -3,22 +3,13 @@ import math
 
 from ..declare import declared
 from ..scalar import gating, normal
-from ..scalar.gating import FLAT, gated, gelu_argument, quick_argument, softplus_tanh
-from ..scalar.logistic import decay_of_size, denominator, logistic_product, product_slope
+from ..scalar.gating import FLAT, gelu_argument, quick_argument
+from ..scalar.logistic import logistic_product, product_slope
 from ..scalar.pairs import (
     Pair,
-    Scaled,
-    add,
-    add_any,
     argument_product,
-    divide,
-    exact,
-    multiply,
-    reciprocal,
-    rounded_product,
 )
-from ..scalar.ranges import LARGEST, clipped
-from ..tree.node import where
+from ..scalar.ranges import clipped
 from . import reference
 
 
@@ -38,9 +29,7 @@ def swish(x, beta=1.0):
 def _(x, beta):
     z, z_low = argument_product(x, beta)
     z = clipped(z, FLAT)
-    e, shrink = decay_of_size(z, z_low)
-    right = multiply(reciprocal(denominator(e)), Pair(clipped(x, LARGEST)))
-    return product_slope(Pair(z, z_low), Pair(z, z_low)), rounded_product(right, multiply(right, e)) * shrink
+    return product_slope(Pair(z, z_low), Pair(z, z_low)), gating.swish_slope_in_beta(x, z, z_low)
 
 
 @swish.reference
@@ -151,19 +140,12 @@ def mish(x):
     >>> act.mish(np.float32([-1, 0, 1]))
     array([-0.30340147,  0.        ,  0.8650984 ], dtype=float32)
     """
-    tanh = softplus_tanh(x)
-    return gated(x, x > 0, Scaled(divide(tanh.n, tanh.d), tanh.power))
+    return gating.mish(x)
 
 
 @mish.derivative
 def _(x):
-    e, square, n, d, shrink = softplus_tanh(x)
-    right, one = x > 0, exact(1, x)
-    first = multiply(where(right, n, add(exact(2, x), e)), d)
-    second = multiply(where(right, square, one), multiply(denominator(e), Pair(4 * clipped(x, FLAT))))
-    q = reciprocal(d)
-    slope = multiply(add_any(first, second), multiply(q, q))
-    return rounded_product(slope, where(right, one, e)) * shrink
+    return gating.mish_slope(x)
 
 
 @mish.reference

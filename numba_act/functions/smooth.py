@@ -18,6 +18,7 @@ from ..scalar.pairs import (
 )
 from ..scalar.ranges import finite
 from ..scalar.roots import hypotenuse
+from ..tree.marks import kept
 from ..tree.node import fma, where
 from . import reference
 
@@ -66,7 +67,7 @@ def log_sigmoid(x):
     high, low = log1p_unit(e)
     left = x < 0
     y, rest = two_sum(where(left, -x, 0), high)
-    return -(y + finite(rest + low)) * where(left, 1, shrink)
+    return -(y + finite(rest + low, x)) * where(left, 1, shrink)
 
 
 @log_sigmoid.derivative
@@ -96,10 +97,10 @@ def squareplus(x, b=4.0):
 def _(x, b):
     half, root, up, down, _ = hypotenuse(x, b)
     left = x < 0
-    in_x = rounded_quotient(where(left, Pair(0.25 * b * up * up), multiply(half, half)), multiply(half, root))
+    in_x = kept(rounded_quotient(where(left, Pair(0.25 * b * up * up), multiply(half, half)), multiply(half, root)))
     in_b, in_b_low = reciprocal(root)
     return (0.5 if root.high == 0 else in_x * down * down if left else in_x,
-            fma(0.25, in_b, finite(0.25 * in_b_low)) * up * down)
+            fma(0.25, in_b, finite(0.25 * in_b_low, in_b)) * up * down)
 
 
 @squareplus.reference

@@ -6,6 +6,7 @@ of two, as long as it is only multiplied, or added to what is carried so as well
 """
 import functools
 
+from ..tree.marks import kept
 from ..tree.node import build, copysign, floor, fma, in_order, rounded_to_even, sqrt, where
 from ..tree.operations import TRUTHS
 from . import vocabulary
@@ -36,7 +37,7 @@ def doubled(output):
 def _number(node, args):
     if node.op == "constant" and node.kind == "float" and not isinstance(node.value, str):
         high, low = split(node.value, node)
-        return Scaled(Pair(high, low if low.value else None))
+        return Scaled(Pair(high, low if kept(low).value else None))
     if not args:
         return Scaled(Pair(node))
     return _call(node, [_plain(a) for a in args]) if node.op == "call" else RULES[node.op](*args)

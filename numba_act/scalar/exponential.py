@@ -18,8 +18,9 @@ float64; "beside 1" is the error in units of 1.
 from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
+from ..tree.marks import kept, rare, tier
 from ..tree.node import PerType, bits, copysign, fma, from_bits, where
-from .coefficients import CELU, EXP
+from .coefficients import CELU, EXP, EXP_FAST
 from .pairs import (
     Pair,
     Scaled,
@@ -27,6 +28,7 @@ from .pairs import (
     fast_two_sum,
     fused_sum,
     horner,
+    magnified,
     multiply,
     negate,
     number,
@@ -66,15 +68,21 @@ def power_of_two(shifted):
     return from_bits(bits(shifted) << MANTISSA[shifted.dtype])
 
 
+def _rest_of_exp(r, sign=1):
+    """q of e^t = 1 + t + q t^2, t = sign r."""
+    return tier(*[horner([c * sign**k for k, c in enumerate(table[r.dtype], 1 - len(table[r.dtype]))], r)
+                  for table in (EXP, EXP_FAST)])
+
+
 def reduced_plain(x, rounder=ROUND, sign=1, low=None):
     """s = 2^n and a pair p: e^(sign (x + low)) = s (1 + p), up to an error in p of 2^-26 (2^-55) where n or low is not
     0."""
     shifted = fma(x, sign * LOG2E, rounder)
     n = shifted - rounder
-    ln2, ln2_low = scaled(split(-LN2, x), sign)
+    ln2, ln2_low = scaled(magnified(split(-LN2, x)), sign)
     r = fma(n, ln2, x)                           # exact for every n that occurs, because the sum is small
     r = fma(n, ln2_low, r) if low is None else r + fma(n, ln2_low, low)
-    q, square = horner([c * sign**k for k, c in enumerate(EXP[x.dtype], 1 - len(EXP[x.dtype]))], r), r * r
+    q, square = _rest_of_exp(r, sign), r * r
     return power_of_two(shifted), fused_sum(q, square, r if sign > 0 else -r)
 
 
@@ -83,11 +91,12 @@ def reduced(z, low=None, rounder=ROUND, share=1):
     as its 32nd root."""
     shifted = fma(z, LOG2E, rounder)
     n = shifted - rounder
-    ln2, ln2_low = split(-LN2, z)
+    ln2, ln2_low = magnified(split(-LN2, z))
     r = fma(n, ln2, z)
     rest = fma(n, ln2_low, low) if low is not None else n * ln2_low
-    r, rest = r * share, rest * share
-    q, square = horner(EXP[z.dtype], r), r * r
+    r = tier(r, fma(n, ln2_low, r) if low is None else r + rest)
+    r, rest = r * share, tier(rest * share, None)
+    q, square = _rest_of_exp(r), r * r
     return power_of_two(shifted), fused_sum(q, square, r), rest
 
 
@@ -113,7 +122,7 @@ def decay_and_expm1(z, low=None):
 def _decay_parts(z, low, bounded=False, far=FAR):
     if not bounded:
         z = at_least(z, LEAST)
-    far = z < far
+    far = rare(z < far)
     shift = SHIFT[z.dtype]
     rounder = ROUND[z.dtype]
     return reduced(z, low, where(far, number(rounder + shift, z), rounder)), where(far, number(2.0**-shift, z), 1)
@@ -176,7 +185,7 @@ def _in_range(z):
     """z where e^z is not yet 0 or infinite, what rounds z / ln 2, and the power of two to be multiplied in the end."""
     z = bounded(z, LEAST, GREATEST)
     shift, rounder = SHIFT[z.dtype], ROUND[z.dtype]
-    small, large = z < FAR, z > -FAR[z.dtype]
+    small, large = rare(z < FAR), rare(z > -FAR[z.dtype])
     rounder = where(small, number(rounder + shift, z), where(large, number(rounder - shift, z), rounder))
     return z, rounder, where(small, number(2.0**-shift, z), where(large, number(2.0**shift, z), 1))
 
@@ -187,7 +196,7 @@ def expm1_pair(z, low=None, sum_=two_sum):
     With fast_two_sum for the sum it is `expm1_decay` for z <= 0.
     """
     z = bounded(z, SATURATED, GREATEST)
-    shift, rounder, large = SHIFT[z.dtype], ROUND[z.dtype], z > -FAR[z.dtype]
+    shift, rounder, large = SHIFT[z.dtype], ROUND[z.dtype], rare(z > -FAR[z.dtype])
     s, *parts = reduced(z, low, where(large, number(rounder - shift, z), rounder))
     m, m_low = sum_(s, where(large, number(0, z), -1))
     high, low = _moved(m, s, *parts)
@@ -203,7 +212,7 @@ def celu_in_alpha(z, z_low):
     y, grow = expm1_pair(z, z_low)
     e = add_any(y, Pair(where(grow > 1, number(0, z), 1)))
     far = add_any(y, negate(multiply(e, Pair(bounded(z, SATURATED, GREATEST), z_low))))
-    return where(abs(z) < CELU_END, -near, rounded(far) * grow)
+    return kept(where(abs(z) < CELU_END, -near, rounded(far) * grow))
 
 
 @for_numbers_too

@@ -2,16 +2,43 @@
 from fractions import Fraction
 from typing import NamedTuple
 
+from ..tree.marks import kept, rare, tier
 from ..tree.node import Node, PerType, fma, stored, where
-from .logistic import decay_of_size, logistic_product, product_slope
-from .pairs import Pair, add, add_any, exact, multiply, number, scaled, split, two_product
-from .ranges import clipped, unless_nan
+from .exponential import FAR, LEAST, ROUND, SHIFT, reduced_plain
+from .logistic import (
+    decay_of_size,
+    denominator,
+    exact_product,
+    exact_product_slope,
+    lean_product,
+    lean_product_slope,
+)
+from .pairs import (
+    Pair,
+    Scaled,
+    add,
+    add_any,
+    divide,
+    exact,
+    fast_two_sum,
+    fused_sum,
+    magnified,
+    multiply,
+    number,
+    reciprocal,
+    rounded_product,
+    scaled,
+    split,
+    two_product,
+)
+from .ranges import LARGEST, at_least, at_most, bounded, clipped, unless_nan
 
 FLAT = 1000                                                  # past it the gate is 0 or 1
 CUBIC = PerType(float32=20.0, float64=40.0)                  # past it gelu_tanh's gate is 0 or 1
 GELU_LINEAR = 2 * Fraction("0.797884560802865355879892119868763736951717262329869315331852")       # 2 sqrt(2 / pi)
 GELU_CUBIC = GELU_LINEAR * Fraction("0.044715")
 QUICK = Fraction("1.702")
+ONE = PerType(float32=20.0, float64=170.0)                   # past it mish(x) is x, and up to it e^4x is finite
 
 
 def gated(x, right, gate):
@@ -23,12 +50,12 @@ def gated(x, right, gate):
 
 
 def silu(x):
-    return logistic_product(x, x, number(0, x))
+    return tier(exact_product(x, x, number(0, x)), lean_product(x, x))
 
 
 def silu_slope(x):
     z = clipped(x, FLAT)
-    return product_slope(Pair(z, number(0, x)), Pair(z))
+    return tier(exact_product_slope(Pair(z, number(0, x)), Pair(z)), lean_product_slope(z, None, Pair(z)))
 
 
 def gelu_argument(x):
@@ -36,12 +63,12 @@ def gelu_argument(x):
     a = clipped(x, CUBIC)
     cube = multiply(split(GELU_CUBIC, x), two_product(a, a))
     line = add_any(split(GELU_LINEAR, x), cube)
-    return multiply(line, Pair(a)), multiply(add_any(line, scaled(cube, 2)), Pair(a))
+    return magnified(multiply(line, Pair(a))), magnified(multiply(add_any(line, scaled(cube, 2)), Pair(a)))
 
 
 def quick_argument(x):
     """1.702 x as a pair."""
-    return multiply(Pair(clipped(x, FLAT)), split(QUICK, x))
+    return magnified(multiply(Pair(clipped(x, FLAT)), split(QUICK, x)))
 
 
 class SoftplusTanh(NamedTuple):
@@ -59,6 +86,64 @@ def softplus_tanh(x):
     n = where(right, add(exact(1, x), scaled(e, 2)), add(scaled(e, 2), square))
     d = add_any(n, where(right, scaled(square, 2), exact(2, x)))
     return SoftplusTanh(e, square, n, d, where(right, 1, shrink))
+
+
+def mish(x):
+    _, _, n, d, power = softplus_tanh(x)
+    inner = at_least(x, LEAST)
+    s, p, shrink = lean_exponential(inner)
+    e = fma(s, p, s) * shrink
+    gate, right = fma(inner, e, 2 * inner), x > 0
+    share = where(right, 2 * x, fma(gate, p, gate) * s) / fma(e, e + 2, 2)
+    lean = where(rare(x > ONE), x, where(right, x - share, share * shrink))
+    return tier(gated(x, right, Scaled(divide(n, d), power)), lean)
+
+
+def mish_slope(x):
+    e, square, n, d, power = softplus_tanh(x)
+    right, one = x > 0, exact(1, x)
+    first = multiply(where(right, n, add(exact(2, x), e)), d)
+    second = multiply(where(right, square, one), multiply(denominator(e), Pair(4 * clipped(x, FLAT))))
+    q = reciprocal(d)
+    slope = multiply(add_any(first, second), multiply(q, q))
+    return tier(rounded_product(slope, where(right, one, e)) * power, lean_mish_slope(x))
+
+
+def lean_mish_slope(x):
+    """For the fast tier, by e = e^x and d = e^2 + 2 e + 2: on the left, where the terms of the sum
+    1 - (2 d - 4 x e (e + 1)) / d^2 would cancel, e (4 + 4 x + (6 + 4 x) e + 4 e^2 + e^3) / d^2."""
+    z = bounded(x, LEAST, ONE)
+    s, p, shrink = lean_exponential(z)
+    e, e_low = magnified(scaled(fused_sum(s, p, s), shrink))
+    d, d_low = magnified(polynomial_denominator(e))
+    d_low = fma(2 * e_low, e + 1, d_low)
+    m = fma(e, fma(e, e + 4, fma(4, z, 6)), fma(4, z, 4))
+    middle = x > -0.4
+    upper = fma(-4 * z, e * (e + 1), 2 * d_low) + 2 * d
+    share = where(middle, upper, fma(m, p, m) * s) / fma(d, d, 2 * d * d_low)
+    return where(middle, 1 - share, share * shrink)
+
+
+def polynomial_denominator(e):
+    """e (e + 2) + 2 as a pair."""
+    upper, upper_low = fast_two_sum(number(2, e), e)
+    d, d_low = fused_sum(e, upper, number(2, e))
+    return Pair(d, fma(e, upper_low, d_low))
+
+
+def lean_exponential(z):
+    """s and p of e^z = s (1 + p) for the fast tier, z up to ONE, and the power of two still to be multiplied."""
+    z = at_most(z, ONE)
+    far, shift, rounder = rare(z < FAR), SHIFT[z.dtype], ROUND[z.dtype]
+    s, p = reduced_plain(z, where(far, number(rounder + shift, z), rounder))
+    return s, p.high, where(far, number(2.0**-shift, z), 1)
+
+
+def swish_slope_in_beta(x, z, low):
+    """x^2 s'(z + low)."""
+    e, shrink = decay_of_size(z, low)
+    factor = multiply(reciprocal(denominator(e)), Pair(clipped(x, LARGEST)))
+    return kept(rounded_product(factor, multiply(factor, e))) * shrink
 
 
 def gate_slopes(value, factor, slope):

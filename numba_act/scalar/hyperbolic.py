@@ -2,6 +2,7 @@
 from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
+from ..tree.marks import kept
 from ..tree.node import copysign, fma
 from .coefficients import TANHSHRINK
 from .exponential import SATURATED, expm1_decay_whole, reduced_plain
@@ -60,4 +61,4 @@ def slope_of_product(n, d, v):
     """tanh z + v (1 - tanh^2 z), tanh z = n / d as in `tanh_parts`, as one float."""
     u = add(exact(1, v.high), negate(n))
     q = reciprocal(d)
-    return rounded_product(add_any(multiply(n, d), multiply(u, scaled(v, 4))), multiply(q, q))
+    return kept(rounded_product(add_any(multiply(n, d), multiply(u, scaled(v, 4))), multiply(q, q)))

@@ -7,6 +7,10 @@ UP = PerType(float32=2.0**30, float64=2.0**200)              # times it no produ
 HUGE = PerType(float32=2.0**96, float64=2.0**820)            # times UP it does not overflow
 
 
+def negative_part(x):
+    return where(x > 0, 0, x)
+
+
 def leak(x, alpha):
     """alpha x, and -0 for x = -inf where alpha is 0."""
     return alpha * multiplicand(x, alpha)

@@ -2,8 +2,9 @@
 from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
+from ..tree.marks import tier
 from ..tree.node import PerType, bits, copysign, fma, from_bits, to_float, where
-from .coefficients import LOG1P, LOGCOSH
+from .coefficients import LOG1P, LOG1P_FAST, LOGCOSH
 from .exponential import BIAS, LN2, MANTISSA
 from .pairs import (
     Pair,
@@ -24,7 +25,7 @@ LOGCOSH_END = 0.625                                         # up to it log cosh 
 
 def log1p_near(g, low):
     """log(1 + g + low) as a pair, g in [-0.293, 0.5]."""
-    w = g * horner(LOG1P[g.dtype], g)
+    w = g * tier(horner(LOG1P[g.dtype], g), horner(LOG1P_FAST[g.dtype], g))
     high, error = fused_sum(w, g, g)
     slope = fma(g, fma(g, 0.6, -0.9), 1)                        # 1 / (1 + g) to a few per cent, for the low part
     return Pair(high, fma(slope, low, error))
@@ -46,7 +47,7 @@ def log_of_mean(line, e):
     ln2, ln2_low = split(LN2, line)
     less, less_low = fast_two_sum(-ln2, log)
     y, rest = two_sum(line, less)
-    return y + finite(rest + (less_low + (log_low - ln2_low)))
+    return y + finite(rest + (less_low + (log_low - ln2_low)), line)
 
 
 def logcosh_near(x):

@@ -1,4 +1,5 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
+from ..tree.marks import rare, tier, usually
 from ..tree.node import PerType, copysign, fma, where
 from .exponential import ROUND, decay, exponential_pair, reduced_plain
 from .pairs import (
@@ -16,7 +17,7 @@ from .pairs import (
     scaled,
     two_product,
 )
-from .ranges import bounded, finite
+from .ranges import at_most, bounded, finite
 
 FLAT = PerType(float32=30.0, float64=60.0)                   # e^-FLAT is lost beside 1
 # Below -STEEP s(z), and below -STEEP_SLOPE the slope of x s(x), is less than half of the least number.  Until there the
@@ -28,6 +29,10 @@ CARRY = PerType(float32=64, float64=512)
 # below NOTHING x s(z) is less than half of the least number for every x.
 FAR_LEFT, HALF = PerType(float32=-80.0, float64=-700.0), PerType(float32=76, float64=539)
 NOTHING = PerType(float32=-193.5, float64=-1456.0)
+
+
+# Up to it the fast tier carries nothing: e^-z and its reciprocal are normal numbers, and 1 is lost beside one of them.
+USUAL = PerType(float32=60.0, float64=600.0)
 
 
 def decay_of_size(z, low=None):
@@ -44,7 +49,17 @@ def logistic(x, low=None):
     """s(x + low): in float32 by one division and 27 other operations."""
     one, _, d = carried_denominator(x, low, STEEP)
     q, rest = reciprocal_parts(d)
-    return fma(q, rest, q) * one
+    exact = fma(q, rest, q) * one
+    one, d = lean_denominator(bounded(x, -STEEP[x.dtype], FLAT), -1, low)
+    return tier(exact, 1 / d * one)
+
+
+def lean_denominator(z, sign, low=None):
+    """one = 2^-CARRY, usually 1, and one (1 + e^(sign (z + low))), for the fast tier."""
+    far, carry = abs(z) > USUAL, CARRY[z.dtype]
+    one, rounder = usually(number(2.0**-carry, z), 1, far), usually(number(ROUND[z.dtype] - carry, z), ROUND, far)
+    s, p = reduced_plain(z, rounder, sign, low)
+    return one, fma(s, p.high, one + s)
 
 
 def carried_denominator(x, low, steepest):
@@ -52,8 +67,8 @@ def carried_denominator(x, low, steepest):
     times p's low part."""
     z = bounded(x, -steepest[x.dtype], FLAT)
     carry = CARRY[x.dtype]
-    one = number(2.0**-carry, x)
-    s, p = reduced_plain(z, number(ROUND[x.dtype] - carry, x), -1, low)
+    one = usually(number(2.0**-carry, x), 1, abs(x) > FLAT)
+    s, p = reduced_plain(z, usually(number(ROUND[x.dtype] - carry, x), ROUND[x.dtype], abs(x) > FLAT), -1, low)
     steep = one < s
     return one, (s, p), sum_with_exponential(where(steep, s, one), where(steep, one, s), s, p.high)
 
@@ -66,12 +81,27 @@ def sum_with_exponential(larger, smaller, s, p):
 
 
 def logistic_product(x, z, low):
-    """x s(z + low): in float32 by one division and 43 other operations.
+    """x s(z + low)."""
+    return tier(exact_product(x, z, low), lean_product(x, z, low))
+
+
+def lean_product(x, z, low=None):
+    """The same in the fast tier: beyond -USUAL the denominator, whose 1 does not count, is carried times 2^-2HALF."""
+    far, half = rare(z < -USUAL[x.dtype]), HALF[x.dtype]
+    x = where(rare(z < NOTHING[x.dtype]), copysign(0, x), x)
+    one = where(far, number(2.0**-half, x), 1)
+    rounder = where(far, number(ROUND[x.dtype] - 2 * half, x), ROUND[x.dtype])
+    s, p = reduced_plain(bounded(z, NOTHING[x.dtype], USUAL), rounder, -1, low)
+    return x * one / fma(s, p.high, where(far, number(0, x), 1) + s) * one
+
+
+def exact_product(x, z, low):
+    """The same in the exact tier: in float32 by one division and 43 other operations.
 
     On the far left, x takes one half of what the denominator is carried times, the result the other.
     """
-    far = z < FAR_LEFT[x.dtype]
-    x = where(z < NOTHING[x.dtype], copysign(0, x), x)
+    far = rare(z < FAR_LEFT[x.dtype])
+    x = where(rare(z < NOTHING[x.dtype]), copysign(0, x), x)
     z = bounded(z, NOTHING[x.dtype], FLAT)
     one = where(far, number(2.0**-HALF[x.dtype], x), 1)
     rounder = where(far, number(ROUND[x.dtype] - 2 * HALF[x.dtype], x), ROUND[x.dtype])
@@ -80,18 +110,48 @@ def logistic_product(x, z, low):
     d, d_low = sum_with_exponential(where(left, s, one), where(left, one, s), s, p.high)
     q, rest = reciprocal_parts(Pair(d, fma(s, p.low, d_low)))
     y, y_low = two_product(x * one, q)
-    return (y + finite(fma(y, rest, y_low))) * one
+    return (y + finite(fma(y, rest, y_low), x)) * one
 
 
 def logistic_slope(z, height):
     """height s'(z), height a power of two."""
     e, shrink = decay_of_size(z)
     q = reciprocal(denominator(e))
-    return rounded_product(scaled(e, height), multiply(q, q)) * shrink
+    slope = rounded_product(scaled(e, height), multiply(q, q)) * shrink
+    one, q = lean_reciprocal(z)
+    return tier(slope, height * lean_slope(one, q) * one)
+
+
+def lean_reciprocal(z, low=None):
+    """one and s(-|z + low|) / one, for the fast tier."""
+    low = None if low is None else where(z > 0, low, -low)
+    one, d = lean_denominator(at_most(abs(z), STEEP_SLOPE), 1, low)
+    return one, 1 / d
+
+
+def lean_slope(one, q):
+    """s'(z) / one of what `lean_reciprocal` gives: at most 1/2 that is, so that nothing cancels."""
+    return fma(-q * one, q, q)
 
 
 def product_slope(z, v):
-    """s(z) (1 + v s(-z)) of two pairs: the derivative of x s(z(x)), v = x z'(x), |v| at most 20,000.
+    """s(z) (1 + v s(-z)) of two pairs: the derivative of x s(z(x)), v = x z'(x)."""
+    return tier(exact_product_slope(z, v), lean_product_slope(z.high, z.low, v))
+
+
+def lean_product_slope(z, low, v):
+    """The same in the fast tier, z and v of one sign: on the right it is 1 less that on the left."""
+    one, q = lean_reciprocal(z, low)
+    slope = lean_slope(one, q)
+    left = fma(-abs(v.high), slope, q)
+    if v.low is not None:
+        left = fma(where(z > 0, -v.low, v.low), slope, left)
+    left = left * one
+    return where(z > 0, 1 - left, left)
+
+
+def exact_product_slope(z, v):
+    """The same in the exact tier, |v| at most 20,000.
 
     It is (d + v e) / d^2 with e = e^-z and d = 1 + e, both carried times 2^-CARRY.
     """

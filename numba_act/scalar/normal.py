@@ -1,9 +1,10 @@
 """The normal distribution: its upper tail is Q(a) = mills(a) e^(-a^2/2), a >= 0."""
 from fractions import Fraction
 
+from ..tree.marks import rare, tier
 from ..tree.node import PerType, fma, where
-from .coefficients import MILLS, OFFSET
-from .exponential import decay
+from .coefficients import MILLS, MILLS_FAST, MILLS_SLOPE_FAST, OFFSET, OFFSET_FAST
+from .exponential import FAR, ROUND, SHIFT, decay, reduced_plain
 from .pairs import (
     Pair,
     add_any,
@@ -11,6 +12,7 @@ from .pairs import (
     fast_two_sum,
     fused_sum,
     horner,
+    magnified,
     multiply,
     number,
     split,
@@ -22,6 +24,7 @@ from .ranges import at_most, finite
 DENSITY = Fraction("0.398942280401432677939946059934381868475858631164934657665925")       # 1 / sqrt(2 pi)
 
 TINY = PerType(float32=2.0**-40, float64=2.0**-60)       # below it gelu(x) is x / 2: Phi(x) - 1/2 is less than x / 2
+ZERO_OF_SLOPE = Fraction("0.7517915246935644574579049467795240396645")         # gelu's slope is 0 at minus that
 FURTHEST = PerType(float32=16.2, float64=39.9)           # both tails are 0, and -a^2/2 is above LEAST
 
 
@@ -54,7 +57,7 @@ def mills_parts(a):
 
 def normal_decay(a):
     """e^(-a^2/2) as a scaled pair."""
-    return decay(*two_product(a, -0.5 * a), bounded=True)
+    return decay(*magnified(two_product(a, -0.5 * a)), bounded=True)
 
 
 def magnitude(x):
@@ -68,8 +71,24 @@ def gelu(x):
     tail, tail_low = times_mills(a)
     y, error = fused_sum(-tail, e.high, where(x > 0, x, 0))
     rest = error - fma(tail, e.low, tail_low * e.high)
-    y = (y + finite(rest)) * where(x > 0, 1, shrink)
-    return where(a < TINY, x * 0.5, y)
+    y = (y + finite(rest, x)) * where(x > 0, 1, shrink)
+    v, w = lean_variable(a)
+    tail, shrink = lean_decay_times(v * horner(MILLS_FAST[x.dtype], w), a)
+    return tier(where(a < TINY, x * 0.5, y), where(x < -0.0, -0.0, x) - tail * shrink)
+
+
+def lean_variable(a):
+    """v = a / (a + k) and v - 1/2: that of the polynomials for the fast tier."""
+    v = a / (a + number(OFFSET_FAST, a))
+    return v, v - 0.5
+
+
+def lean_decay_times(y, a):
+    """y e^(-a^2/2) and the power of two still to be multiplied, for the fast tier: of y (1 + p) the sum is rounded."""
+    z, low = magnified(two_product(a, -0.5 * a))
+    far, shift, rounder = rare(z < FAR), SHIFT[a.dtype], ROUND[a.dtype]
+    s, p = reduced_plain(z, where(far, number(rounder + shift, a), rounder), low=low)
+    return fma(y, p.high, y) * s, where(far, number(2.0**-shift, a), 1)
 
 
 def gelu_slope(x):
@@ -78,4 +97,9 @@ def gelu_slope(x):
     density = multiply(split(-DENSITY, x), Pair(a))
     left = multiply(add_any(mills(a), density), e)
     y, rest = two_sum(where(x > 0, number(1, x), 0), where(x > 0, -left.high, left.high))
-    return (y + (rest + where(x > 0, -left.low, left.low))) * where(x > 0, 1, shrink)
+    exact = (y + (rest + where(x > 0, -left.low, left.low))) * where(x > 0, 1, shrink)
+    zero, zero_low = magnified(split(ZERO_OF_SLOPE, x))
+    slope = (zero - a + zero_low) * horner(MILLS_SLOPE_FAST[x.dtype], lean_variable(a)[1])
+    tail, shrink = lean_decay_times(slope, a)
+    tail = tail * shrink
+    return tier(exact, where(x > 0, 1 - tail, tail))

@@ -5,7 +5,9 @@ The names are those of the literature: Dekker 1971, Knuth TAOCP 4.2.2, Ogita, Ru
 from fractions import Fraction
 from typing import NamedTuple
 
+from ..tree.marks import kept, low, tier, usually
 from ..tree.node import Node, PerType, constant, fma, round_to, where
+from .ranges import LARGEST
 
 BIG = PerType(float32=2.0**20, float64=2.0**40)              # an argument beyond it saturates whatever its low part
 
@@ -34,7 +36,7 @@ def split(value, like):
     """A constant as a pair, to twice the precision of `like`'s dtype."""
     value = Fraction(value)
     high = Fraction(float(round_to(value, like.dtype)))
-    return Pair(number(high, like), number(value - high, like))
+    return Pair(number(high, like), low(number(value - high, like)))
 
 
 def number(value, like):
@@ -45,43 +47,52 @@ def number(value, like):
 def fast_two_sum(a, b):
     """a + b exactly, where |a| >= |b| or a = 0."""
     s = a + b
-    return Pair(s, (a - s) + b)
+    return Pair(s, low((a - s) + b))
 
 
 def two_sum(a, b):
     """a + b exactly."""
     s = a + b
     t = s - a
-    return Pair(s, (a - (s - t)) + (b - t))
+    return Pair(s, low((a - (s - t)) + (b - t)))
 
 
 def two_product(a, b):
     """a * b exactly."""
     p = a * b
-    return Pair(p, fma(a, b, -p))
+    return Pair(p, low(fma(a, b, -p)))
 
 
 def fused_sum(a, b, c):
     """a * b + c with its rounding error, where |c| >= |a * b| or c = 0 (compare ErrFma, Boldo and Muller 2005)."""
     high = fma(a, b, c)
-    return Pair(high, fma(a, b, c - high))
+    return Pair(high, low(fma(a, b, c - high)))
 
 
 def residual(c, a, b):
     """c - a * b, small: what a quotient a = c / b or a root a = b leaves."""
-    return fma(-a, b, c)
+    return low(fma(-a, b, c))
 
 
 def argument_product(a, b):
     """a * b as a pair for a function that saturates: beyond BIG, infinity included, the low part is 0; inf * 0 is 0."""
-    high, low = two_product(where((b == 0) & (abs(a) == float("inf")), 0, a), b)
-    return Pair(high, where(-abs(high) > -BIG[a.dtype], low, 0))
+    endless = (b == 0) & (abs(a) == float("inf"))
+    return _saturating(two_product(usually(where(endless, 0, a), a, abs(a) > LARGEST), b))
 
 
 def argument_quotient(a, b):
     """a / b likewise, b not 0."""
-    high, low = divide(Pair(a), Pair(b))
-    return Pair(high, where(-abs(high) > -BIG[a.dtype], low, 0))
+    return _saturating(divide(Pair(a), Pair(b)))
+
+
+def _saturating(p):
+    high, rest = magnified(p)
+    return Pair(high, usually(where(-abs(high) > -BIG[high.dtype], rest, 0), rest, abs(high) > BIG))
+
+
+def magnified(p):
+    """A pair whose low part both tiers keep: an exponential will make much of it."""
+    return Pair(*map(kept, p))
 
 
 def negate(p):
@@ -95,20 +106,20 @@ def scaled(p, power):
 
 def add(p, q):
     """The sum of two pairs, |p| >= |q|."""
-    high, low = fast_two_sum(p.high, q.high)
-    return Pair(high, _plus(low, _plus(p.low, q.low)))
+    high, rest = fast_two_sum(p.high, q.high)
+    return Pair(high, _plus(rest, _plus(p.low, q.low)))
 
 
 def add_any(p, q):
     """The sum of two pairs of any size."""
-    high, low = two_sum(p.high, q.high)
-    return Pair(high, _plus(low, _plus(p.low, q.low)))
+    high, rest = two_sum(p.high, q.high)
+    return Pair(high, _plus(rest, _plus(p.low, q.low)))
 
 
 def multiply(p, q):
     """The product of two pairs."""
-    high, low = two_product(p.high, q.high)
-    return Pair(high, _fma(p.low, q.high, _fma(p.high, q.low, low)))
+    high, rest = two_product(p.high, q.high)
+    return Pair(high, _fma(p.low, q.high, _fma(p.high, q.low, rest)))
 
 
 def reciprocal_parts(d):
@@ -126,7 +137,7 @@ def reciprocal(d):
 def _quotient_parts(n, d):
     """t, q and rest: the quotient of two pairs is t + q rest."""
     q = 1 / d.high
-    t = n.high * q
+    t = tier(n.high * q, n.high / d.high)
     return t, q, _minus_product(_plus(residual(n.high, d.high, t), n.low), d.low, t)
 
 
@@ -166,8 +177,8 @@ def polynomial(coefficients, constants, x):
     constants that follow them."""
     p = Pair(horner(coefficients, x.high))
     for c in constants:
-        high, low = fused_sum(p.high, x.high, c.high)
-        p = Pair(high, _plus(_fma(p.low, x.high, _fma(p.high, x.low, low)), c.low))
+        high, rest = fused_sum(p.high, x.high, c.high)
+        p = Pair(high, _plus(_fma(p.low, x.high, _fma(p.high, x.low, rest)), c.low))
     return p
 
 

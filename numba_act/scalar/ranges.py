@@ -1,7 +1,8 @@
-"""Numbers kept within a range, and what is NaN."""
+"""Numbers kept within a range that usual numbers do not leave, and what is NaN."""
 import functools
 import operator
 
+from ..tree.marks import usually
 from ..tree.node import PerType, build, copysign, where
 
 LARGEST = PerType(float32=3.4028234663852886e38, float64=1.7976931348623157e308)
@@ -9,12 +10,12 @@ LARGEST = PerType(float32=3.4028234663852886e38, float64=1.7976931348623157e308)
 
 def at_most(x, limit):
     """The smaller of the two; NaN stays."""
-    return where(x > limit, limit, x)
+    return usually(where(x > limit, limit, x), x, x > limit)
 
 
 def at_least(x, limit):
     """The larger of the two; NaN stays."""
-    return where(x < limit, limit, x)
+    return usually(where(x < limit, limit, x), x, x < limit)
 
 
 def bounded(x, low, high):
@@ -24,17 +25,17 @@ def bounded(x, low, high):
 
 def clipped(x, limit):
     """x with a size of at most the limit."""
-    return where(abs(x) > limit, copysign(limit, x), x)
+    return usually(where(abs(x) > limit, copysign(limit, x), x), x, abs(x) > limit)
 
 
-def finite(low):
-    """The low part of a sum whose high part may be infinite: never NaN."""
-    return where(low < LARGEST, low, LARGEST)
+def finite(low, x):
+    """The low part of a sum whose high part may be infinite, as x then is: never NaN."""
+    return usually(where(low < LARGEST, low, LARGEST), low, abs(x) > LARGEST)
 
 
 def multiplicand(x, alpha):
     """x, but finite where alpha is 0, so that their product is 0."""
-    return where((alpha == 0) & (abs(x) == float("inf")), copysign(LARGEST, x), x)
+    return usually(where((alpha == 0) & (abs(x) == float("inf")), copysign(LARGEST, x), x), x, abs(x) > LARGEST)
 
 
 def unless_nan(x, value, instead=None):
