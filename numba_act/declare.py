@@ -187,7 +187,7 @@ class Activation:
             return self
         fast = object.__new__(type(self))
         vars(fast).update(self.__getstate__(), name=f"{self.name}.fast", _exact=self,
-                          expressions=self.expressions.in_fast_tier())
+                          __qualname__=f"{self.__qualname__}.fast", expressions=self.expressions.in_fast_tier())
         fast._complete()
         return fast
 

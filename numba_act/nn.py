@@ -28,7 +28,7 @@ class Activation:
     Parameters
     ----------
     name : of an activation, or an Activation, custom ones too
-    fast : whether it computes in the fast tier
+    fast : whether it computes in the fast tier (by keyword; a parameter of that name comes first)
     settings : its parameters, by keyword; its defaults otherwise
 
     Attributes
@@ -86,9 +86,12 @@ class Activation:
     """
 
     training = True
+    fast = False
 
-    def __init__(self, name, fast=False, **settings):
-        self.activation = get(name).fast if fast else get(name)
+    def __init__(self, name, **settings):
+        self.activation = get(name)
+        if settings.pop("fast", self.fast) if "fast" not in self.activation.defaults else self.fast:
+            self.activation = self.activation.fast
         unknown = settings.keys() - self.activation.defaults.keys()
         if unknown:
             accepted = ", ".join(self.activation.params) or "none"

@@ -81,7 +81,7 @@ def sample(x, lower=1 / 8, upper=1 / 3, rng=None):
         return get("leaky_relu").value_and_grad(x, (low + (high - low) * uniform).astype(dtype))
 
 
-rrelu.sample = sample
+rrelu.sample = rrelu.fast.sample = sample
 
 
 def _checked(x, lower, upper):
