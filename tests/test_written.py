@@ -89,6 +89,20 @@ def first_above(x):
     return x
 
 
+def returns_and_breaks(x):
+    for k in range(5):
+        y = x - k
+        if y > 2:
+            return y * 2
+        if k == 2:
+            break
+        if y < -3:
+            return -y
+    else:
+        return 100.0
+    return y
+
+
 def nested_loops(x):
     y = 0.0
     for i in range(2):
@@ -294,9 +308,9 @@ def constants_of_numpy(x):
     return x * np.pi / np.float64(3.0) + np.sum(TABLE) * x + TABLE.max()
 
 
-IEEE = [horner, hinges, pairwise, newton, first_above, starred, until_found, products, of_objects, of_functools,
-        of_numba, inner, late, composed, walrus, annotated, by_keywords, sawtooth, of_negative, both, rounded,
-        quantized, triangle, membership, cubes_apart, mapped, of_iterators]
+IEEE = [horner, hinges, pairwise, newton, first_above, returns_and_breaks, starred, until_found, products, of_objects,
+        of_functools, of_numba, inner, late, composed, walrus, annotated, by_keywords, sawtooth, of_negative, both,
+        rounded, quantized, triangle, membership, cubes_apart, mapped, of_iterators]
 CLOSE = [by_index, halving, leaving, nested_loops, rows_of_an_array, slices, comprehension, taylor, of_numpy_rounded,
          numpys, clipped, numpys_functions, of_conditions, constants_of_numpy]
 WHOLE = sawtooth, both, quantized, cubes_apart
@@ -397,6 +411,14 @@ def does_not_hold(x):
     return x
 
 
+def twice_the_same(x):
+    pairs = zip(WEIGHTS, WEIGHTS)  # noqa: B905
+    if x > 0:
+        return sum(a * x for a, _ in pairs)
+    return sum(b for _, b in pairs)
+
+
+ONCE = iter(WEIGHTS)
 NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree is read in at most 20000 steps"),
            (until_small, "how often a loop runs depends on data: `x > 1`"), (looked_up, "an index depends on data"),
            (leaves_by_data, "how often a loop runs depends on data: `if x > k:`"), (filtered, "on data: `c < x`"),
@@ -405,11 +427,15 @@ NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree i
            (assigns_an_element, "only names can be assigned to"),
            (lambda x: round(x, 2), r"decimal digits are not those of binary numbers; np.round\(x, 2\) multiplies"),
            (lambda x: x in WEIGHTS, "only numbers can be compared"), (lambda x: x + TABLE, "for a single number"),
+           (lambda x: x > 0 and (y := x) + y, "a name is given under a condition"),
+           (twice_the_same, "an iterator is used where it is made: `pairs`"),
+           (lambda x: 2 * (WEIGHTS if x > 0 else TABLE)[0], "the branches give different things"),
            (lambda x: int(x) & 1, "& and | join conditions"),
            (lambda x: (y := x) + y if x > 0 else 0, "a name is given under a condition")]
 REFUSED = [(random_each_time, r"rand\(\) is not the same each time"), (two_from_one, "3 values for 2 names"),
            (does_not_hold, "this does not hold: `assert len"), (lambda x: sum(x), "must support iteration"),
            (lambda x: sum(c for c in x), "a number is not several"),
+           (lambda x: x + next(ONCE), "ONCE can be read only once"),
            (lambda x: list(x), "this has no meaning for a single number")]
 
 

@@ -11,7 +11,7 @@ import inspect
 import itertools
 import operator
 from collections import ChainMap
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from types import FunctionType, MappingProxyType, MethodType
 from typing import NamedTuple
 
@@ -192,6 +192,8 @@ class _Reader:
 
     def assign(self, target, value, names):
         match target:
+            case ast.Name() if isinstance(value, Iterator):          # both branches would take from it
+                raise self.no_tree(target, "an iterator is used where it is made")
             case ast.Name(id=name):
                 names[name] = value
             case ast.Tuple(elts=targets) | ast.List(elts=targets) if not isinstance(value, Node):
@@ -273,7 +275,7 @@ class _Reader:
 
     def choose(self, condition, a, b, syntax):
         if shape(a) != shape(b) or shape(a) is None:
-            raise self.refused(syntax, "the branches give different things")
+            raise self.no_tree(syntax, "the branches give different things")
         return where(condition, number(a), number(b))
 
     def returned(self, syntax, names):
@@ -463,12 +465,12 @@ class _Reader:
 
     def outside(self, name, syntax):
         """What a function has captured, or finds in its module."""
-        code = self.function.__code__
-        closure = dict(zip(code.co_freevars, self.function.__closure__ or (), strict=True))
-        if name in closure:
-            return self.found(closure[name].cell_contents)
-        for space in (self.function.__globals__, vars(builtins)):
+        cells = zip(self.function.__code__.co_freevars, self.function.__closure__ or (), strict=True)
+        closure = {captured: cell.cell_contents for captured, cell in cells if captured == name}
+        for space in (closure, self.function.__globals__, vars(builtins)):
             if name in space:
+                if isinstance(space[name], Iterator):
+                    raise self.refused(syntax, f"{name} can be read only once")
                 return self.found(space[name])
         raise self.refused(syntax, f"{name} is not defined")
 
