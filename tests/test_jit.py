@@ -1,5 +1,6 @@
 """Activations in plain Python as functions of numbers, and in other people's Numba code by their own names."""
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -220,6 +221,7 @@ def test_activations_are_arguments_elements_and_attributes():
     same_bits(applied(bump, x), bump(x))
     assert applied(act.mish.scalar_grad, 0.3) == act.mish.grad(0.3)
     same_bits(njit(lambda fs, x: fs[0](x) + fs[1](x))((act.gelu, act.relu), x), act.gelu(x) + act.relu(x))
+    assert pickle.loads(pickle.dumps(njit(lambda x: bump(x))))(2.0) == bump(2.0)
     layer = Layer(act.gelu, 1)
     same_bits(layer.run(x), act.gelu(x + np.float32(1)))
     assert layer.function is act.gelu

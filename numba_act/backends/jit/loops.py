@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import load_item, make_array, store_item
 
 BLOCK = 512                                      # numbers
-ROW = 32                                         # below, blocks of several rows are faster
+ROW = 8                                          # below, blocks of several rows are faster
 
 
 @functools.cache
@@ -154,12 +154,24 @@ def _copy(typing, block, at, count, array, index):
     """Write numbers of an array's row, from an index on, to block[at:at + count]."""
     def codegen(context, builder, signature, values):
         own, indices = _Array(context, builder, array, values[3]), cgutils.unpack_tuple(builder, values[4])
-        row, step = own.row(indices[:-1]), own.step(-1)
-        to = builder.gep(_Array(context, builder, block, values[0]).data, [values[1]])
-        with cgutils.for_range(builder, values[2]) as loop:
-            place = own.moved(row, builder.mul(step, builder.add(indices[-1], loop.index)))
-            value = context.cast(builder, load_item(context, builder, array, place), array.dtype, block.dtype)
-            store_item(context, builder, block, value, builder.gep(to, [loop.index]))
+        step, to = own.step(-1), builder.gep(_Array(context, builder, block, values[0]).data, [values[1]])
+        start = own.moved(own.row(indices[:-1]), builder.mul(step, indices[-1]))
+
+        def from_places(place):
+            with cgutils.for_range(builder, values[2]) as loop:
+                value = load_item(context, builder, array, place(loop.index))
+                value = context.cast(builder, value, array.dtype, block.dtype)
+                store_item(context, builder, block, value, builder.gep(to, [loop.index]))
+
+        # loops of which the step is known are vectorised
+        with builder.if_else(builder.icmp_signed("==", step, own.itemsize)) as (contiguous, otherwise):
+            with contiguous:
+                from_places(lambda i: builder.gep(start, [i]))
+            with otherwise, builder.if_else(builder.icmp_signed("==", step, step.type(0))) as (repeated, strided):
+                with repeated:
+                    from_places(lambda i: start)
+                with strided:
+                    from_places(lambda i: own.moved(start, builder.mul(step, i)))
     intp = types.intp
     return types.void(block, intp, intp, array, types.UniTuple(intp, index.count)), codegen
 
