@@ -453,6 +453,30 @@ def test_a_subclass_without_behaviour_is_an_array():
     same_bits(act.gelu(field.a), act.gelu(np.float64([1, -2])))
 
 
+class Measured(np.lib.mixins.NDArrayOperatorsMixin):
+    """What has NumPy's protocol and nothing else: numbers with a unit."""
+    def __init__(self, numbers, unit):
+        self.numbers, self.unit = numbers, unit
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        numbers = getattr(ufunc, method)(*[getattr(x, "numbers", x) for x in inputs], **options)
+        return tuple(Measured(n, self.unit) for n in numbers) if isinstance(numbers, tuple) else Measured(
+            numbers, self.unit)
+
+    def astype(self, dtype):
+        raise AssertionError("cast without need")
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_a_protocol_that_nobody_knew_of(dtype):
+    plain = np.array(NUMBERS[dtype], dtype)
+    for name in (*SAMPLE, *SAMPLE_GATED):
+        for call in calls_of(name):
+            got = call(*[Measured(plain, "V")] * len(act.activations[name].operands))
+            assert got.unit == "V"
+            assert got.numbers.dtype == call(*[plain] * len(act.activations[name].operands)).dtype
+
+
 # --- split_gate -------------------------------------------------------------------------------------------------------
 HALVES = np.array([1.0, 2, 3, -4])
 ROWS = np.arange(12.0).reshape(3, 4) - 4

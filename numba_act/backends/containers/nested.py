@@ -7,6 +7,8 @@ from . import kind_of
 from .container import Container, Refused, is_given, named, numbers_unpacked
 from .lazy import DaskArray
 
+WHOLE = "b", "i", "u"                            # kinds of dtypes that compute in another one
+
 
 class XArray(Container):
     """xarray's own apply_ufunc, whatever the data inside, with the options that are set for its arithmetic."""
@@ -143,8 +145,7 @@ class Ufunc(Container):
         given = {name: value for name, value in options.items() if is_given(name, options)}
         known = [np.empty(0) if kind_of(o) is self and not _dtype_kind(o) else o for o in operands]
         dtype = common_dtype(kernel, known)
-        operands = [o.astype(dtype) if _dtype_kind(o) in "biu" and hasattr(o, "astype") else
-                    dtype.type(o) if isinstance(o, int | float) else o for o in operands]
+        operands = [o.astype(dtype) if _dtype_kind(o) in WHOLE and hasattr(o, "astype") else o for o in operands]
         with named(kernel), np.errstate(all="ignore"):
             return cpu_ufunc.ensure(kernel, dtype)(*operands, **given)
 
