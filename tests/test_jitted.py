@@ -335,6 +335,11 @@ def test_containers():
     same_bits(frame.to_numpy(), f(x))
 
 
+def test_a_gpu_is_for_trees(cupy):
+    with pytest.raises(TypeError, match=r"^halving: there is no expression tree; Numba compiles .*for the CPU only$"):
+        made(halving)(cupy.asarray(np.ones(3)))
+
+
 def test_pickles_without_its_source(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent("""
@@ -513,7 +518,7 @@ def test_both_objections_in_one_line(function, why):
     assert "\n" not in str(raised.value)
 
 
-def test_a_raise_ends_the_call():
+def test_a_raise_ends_the_call(monkeypatch):
     @act.activation
     def f(x, most=1e9):
         if x < 0:
@@ -522,6 +527,10 @@ def test_a_raise_ends_the_call():
             raise OverflowError
         return TABLE[int(x)] * x
 
+    reports = []
+    monkeypatch.setattr(sys, "unraisablehook", reports.append)           # the first call of the raw ufunc can no more
+    assert np.isnan(f.ufunc(np.array([-1.0]), 9.0))
+    assert len(reports) == 1
     x = np.linspace(0, 32, 100_000)
     same_bits(f(x), TABLE[x.astype(int)] * x)
     x[77_777] = -1

@@ -102,10 +102,10 @@ def _first_call(kernel, dtype, args, dims, steps, data):
         _, cost = loop(kernel, dtype)
         if n * cost >= threads.MIN_WORK:
             threads.start()
+        _LOOP(driver.load().entry)(args, dims, steps, record_of(kernel, storage_of(dtype)).ctypes.data)
     except BaseException:
         _fill_nan(kernel, dtype, args, n, steps)
         raise
-    _LOOP(driver.load().entry)(args, dims, steps, record_of(kernel, storage_of(dtype)).ctypes.data)
 
 
 def _fill_nan(kernel, dtype, args, n, steps):
