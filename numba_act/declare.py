@@ -8,6 +8,7 @@ from numpy import generic, integer, ndarray
 
 from .backends import dispatch
 from .backends.jit import Scalar, type_of
+from .backends.kernel import UFUNC_PREFIX
 from .backends.signature import Signature, way
 from .expressions import UFUNC, Call, Expressions
 from .runtime import objects
@@ -16,7 +17,6 @@ from .tree.program import is_ours
 from .tree.storage import STORAGE
 
 CASTING, ORDER = UFUNC["casting"], UFUNC["order"]
-UFUNC_PREFIX = "numba_act_"
 MAX_ORDER = 4                                    # of a derivative: trees grow threefold with each
 
 _registry = {}                                   # name -> Activation, in the order declared
@@ -76,7 +76,10 @@ def __getattr__(name):
     activation = _registry.get(name.removeprefix(UFUNC_PREFIX)) if name.startswith(UFUNC_PREFIX) else None
     if activation is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return activation.ufunc
+    made = activation.ufunc
+    if hasattr(made, "__dict__"):
+        made.fast = activation.fast.ufunc        # which is named numba_act_<name>.fast
+    return made
 
 
 def names():
@@ -304,7 +307,8 @@ class Activation:
         """The forward function as an np.ufunc, named numba_act_<name>; that of a built-in activation pickles."""
         from .backends import cpu_ufunc
         made = cpu_ufunc.ufunc(self.kernel())
-        if _registry.get(self.name) is self and hasattr(made, "__dict__"):
+        exact = self._exact or self
+        if _registry.get(exact.name) is exact and hasattr(made, "__dict__"):
             made.__module__ = __name__           # where pickle finds it; before NumPy 2.2 it searches all modules
         return made
 

@@ -496,3 +496,14 @@ def test_names_of_any_kind(cupy, named):
     assert a.backward(x, x, wrt="α").get() == 3
     same_bits(a(np.float32([1, 2]), α=3), np.float32([3, 6]))
     assert a.ufunc.__name__ == f"numba_act_{named}"
+
+
+def test_options_of_numpy(cupy):
+    x = cupy.asarray(np.float32([1, 2]))
+    same(act.gelu(x, out=...), act.gelu(x.get()))
+    assert isinstance(act.gelu(x[0,], out=...), cupy.ndarray)
+    same(act.gelu.grad(x, n=np.int64(2)), act.gelu.grad(x.get(), n=2))
+    with pytest.raises(TypeError, match=r"^gelu: where has dtype int64; a mask of bool is needed"):
+        act.gelu(x, where=cupy.asarray(np.array([1, 0])))
+    with pytest.raises(TypeError, match=r"^gelu: beta is an unknown keyword; accepted are out, where"):
+        act.gelu(x, beta=1)

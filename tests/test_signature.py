@@ -26,6 +26,8 @@ def test_signatures(name):
     assert str(inspect.signature(a)) == f"({operands}, *, {UFUNC})"
     for way, more in WRT.items():
         assert str(inspect.signature(getattr(a, way))) == f"({operands}, *, {UFUNC}{more})"
+    for scalar in (a.scalar, a.scalar_grad):
+        assert str(inspect.signature(scalar)) == f"({operands})"
     assert str(inspect.signature(a.backward)) == f"(gy, /, {operands}, *, out=None, wrt=None)"
 
 

@@ -9,7 +9,7 @@ from numpy._core import _multiarray_umath
 from ..runtime import driver, failures, objects, threads
 from .cpu_code import record_of
 from .dtypes import BUILT_IN, added, storage_of
-from .kernel import Quick
+from .kernel import UFUNC_PREFIX, Quick
 
 
 def _api():
@@ -85,7 +85,7 @@ def _make(kernel):
     for k, stub in enumerate(stubs):
         made.loops[k] = ctypes.cast(stub, ctypes.c_void_p).value
     types = (ctypes.c_char * (len(BUILT_IN) * n_all))(*[np.dtype(name).num for name in BUILT_IN for _ in range(n_all)])
-    name = ctypes.create_string_buffer(f"numba_act_{kernel.name}".encode())
+    name = ctypes.create_string_buffer(f"{UFUNC_PREFIX}{kernel.name}".encode())
     doc = ctypes.create_string_buffer(f"{kernel.name}({', '.join(kernel.inputs)}), elementwise.".encode())
     made.kept = [stubs, types, name, doc]
     no_identity = -1

@@ -85,8 +85,11 @@ def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, ca
         results = backend.call(kernel, arrays, out, order, dtype)
     else:
         results = backend.masked(kernel, arrays, out, where, casting, order, dtype)
-    if not shape and out is None:
-        results = tuple(map(np.asarray if as_arrays else backend.as_scalar, results))
+    if as_arrays:
+        results = [r if isinstance(r, backend.Array) else np.asarray(r) for r in results]
+    elif not shape and out is None:
+        results = map(backend.as_scalar, results)
+    results = tuple(results)
     return results[0] if kernel.n_outputs == 1 else results
 
 

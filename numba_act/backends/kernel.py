@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from ..tree.marks import everywhere, resolved, usual
 
+UFUNC_PREFIX = "numba_act_"
+
 
 class Quick(NamedTuple):
     """A compiled loop for plain calls: arrays of the dtype, as long as each other, of fewer elements than the limit.

@@ -7,6 +7,8 @@ witness : what keeps Numba's files of compiled functions from being stale
 """
 import functools
 
+from ..signature import Signature
+
 
 class Scalar:
     """One function of numbers: in plain Python it takes and gives numbers; in compiled code it is the activation, or
@@ -20,6 +22,12 @@ class Scalar:
         result = self.owner.grad(*args, **params) if self.wrt else self.owner(*args, **params)
         first = args[0] if args else params[self.owner.operands[0]]
         return result.item() if type(first) in (int, float, bool) else result
+
+    __signature__ = Signature("_arguments")
+
+    @property
+    def _arguments(self):
+        return self.owner._operands
 
     def on_nodes(self, /, *args, **params):
         """A call of it in the tree of another function."""
