@@ -378,7 +378,8 @@ def test_custom_with_mathematics_and_captured_numbers():
 
 @every_name
 def test_raw_ufuncs_pickle(name):
-    assert pickle.loads(pickle.dumps(act.activations[name].ufunc)) is act.activations[name].ufunc
+    for a in (act.activations[name], act.activations[name].fast):
+        assert pickle.loads(pickle.dumps(a.ufunc)) is a.ufunc
 
 
 def test_custom_pickles():
