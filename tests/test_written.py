@@ -411,6 +411,12 @@ def does_not_hold(x):
     return x
 
 
+def grown_in_place(x):
+    values = [x]
+    values += [2.0]
+    return sum(values)
+
+
 def twice_the_same(x):
     pairs = zip(WEIGHTS, WEIGHTS)  # noqa: B905
     if x > 0:
@@ -428,6 +434,7 @@ NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree i
            (lambda x: round(x, 2), r"decimal digits are not those of binary numbers; np.round\(x, 2\) multiplies"),
            (lambda x: x in WEIGHTS, "only numbers can be compared"), (lambda x: x + TABLE, "for a single number"),
            (lambda x: x > 0 and (y := x) + y, "a name is given under a condition"),
+           (grown_in_place, "this changes more than a name: `values \\+= "),
            (twice_the_same, "an iterator is used where it is made: `pairs`"),
            (lambda x: 2 * (WEIGHTS if x > 0 else TABLE)[0], "the branches give different things"),
            (lambda x: int(x) & 1, "& and | join conditions"),

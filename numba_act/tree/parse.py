@@ -15,6 +15,8 @@ from collections.abc import Hashable, Iterator
 from types import FunctionType, MappingProxyType, MethodType
 from typing import NamedTuple
 
+import numpy as np
+
 from .call import expand
 from .errors import NoTreeError, UnsupportedError
 from .node import Node, PerType, build, in_order, where
@@ -172,16 +174,19 @@ class _Reader:
                 result = self.value(value, names)
                 for target in targets:
                     self.assign(target, result, names)
-            case ast.AnnAssign(target=ast.Name(id=name), value=value):
+            case ast.AnnAssign(target=ast.Name(), value=value):
                 if value is not None:
-                    names[name] = self.value(value, names)
+                    self.assign(statement.target, self.value(value, names), names)
             case ast.AugAssign(target=ast.Name(id=name), op=op, value=value):
+                if isinstance(names.get(name), list | np.ndarray):
+                    raise self.no_tree(statement, "this changes more than a name")
                 old = ast.copy_location(ast.Name(name), statement)
                 names[name] = self.value(ast.copy_location(ast.BinOp(old, op, value), statement), names)
             case ast.FunctionDef(name=name, decorator_list=[]):
                 names[name] = self.defined(statement, names)
             case ast.Assert(test=test):
-                if not self.condition(test, names, of_data=True):
+                holds = self.condition(test, names)
+                if not isinstance(holds, Node) and not holds:
                     raise self.refused(statement, "this does not hold")
             case ast.Pass() | ast.Expr(value=ast.Constant()):
                 pass
@@ -221,7 +226,7 @@ class _Reader:
         (done, value, jump), (other_done, other_value, other_jump) = (
             self.block(statement.body, then), self.block(statement.orelse, other))
         if jump or other_jump:
-            raise self.no_tree(statement, "how often a loop runs depends on data")
+            self.decided(condition, statement)
         names.clear()
         if done is True or other_done is True:
             names.update(other if done is True else then)
@@ -248,13 +253,19 @@ class _Reader:
     def rounds(self, loop, names):
         """As often as a loop runs: its names are set."""
         if isinstance(loop, ast.While):
-            while self.condition(loop.test, names, "how often a loop runs depends on data"):
+            while self.decided(self.condition(loop.test, names), loop.test):
                 self.step(loop)
                 yield
         else:
             for item in self.items(self.value(loop.iter, names), loop.iter):
                 self.assign(loop.target, item, names)
                 yield
+
+    def decided(self, condition, syntax):
+        """A condition that says how often a loop runs."""
+        if isinstance(condition, Node):
+            raise self.no_tree(syntax, "how often a loop runs depends on data")
+        return condition
 
     def items(self, value, syntax):
         """What an iterable gives."""
@@ -313,15 +324,10 @@ class _Reader:
                 result = None
         return result
 
-    def condition(self, test, names, of_data=None):
-        """The value of a condition; a number holds unless it is 0.  Where it must not depend on data `of_data` says
-        why, or True that it then holds."""
+    def condition(self, test, names):
+        """The value of a condition; a number holds unless it is 0."""
         value = self.value(test, names)
-        if isinstance(value, Node):
-            if isinstance(of_data, str):
-                raise self.no_tree(test, of_data)
-            return of_data or truth(value)
-        return value
+        return truth(value) if isinstance(value, Node) else value
 
     def evaluated(self, syntax, names):
         match syntax:
@@ -336,7 +342,7 @@ class _Reader:
             case ast.Attribute(value=of, attr=attr):
                 value = yield of
                 if isinstance(value, Node):
-                    raise self.refused(syntax, f"a number has no attribute {attr!r}")
+                    raise self.no_tree(syntax, f"a number has no attribute {attr!r}")
                 return self.found(getattr(value, attr))
             case ast.Subscript(value=of, slice=index):
                 return self.element((yield of), (yield index), syntax)
@@ -408,10 +414,7 @@ class _Reader:
         for item in self.items((yield loop.iter, scope), loop.iter):
             self.assign(loop.target, item, scope)
             for test in loop.ifs:
-                holds = yield test, scope
-                if isinstance(holds, Node):
-                    raise self.no_tree(test, "how often a loop runs depends on data")
-                if not holds:
+                if not self.decided((yield test, scope), test):
                     break
             else:
                 yield from self.comprehended(part, inner, scope, found)
