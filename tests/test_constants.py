@@ -61,6 +61,16 @@ def test_logistic(in_type):
     assert exponent(-logistic.FAR_LEFT[in_type]) - carry > 2 - most
 
 
+def test_fast_tier(in_type):
+    digits, least, most = DTYPES[in_type]
+    usual, one = exponent(logistic.USUAL[in_type]), mp.mpf(gating.ONE[in_type])
+    assert usual > digits + 1 and usual + 1 < most - 1 and -usual - 1 > least + digits - 1
+    assert logistic.USUAL[in_type] <= logistic.STEEP[in_type]
+    assert 2 * one / mp.expm1(one)**2 < mp.mpf(2)**-digits / 4 and 4 * exponent(one) + 8 < most - 1
+    zero = mp.mpf(normal.ZERO_OF_SLOPE.numerator) / normal.ZERO_OF_SLOPE.denominator
+    assert abs(mp.ncdf(-zero) - zero * mp.npdf(zero)) < mp.mpf(10)**-39
+
+
 def test_normal(in_type):
     _, least, _ = DTYPES[in_type]
     a = mp.mpf(normal.FURTHEST[in_type])

@@ -121,7 +121,7 @@ def test_blocks():
         assert pickle.loads(pickle.dumps(block)).activation is act.gelu.fast
         assert block(x).tolist() == act.gelu.fast(x).tolist()
     assert nn.GELU().activation is nn.Activation("gelu").activation is act.gelu
-    assert {"GELU", "PReLU", "Activation"} <= set(fast_nn.__all__)
+    assert {"GELU", "PReLU", "Activation"} <= set(fast_nn.__all__) and fast.nn is fast_nn
 
     @act.activation
     def own(x, fast=1.0):

@@ -2,7 +2,10 @@
 
     from numba_act import fast as act
     y = act.gelu(np.float32([-1, 0, 1]))         # act.gelu.fast of numba_act
+
+numba_act.fast.nn has the blocks.
 """
+import importlib
 from types import MappingProxyType
 
 from .. import declare, functions  # noqa: F401, the latter declares the activations
@@ -27,3 +30,10 @@ def get(name):
     True
     """
     return declare.get(name).fast
+
+
+def __getattr__(name):
+    """The blocks' module, imported when it is first used."""
+    if name != "nn":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(".nn", __name__)
