@@ -216,6 +216,13 @@ def test_accuracy(tmp_path, capsys):
     assert [cell["inputs"] for cell in found["results"]] == [65536, 65536]
 
 
+def test_accuracy_of_the_fast_tier(capsys):
+    assert run("accuracy", "tanh", "--dtype", "float32", "--fast", "--json") == 0
+    value, slope = json.loads(capsys.readouterr().out)["results"]
+    assert value["activation"] == slope["activation"] == act.tanh.fast.name
+    assert 1 < max(value["error"], slope["error"]) < 4
+
+
 def test_accuracy_without_mpmath(monkeypatch, capsys):
     exact._evaluator.cache_clear()
     monkeypatch.setitem(sys.modules, "mpmath", None)

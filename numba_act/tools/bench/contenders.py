@@ -17,7 +17,7 @@ from .timing import begin, operands, our_calls, turn
 
 REST = 0.01                                      # seconds, for other libraries' threads to stop spinning
 OURS = "numba_act"
-TIERS = {"exact": lambda activation: activation, "fast": lambda activation: getattr(activation, "fast", activation)}
+TIERS = {"exact": lambda activation: activation, "fast": lambda activation: activation.fast}
 PEERS = {"torch": peers.torch_peer, "JAX": peers.jax_peer, "ORT": peers.onnx_peer}
 
 
