@@ -13,6 +13,7 @@ from numba.experimental import jitclass
 from tools import same_bits
 
 import numba_act as act
+from numba_act import fast
 
 X = np.array([-200, -20, -1, -0.0, 0, 1e-30, 0.3, 5, 90, np.inf, -np.inf, np.nan])
 TABLE = np.linspace(-4, 4, 35).reshape(5, 7)
@@ -178,6 +179,17 @@ def test_errors_name_the_activation(call, message):
     assert len(str(error.value).splitlines()) < 20
 
 
+def test_the_fast_tier():
+    @njit
+    def calls(f, x):
+        return act.gelu.fast(x), fast.swish.grad(x, 1.5, wrt="beta"), f(x)
+
+    x = X.astype("f4")
+    for a, b in zip(calls(fast.mish, x), calls.py_func(fast.mish, x), strict=True):
+        same_bits(a, b)
+    assert calls(fast.mish, 0.3)[2] == act.mish.fast(0.3)
+
+
 def test_what_numba_compiles_whole():
     @act.activation
     def halving(x, limit=1.0):
@@ -310,6 +322,7 @@ def test_what_numba_keeps_on_disk_is_not_stale(tmp_path):
     (tmp_path / "layers.py").write_text("""
 import numba, numba_act as act, numpy as np
 from shapes import bump
+from numba_act import fast
 helper = numba.njit(lambda x: bump(x))
 nameless = act.activation(lambda x: x / 2)
 @numba.njit(cache=True)
@@ -321,7 +334,7 @@ def inside(x): return helper(x)
 @numba.njit(cache=True)
 def passed(f, x): return f(x)
 @numba.njit(cache=True)
-def steady(x): return act.gelu(x)
+def steady(x): return act.gelu(x) + fast.gelu(x)
 @numba.njit(cache=True)
 def unnamed(x): return nameless(x)
 print(number(1.0), array(np.ones(1))[0], inside(1.0), passed(bump, 1.0), steady(0.0), unnamed(1.0))
