@@ -251,7 +251,8 @@ class Activation:
         `wrt` is a name, which gives an array, or a tuple of names, which gives a tuple; the default is the array
         operand or operands.  `out` takes a result that is not summed.
         """
-        self._refuse_zeros(operands)
+        if self._nonzero:
+            self._refuse_zeros(operands)
         names = self.operands if wrt is None else self._names(wrt)
         kernel, operands, several = self.kernel("backward", *names), (gy, *operands), not isinstance(wrt, str | None)
         result = dispatch.quick(kernel, operands, out, len(operands))
@@ -262,7 +263,8 @@ class Activation:
 
     def _elementwise(self, kind, wrt, operands, out, where, dtype, casting, order):
         kernel = self.expressions.kernel(kind, wrt)
-        self._refuse_zeros(operands)
+        if self._nonzero:
+            self._refuse_zeros(operands)
         if where is True and dtype is None and casting is CASTING and order is ORDER:
             result = dispatch.quick(kernel, operands, out)
             if result is not None:
@@ -373,19 +375,21 @@ class Activation:
     def _repeated(self, wrt, n):
         """`wrt` as one name, as often as is differentiated in it."""
         order = int(n) if isinstance(n, integer) else n
-        if type(order) is not int or order not in range(1, MAX_ORDER + 1):
+        if type(order) is not int or not 1 <= order <= MAX_ORDER:
             raise ValueError(f"{self.name}: n={n!r} is no order of a derivative; accepted are 1 to {MAX_ORDER}")
         return (self._name(wrt),) * order
 
     def _name(self, wrt):
         """`wrt` as one name."""
-        if wrt is not None and not isinstance(wrt, str):
+        if wrt is None:
+            return self._inputs[0]
+        if not isinstance(wrt, str):
             raise TypeError(f"{self.name}: wrt={wrt!r} is not one name; accepted are {', '.join(self._inputs)}")
-        return self._inputs[0] if wrt is None else self._names(wrt)[0]
+        return self._names(wrt)[0]
 
     def _names(self, wrt):
         """`wrt` as a tuple of names."""
-        if not isinstance(wrt, Iterable):
+        if not isinstance(wrt, str | tuple | Iterable):
             raise TypeError(f"{self.name}: wrt={wrt!r} is neither a name nor a tuple of names; "
                             f"accepted are {', '.join(self._inputs)}")
         names = _strings(wrt)

@@ -65,7 +65,8 @@ def record(words):
 def job(words, operands):
     """A job, from its words by name, and those of every operand; what is not given is 0."""
     made = (ctypes.c_ssize_t * (OPERANDS + len(operands) * OPERAND_WORDS))()
-    for start, given in ((0, words), *((_start(k), operand) for k, operand in enumerate(operands))):
+    starts = [0, *range(OPERANDS, len(made), OPERAND_WORDS)]
+    for start, given in zip(starts, (words, *operands), strict=True):
         for place, value in given.items():
             values = value if isinstance(value, list) else [value]
             made[start + place:start + place + len(values)] = values
@@ -75,13 +76,11 @@ def job(words, operands):
 def addressed(plan, addresses):
     """A copy of a job, with the operands' addresses."""
     made = type(plan).from_buffer_copy(plan)
-    for k, address in enumerate(addresses):
-        made[_start(k) + BASE] = address
+    place = OPERANDS + BASE
+    for address in addresses:
+        made[place] = address
+        place += OPERAND_WORDS
     return made
-
-
-def _start(k):
-    return OPERANDS + k * OPERAND_WORDS
 
 
 def text(triple):
