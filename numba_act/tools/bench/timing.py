@@ -18,14 +18,14 @@ SATURATED = 30                                   # times normal: nearly all of i
 
 def timed(call, seconds=SECONDS, warm=WARM):
     """Seconds a call takes, in the least disturbed part of the time, after some that warm up."""
-    first, count = time.perf_counter(), 0
+    first, count, parts = time.perf_counter(), 0, []
     while (now := time.perf_counter()) < first + warm or not count:
         call()
         count += 1
-    if now - first > warm + seconds:             # a call of which the beginning does not matter
-        return (now - first) / count
     each = max(1, int(seconds / PARTS * count / (now - first)))
-    return min(_several(call, each) for _ in range(PARTS))
+    while not parts or time.perf_counter() < now + seconds:
+        parts.append(_several(call, each))
+    return min(parts)
 
 
 def _several(call, count):
