@@ -51,8 +51,8 @@ class Kernel:
 
     def _in_tier(self, storage):
         if self.calls:
-            raise TypeError(f"{self.owner}: there is no expression tree; Numba compiles the function whole, for the CPU "
-                            "only")
+            raise TypeError(f"{self.owner}: there is no expression tree; Numba compiles the function whole, "
+                            "for the CPU only")
         return resolved(self.build(storage.working), self.fast or storage.name != storage.working)
 
 
