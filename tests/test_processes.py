@@ -369,6 +369,25 @@ def test_in_company(company):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_while_another_thread_starts_the_pool():
+    """Numba's import takes half a second; a child that is born in it does not wait for it for ever."""
+    script = """
+import warnings
+warnings.simplefilter("ignore")
+x = np.ones(1 << 20)
+act.relu(x[:5])
+threading.Thread(target=act.relu, args=(x,)).start()
+while "numba" not in sys.modules: time.sleep(0.001)
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(0 if act.relu(x).all() else 1)
+print(os.waitpid(child, 0)[1], threads.describe()["layer"] is not None)
+"""
+    assert run(script) == "0 True"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("lock", ["objects.lock", "outputs._pool.lock"])
 def test_a_fork_while_another_thread_holds_a_lock(lock):
     """The child's first call, of an array whose result is pooled, finds the lock free."""

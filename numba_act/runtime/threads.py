@@ -24,7 +24,8 @@ POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 control = np.zeros(driver.CONTROL_WORDS, dtype=np.intp)
 control[driver.MIN_WORK] = MIN_WORK
 
-_lock = threading.Lock()
+_lock = threading.RLock()                    # held while the process forks: a child that is born while another thread
+#                                              imports Numba would wait for that import for ever
 _state = {"layer": None, "reason": "not started"}
 
 
@@ -123,8 +124,7 @@ def _quota():
 
 def _in_child():
     """A forked child has no threads to share work with."""
-    global _lock
-    _lock = threading.Lock()
+    _lock.release()
     if _state["reason"] != "not started" or _numba_has_threads():
         control[driver.SERIAL], control[driver.BUSY] = 1, 0
         _state["reason"] = "forked child"
@@ -137,7 +137,7 @@ def _numba_has_threads():
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)
 
 
 def describe():
