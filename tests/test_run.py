@@ -6,6 +6,7 @@ from tools import NAMES
 import numba_act as act
 from numba_act.tree.call import expand
 from numba_act.tree.evaluate import evaluate
+from numba_act.tree.marks import everywhere, resolved
 from numba_act.tree.node import Node, argument, constant, where
 from numba_act.tree.parse import parse
 from numba_act.tree.run import run
@@ -20,7 +21,8 @@ def trees(result, dtype):
 
 
 def value(tree, inputs):
-    return np.broadcast_to(evaluate(expand([tree]), inputs)[0], next(iter(inputs.values())).shape)
+    whole = everywhere(resolved(expand([tree]), False))
+    return np.broadcast_to(evaluate(whole, inputs)[0], next(iter(inputs.values())).shape)
 
 
 @pytest.mark.parametrize("name", NAMES)
