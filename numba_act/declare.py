@@ -9,7 +9,7 @@ from numpy import generic, integer, ndarray
 from .backends import dispatch
 from .backends.jit import Scalar, type_of
 from .backends.kernel import UFUNC_PREFIX
-from .backends.signature import Signature, way
+from .backends.signature import Signature, free, way
 from .expressions import UFUNC, Call, Expressions
 from .runtime import objects
 from .tree.errors import NoTreeError
@@ -363,6 +363,17 @@ class Activation:
         operands = self._operands(*args, **params)
         self._refuse_zeros(operands)
         return Call(self, wrt)(*operands)
+
+    def options(self, **given):
+        """Keywords of grad, value_and_grad and backward by the names that they have beside the function's arguments.
+
+        Examples
+        --------
+        >>> import numba_act as act
+        >>> act.activation(lambda x, n=1.0: n * x * x).options(wrt="n", n=1)
+        {'wrt': 'n', 'n_': 1}
+        """
+        return {free(name, self._inputs): value for name, value in given.items()}
 
     # arguments --------------------------------------------------------------------------------------------------------
     def _refuse_zeros(self, operands):

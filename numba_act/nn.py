@@ -133,7 +133,7 @@ class Activation:
         if not containers.same_shape(containers.shape_of(gy), shape):
             raise ValueError(f"{self}: gy has shape {containers.shape_of(gy)}; that of y, {shape}, is accepted")
         operands = activation.operands
-        gradients = activation.backward(gy, *called, wrt=(*operands, *self.params))
+        gradients = activation.backward(gy, *called, **activation.options(wrt=(*operands, *self.params)))
         for name, gradient in zip(self.params, gradients[len(operands):], strict=True):
             kind = containers.kind_of(gradient)
             gradient = gradient if kind is None else np.asarray(kind.dense(gradient))

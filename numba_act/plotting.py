@@ -262,7 +262,7 @@ def _graph(activation, values, varied):
         return activation(*ones, x, **values)
 
     def slope(x):
-        return activation.grad(*ones, x, **values, wrt=operand)
+        return activation.grad(*ones, x, **values, **activation.options(wrt=operand))
 
     fixed = {**dict.fromkeys(others, 1), **{name: value for name, value in values.items() if name not in varied}}
     return Graph(activation.name, activation.formula or "", operand, _written(fixed),

@@ -8,6 +8,7 @@ import pytest
 from tools import every_name, generator, inputs_of, same_bits
 
 import numba_act as act
+import numba_act.nn
 
 UFUNC = "out=None, where=True, dtype=None, casting='same_kind', order='K'"
 WRT = {"grad": ", wrt=None, n=1", "value_and_grad": ", wrt=None"}
@@ -107,3 +108,15 @@ def test_numbers_of_python_as_parameters(value):
 
 def _product(x, a=1.0):
     return x * a
+
+
+def test_such_arguments_in_blocks_pictures_and_compiled_code():
+    matplotlib, numba = pytest.importorskip("matplotlib"), pytest.importorskip("numba")
+    matplotlib.use("agg")
+    x = np.arange(1, 4.0)
+    block = act.nn.Activation(crowded)
+    same_bits(block(x), crowded(x))
+    same_bits(block.backward(x), crowded.backward(x, x))
+    act.warmup(crowded, dtypes="float64")
+    assert "n=3" in crowded.plot(n=3).get_title("right")
+    assert numba.njit(lambda v: (crowded.grad(v, wrt_="n"), crowded.backward(v, v, n=5.0)))(2.0) == (2, 10)

@@ -70,10 +70,10 @@ def _call_all(activation, x):
     try:
         activation.backward(x, *operands)
         for name in (*activation.operands, *activation.params):
-            activation.grad(*operands, wrt=name)
-            activation.value_and_grad(*operands, wrt=name)
+            activation.grad(*operands, **activation.options(wrt=name))
+            activation.value_and_grad(*operands, **activation.options(wrt=name))
         for name in activation.params:
-            activation.backward(x, *operands, wrt=(*activation.operands, name))
+            activation.backward(x, *operands, **activation.options(wrt=(*activation.operands, name)))
     except NotImplementedError:                  # no derivative is known
         return
 

@@ -37,7 +37,8 @@ class Output:
         ones, row = [x.dtype.type(1)] * (len(self.activation.operands) - 1), self.parameters(x.dtype)
         if not self.wrt:
             return self.activation(*ones, x, *row)
-        return self.activation.grad(*ones, x, *row, wrt=self.wrt[0], n=len(self.wrt))
+        options = self.activation.options(wrt=self.wrt[0], n=len(self.wrt))
+        return self.activation.grad(*ones, x, *row, **options)
 
     def parameters(self, dtype):
         """The parameters rounded to a dtype."""
