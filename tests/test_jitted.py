@@ -192,6 +192,19 @@ def logic(x):
     return math.copysign(math.fabs(x), -x) + math.degrees(x) * 1e-3
 
 
+class Settings:
+    weights = 1, 0.5, -0.25
+
+
+def with_what_numba_lacks(x):
+    total = np.where(x > 0, x, 0.5 * x)
+    for weight in Settings.weights:
+        if total > 3:
+            break
+        total += weight * np.clip(x, -1, 2) ** 2 / math.factorial(3) + math.fmod(x, 0.7) + np.float64(x)
+    return total
+
+
 def with_activations(x, beta=1.0):
     total = 0.0
     while total < 2:
@@ -201,7 +214,7 @@ def with_activations(x, beta=1.0):
 
 FUNCTIONS = (halving, cube_root, series, interpolated, collatz, with_helper, closed(STEPS), with_numpy, odd_terms,
              wrapped, mean, fraction, escape, bisected, powers, clipped, early, inner, sorted_three, logic,
-             with_activations)
+             with_what_numba_lacks, with_activations)
 
 
 @functools.cache

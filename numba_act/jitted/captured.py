@@ -8,7 +8,9 @@ import dis
 import functools
 import linecache
 import marshal
+import math
 import os
+from collections.abc import Hashable
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 
 import numpy as np
@@ -19,6 +21,26 @@ OPTIONS = "fastmath", "inline"                   # of @njit, that a helper keeps
 EFFECTS = {print, input, open, exec, eval, breakpoint}
 CLOSED = {"_io", "io", "logging", "numpy.random", "os", "posix", "nt", "pathlib", "random", "secrets", "socket",
           "subprocess", "tempfile", "time", "warnings"}
+
+
+def chosen(condition, a, b):
+    return a if condition else b
+
+
+def clipped(x, lowest, highest):
+    return min(max(x, lowest), highest)
+
+
+def factorial(n):
+    product = 1.0
+    for k in range(2, n + 1):
+        product *= k
+    return product
+
+
+# what takes the place of functions that Numba does not know, or not of numbers
+INSTEAD = {np.where: chosen, np.clip: clipped, math.factorial: factorial, math.fmod: np.fmod, np.float64: float,
+           np.fix: np.trunc, **{getattr(math, name): getattr(np, name) for name in ("cbrt", "exp2")}}
 
 
 class EffectError(TypeError):
@@ -47,7 +69,7 @@ class Captured:
         """Keep what a dotted name stands for."""
         name, *attributes = chain
         key, value = name, space.get(name, getattr(builtins, name, None))
-        while isinstance(value, ModuleType) and attributes and hasattr(value, attributes[0]):
+        while (isinstance(value, ModuleType) or type(value) is type) and attributes and hasattr(value, attributes[0]):
             kept = vars(kept.setdefault(key, Part(value.__name__)))
             key = attributes.pop(0)
             value = getattr(value, key)
@@ -155,10 +177,13 @@ def _has_effects(value):
 
 def _kept(value, known):
     """A value as it is now."""
+    value = INSTEAD.get(value, value) if callable(value) and isinstance(value, Hashable) else value
     if plain(value) is not None:
         return known.get(value) or Captured(value, known)
     if isinstance(value, np.ndarray):
         return value.copy()
+    if isinstance(value, tuple) and {type(part) for part in value} == {int, float}:
+        return tuple(map(float, value))          # of one type, so that it can be walked through
     return np.array(value) if isinstance(value, list) and _is_table(value) else value
 
 

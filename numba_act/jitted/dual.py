@@ -210,7 +210,8 @@ def _arguments(context, builder, given, types_, wanted):
         rest = _arguments(context, builder, given[n:], types_[n:], tuple(wanted[-1]))
         return [*_arguments(context, builder, given[:n], types_[:n], wanted[:n]),
                 context.make_tuple(builder, wanted[-1], rest)]
-    return [context.cast(builder, *parts) for parts in zip(given, types_, wanted, strict=True)]
+    omitted = [context.get_constant_generic(builder, type_, type_.value) for type_ in wanted[len(given):]]
+    return [context.cast(builder, *parts) for parts in zip(given, types_, wanted, strict=False)] + omitted
 
 
 def _slopes(build, number, given):
