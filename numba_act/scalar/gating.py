@@ -117,7 +117,8 @@ def lean_mish_slope(x):
     e, e_low = magnified(scaled(fused_sum(s, p, s), shrink))
     d, d_low = magnified(polynomial_denominator(e))
     d_low = fma(2 * e_low, e + 1, d_low)
-    m = fma(e, fma(e, e + 4, fma(4, z, 6)), fma(4, z, 4))
+    inner = fma(e, e + 4, fma(4, z, 6))
+    m = fma(e, inner, fma(e_low, fma(4, e, inner), fma(4, z, 4)))
     middle = x > -0.4
     upper = fma(-4 * z, e * (e + 1), 2 * d_low) + 2 * d
     share = where(middle, upper, fma(m, p, m) * s) / fma(d, d, 2 * d * d_low)
