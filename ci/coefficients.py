@@ -15,6 +15,7 @@ import numpy as np
 
 TARGET = Path(__file__).parent.parent / "numba_act" / "scalar" / "coefficients.py"
 BITS = {"float32": 24, "float64": 53}
+EIGHTH = "0.61702"                                # (pi / 4)^2, and what n nearest to 2^-13 adds
 LAST = {"float32": 14.4, "float64": 39}          # beyond, Q underflows
 # MILLS: of the offsets near the best convergence, those whose leading coefficients happen to round least
 OFFSET = {"float32": 2.34375, "float64": 3.96875}
@@ -45,6 +46,45 @@ def logcosh_rest(w):
 def celu_rest(z):
     """((1 - e^z (1 - z)) / z^2 - 1/2 - z/3) / z^2"""
     return ((1 - mp.exp(z) * (1 - z)) / z**2 - 0.5 - z / 3) / z**2 if abs(z) > 1e-9 else mp.mpf(1) / 8 + z / 30
+
+
+def sine_rest(w):
+    """(sin r / r - 1) / r^2, w = r^2"""
+    r = mp.sqrt(w)
+    return (mp.sin(r) / r - 1) / w if w > 1e-20 else -mp.mpf(1) / 6 + w / 120
+
+
+def cosine_rest(w):
+    """(cos r - 1 + r^2 / 2) / r^4, w = r^2"""
+    return (mp.cos(mp.sqrt(w)) - 1 + w / 2) / w**2 if w > 1e-15 else mp.mpf(1) / 24 - w / 720
+
+
+def exp2_rest(r):
+    """(2^r - 1 - r log 2) / r^2"""
+    return (2**r - 1 - r * mp.log(2)) / r**2 if abs(r) > 1e-15 else mp.log(2)**2 / 2 + r * mp.log(2)**3 / 6
+
+
+def atan_rest(w):
+    """(atan t / t - 1) / t^2, w = t^2"""
+    t = mp.sqrt(w)
+    return (mp.atan(t) / t - 1) / w if w > 1e-15 else -mp.mpf(1) / 3 + w / 5
+
+
+def atanh_rest(w):
+    """((atanh s / s - 1) / s^2 - 1/3) / s^2, w = s^2"""
+    s = mp.sqrt(w)
+    return ((mp.atanh(s) / s - 1) / w - mp.mpf(1) / 3) / w if w > 1e-15 else mp.mpf(1) / 5 + w / 7
+
+
+def erf_rest(w):
+    """(erf x / x - 2 / sqrt(pi)) / x^2, w = x^2"""
+    x = mp.sqrt(w)
+    return (mp.erf(x) / x - 2 / mp.sqrt(mp.pi)) / w if w > 1e-15 else (w / 5 - mp.mpf(2) / 3) / mp.sqrt(mp.pi)
+
+
+def log_erfc(a):
+    """log(1 - erf a)"""
+    return mp.log(mp.erfc(a))
 
 
 def mills_scaled(k):
@@ -115,10 +155,55 @@ def fit_mills_fast(dtype, degree):
     return fit_mills(dtype, degree, OFFSET_FAST[dtype])
 
 
+def fit_cosine(dtype, degree):
+    return fit(dtype, cosine_rest, [0, mp.mpf(EIGHTH)], degree,
+               lambda w, p: (1 - w / 2 + w * w * p) / mp.cos(mp.sqrt(w)) - 1)
+
+
+def fit_exp2(dtype, degree):
+    return fit(dtype, exp2_rest, [mp.mpf("-0.5001"), mp.mpf("0.5001")], degree,
+               lambda r, q: (1 + r * mp.log(2) + r * r * q) / 2**r - 1)
+
+
+def fit_odd(function, rest, factors, end):
+    """A fit of p in x (c0 + w (c1 + w (... + w p(w)))), w = x^2, up to x^2 = end."""
+    def fitter(dtype, degree):
+        def error(w, p):
+            for c in reversed(factors):
+                p = c + w * p
+            return p * mp.sqrt(w) / function(mp.sqrt(w)) - 1 if w else 0
+        return fit(dtype, rest, [0, mp.mpf(end)], degree, error)
+    return fitter
+
+
+def fit_log_erfc(dtype, degree):
+    """The error that counts is that of 1 - e^p."""
+    return fit(dtype, log_erfc, [mp.mpf("0.9"), mp.mpf("3.93")], degree,
+               lambda a, p: (mp.exp(p) - mp.erfc(a)) / mp.erf(a))
+
+
+def fit_cbrt(dtype, degree):
+    return fit(dtype, lambda m: 1 / mp.cbrt(m), [mp.mpf("0.707"), mp.mpf("1.4143")], degree,
+               lambda m, p: p * mp.cbrt(m) - 1)
+
+
 FITS = {
+    "SINE": (fit_odd(mp.sin, sine_rest, [1], EIGHTH), "(sin r / r - 1)/r^2 in w = r^2 up to pi/4",
+             {"float32": 3, "float64": 6}),
+    "COSINE": (fit_cosine, "(cos r - 1 + r^2/2)/r^4 in w = r^2 up to pi/4", {"float32": 2, "float64": 5}),
+    "EXP2": (fit_exp2, "(2^r - 1 - r log 2)/r^2 on |r| <= 1/2", {"float32": 4, "float64": 9}),
+    "ATAN": (fit_odd(mp.atan, atan_rest, [1], "0.1717"), "(atan t / t - 1)/t^2 in w = t^2 up to tan^2(pi/8)",
+             {"float32": 4, "float64": 11}),
+    "ATANH": (fit_odd(mp.atanh, atanh_rest, [1, mp.mpf(1) / 3], "0.02945"),
+              "(atanh s / s - 1 - s^2/3)/s^4 in w = s^2 up to 0.0294", {"float32": 2, "float64": 6}),
+    "ERF": (fit_odd(mp.erf, erf_rest, [2 / mp.sqrt(mp.pi)], "0.81"),
+            "(erf x / x - 2/sqrt(pi))/x^2 in w = x^2 up to 0.81", {"float32": 5, "float64": 11}),
+    "LOG_ERFC": (fit_log_erfc, "log(1 - erf a) on [0.9, 3.93]", {"float32": 9}),
+    "CBRT": (fit_cbrt, "m^(-1/3) on [0.707, 1.414]", {"float32": 4, "float64": 5}),
     "EXP": (fit_exp, "(e^r - 1 - r)/r^2 on |r| <= ln2/2", {"float32": 5, "float64": 10}),
     "EXP_FAST": (fit_exp, "the same", {"float32": 4, "float64": 9}),
     "LOG1P": (fit_log1p, "(log(1+g) - g)/g^2 on [-0.293, 0.5]", {"float32": 10, "float64": 21}),
+    "LOG1P_SHORT": (fit_log1p, "the same, for float32 results that magnify it 150 times", {"float64": 12}),
     "LOG1P_FAST": (fit_log1p, "the same", {"float32": 8, "float64": 19}),
     "MILLS": (fit_mills, "Q(a) e^(a^2/2) (a+k) in w = a/(a+k) - 1/2", {"float32": 10, "float64": 23}),
     "MILLS_FAST": (fit_mills_fast, "the same with another k", {"float32": 9, "float64": 21}),

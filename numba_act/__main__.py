@@ -5,7 +5,7 @@ import os
 import re
 import sys
 
-from . import plotting
+from . import math, plotting
 from .backends.dtypes import STORED
 from .declare import activations, get
 from .runtime import threads
@@ -118,6 +118,10 @@ def _json(command):
 
 
 def _activation(name):
+    """That of the name, or as math.sin a function of numba_act.math."""
+    module, _, function = name.rpartition(".")
+    if module == "math" and function in math.__all__:
+        return getattr(math, function)
     try:
         return get(name)
     except ValueError as error:

@@ -7,6 +7,8 @@ import math
 from fractions import Fraction
 
 LN2 = Fraction("0.69314718055994530941723212145817656807550013436025525412068000949")
+LN10 = Fraction("2.302585092994045684017991454684364207601101488628772976033327901")
+TWO_OVER_ROOT_PI = Fraction("1.1283791670955125738961589031215451716881012586579977136881714434213")
 ROOT_HALF = Fraction("0.70710678118654752440084436210484903928483593768847403658833986900")
 ROOT_HALF_SHORT = Fraction(round(ROOT_HALF * 2**28), 2**28)      # times a float32 it is exact in float64
 ROOT_2_OVER_PI = Fraction("0.79788456080286535587989211986876373695171726232986931533185165934")
@@ -102,3 +104,10 @@ def gelu_slope(x):
     inner = clipped(x)
     half = math.exp(-inner * inner / 4)          # the density's root, so that a second derivative does not underflow
     return normal(inner) + ROOT_2_OVER_PI / 2 * (inner * half) * half
+
+
+def bell(x):
+    """e^(-x^2), the root of which does not underflow."""
+    inner = clipped(x)
+    root = math.exp(-inner * inner / 2)
+    return root * root

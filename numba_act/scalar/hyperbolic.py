@@ -3,13 +3,15 @@ from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
 from ..tree.marks import kept
-from ..tree.node import copysign, fma
+from ..tree.node import copysign, fma, sqrt, where
 from .coefficients import TANHSHRINK
-from .exponential import SATURATED, expm1_decay_whole, reduced_plain
+from .exponential import LN2, SATURATED, exp_pair, expm1_decay_whole, expm1_pair, reduced_plain
+from .logarithm import log1p
 from .pairs import (
     Pair,
     add,
     add_any,
+    divide,
     exact,
     fast_two_sum,
     fused_sum,
@@ -18,13 +20,16 @@ from .pairs import (
     number,
     polynomial,
     reciprocal,
+    rounded,
     rounded_product,
     rounded_quotient,
     scaled,
     split,
     two_product,
 )
-from .ranges import at_least
+from .powers import hypot, log_single
+from .ranges import LARGEST, at_least
+from .wider import through_float64
 
 THIRD = Fraction(1, 3)
 
@@ -62,3 +67,42 @@ def slope_of_product(n, d, v):
     u = add(exact(1, v.high), negate(n))
     q = reciprocal(d)
     return kept(rounded_product(add_any(multiply(n, d), multiply(u, scaled(v, 4))), multiply(q, q)))
+
+
+@for_numbers_too
+def sinh(x):
+    """(y + y / (1 + y)) / 2 of y = e^a - 1, a = |x|."""
+    y, grow = expm1_pair(abs(x))
+    far = grow > 1                                               # then y is e^a, scaled
+    e = add_any(exact(1, x), y)
+    half = scaled(add_any(y, where(far, Pair(number(0, x), number(0, x)), divide(y, e))), 0.5)
+    return copysign(rounded(half) * grow, x)
+
+
+@for_numbers_too
+def cosh(x):
+    """(e^a + e^-a) / 2 of a = |x|."""
+    e, grow = exp_pair(abs(x))
+    less = where(grow > 1, Pair(number(0, x), number(0, x)), reciprocal(e))
+    return rounded(scaled(add(e, less), 0.5)) * grow
+
+
+@through_float64
+def asinh(x, dtype):
+    """log(1 + t) of t = a + a^2 / (1 + sqrt(1 + a^2)), a = |x|; where a^2 overflows, log a + log 2."""
+    a = abs(x)
+    if dtype == "float32":
+        t = a + a * a / (1 + sqrt(fma(a, a, 1)))
+        u = 1 + t
+        y = where(a > LARGEST, a, log_single(u, t - (u - 1)))
+    else:
+        far = a > 2.0**60
+        square = where(far, 0, a * a)
+        y = log1p(where(far, a, a + square / (1 + sqrt(1 + square)))) + where(far, number(LN2, x), 0)
+    return copysign(y, x)
+
+
+@through_float64
+def asinh_slope(x, dtype):
+    """1 / sqrt(1 + x^2)."""
+    return 1 / hypot(x, number(1, x))

@@ -11,6 +11,7 @@ from .pairs import (
     fast_two_sum,
     fused_sum,
     horner,
+    magnified,
     multiply,
     number,
     polynomial,
@@ -59,7 +60,7 @@ def logcosh_near(x):
 @for_numbers_too
 def log1p(x):
     """log(1 + x): -inf at -1, NaN below."""
-    u, rest = two_sum(number(1, x), x)
+    u, rest = magnified(two_sum(number(1, x), x))
     n, m, unit = exponent_and_mantissa(u)
     log, log_low = log1p_near(*fast_two_sum(m - 1, rest * unit))
     y = where(x > LARGEST, x, copysign(with_exponent(to_float(n), log, log_low), x))
@@ -91,3 +92,4 @@ def with_exponent(n, log, log_low):
 SQRT_HALF = PerType(float32=0x3F3504F3, float64=0x3FE6A09E667F3BCD)             # its bits
 NORMAL = PerType(float32=2.0**-126, float64=2.0**-1022)
 LN2_SHORT = PerType(float32=0.693145751953125, float64=0.6931471803691238)      # times any n it is exact
+

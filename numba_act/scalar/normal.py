@@ -7,8 +7,10 @@ from .coefficients import MILLS, MILLS_FAST, MILLS_SLOPE_FAST, OFFSET, OFFSET_FA
 from .exponential import FAR, ROUND, SHIFT, decay, reduced_plain
 from .pairs import (
     Pair,
+    add,
     add_any,
     divide,
+    exact,
     fast_two_sum,
     fused_sum,
     horner,
@@ -40,11 +42,13 @@ def times_mills(a):
     return multiply(polynomial, v)
 
 
-def mills_parts(a):
-    """The pairs p, d = a + k and v = a / d: p / d = Q(a) e^(a^2/2), p a polynomial in v - 1/2."""
-    k = number(OFFSET, a)
-    d = a + k
-    d = Pair(d, a - (d - k))                             # exact up to a = k; further out nothing depends on it
+def mills_parts(a, k=None):
+    """The pairs p, d = a + k and v = a / d: p / d = Q(a) e^(a^2/2), p a polynomial in v - 1/2.  With the pair
+    k / sqrt(2) instead it is so of sqrt(2) a."""
+    k = k or exact(OFFSET, a)
+    d = a + k.high
+    d = Pair(d, a - (d - k.high))                        # exact up to a = k; further out nothing depends on it
+    d = add(d, Pair(k.low)) if k.low is not None else d
     v = divide(Pair(a), d)
     w, w_low = fast_two_sum(number(-0.5, a), v.high)
     *upper, c1, c0 = MILLS[a.dtype]

@@ -11,11 +11,9 @@ from ..tree import node
 from ..tree.call import Function
 from ..tree.errors import NoTreeError
 from ..tree.node import Node, where
-from . import exponential, hyperbolic, logarithm
+from . import circular, errors, exponential, hyperbolic, logarithm, powers
 
 MOST_PRODUCTS = 64                               # of a power by multiplication
-LN10 = Fraction("2.302585092994045684017991454684364207601101488629")
-TWO_OVER_ROOT_PI = Fraction("1.128379167095512573896158903121545171688101258657")
 
 
 def tanh_slope(y, x):
@@ -49,6 +47,24 @@ expm1 = Function("expm1", exponential.expm1, lambda y, x: (exp(x),))
 log = Function("log", logarithm.log, lambda y, x: (1 / x,))
 log1p = Function("log1p", logarithm.log1p, lambda y, x: (1 / (1 + x),))
 tanh = Function("tanh", hyperbolic.tanh, tanh_slope)
+sin = Function("sin", circular.sin, lambda y, x: (cos(x),))
+cos = Function("cos", circular.cos, lambda y, x: (-sin(x),))
+sinh = Function("sinh", hyperbolic.sinh, lambda y, x: (cosh(x),))
+cosh = Function("cosh", hyperbolic.cosh, lambda y, x: (sinh(x),))
+power = Function("pow", powers.power, power_slopes, arity=2)
+hypotenuse = Function("hypot", powers.hypot, hypotenuse_slopes, arity=2)
+OURS = (
+    exp, expm1, log1p, tanh, sin, cos, sinh, cosh,
+    Function("tan", circular.tan, lambda y, x: (1 + y * y,)),
+    Function("atan", circular.atan, lambda y, x: (1 / (1 + x * x),)),
+    Function("asinh", hyperbolic.asinh, lambda y, x: (1 / node.sqrt(1 + x * x),)),
+    Function("log2", powers.log2, lambda y, x: (1 / (x * exponential.LN2),)),
+    Function("log10", powers.log10, lambda y, x: (powers.LOG10E / x,)),
+    Function("exp2", powers.exp2, lambda y, x: (y * exponential.LN2,)),
+    Function("cbrt", powers.cbrt, lambda y, x: (1 / (3 * y * y),)),
+    Function("erf", errors.erf, lambda y, x: (errors.TWO_OVER_ROOT_PI * exp(-x * x),)),
+    Function("erfc", errors.erfc, lambda y, x: (-errors.TWO_OVER_ROOT_PI * exp(-x * x),)),
+)
 maximum = Function("maximum", node.maximum, extreme_slopes, arity=2, extreme=True)
 minimum = Function("minimum", node.minimum, extreme_slopes, arity=2, extreme=True)
 
@@ -79,30 +95,14 @@ remainder = Function("remainder", remainder_of, lambda y, x, d: (1, -floor_divid
 floor_divide = Function("floor_divide", floor_quotient, lambda y, x, d: (None, None), arity=2, define=floor_quotient)
 
 # by the platform's library: the bits are those of the machine, and a loop takes ten times as long
-sin = Function("sin", partials=lambda y, x: (cos(x),))
-cos = Function("cos", partials=lambda y, x: (-sin(x),))
-sinh = Function("sinh", partials=lambda y, x: (cosh(x),))
-cosh = Function("cosh", partials=lambda y, x: (sinh(x),))
-power = Function("pow", partials=power_slopes, arity=2)
-hypotenuse = Function("hypot", partials=hypotenuse_slopes, arity=2)
-LIBRARY = {
-    "sin": sin, "cos": cos, "sinh": sinh, "cosh": cosh, **{f.name: f for f in (
-        Function("tan", partials=lambda y, x: (1 + y * y,)),
-        Function("asin", partials=lambda y, x: (1 / node.sqrt(1 - x * x),)),
-        Function("acos", partials=lambda y, x: (-1 / node.sqrt(1 - x * x),)),
-        Function("atan", partials=lambda y, x: (1 / (1 + x * x),)),
-        Function("atan2", partials=angle_slopes, arity=2),
-        Function("asinh", partials=lambda y, x: (1 / node.sqrt(1 + x * x),)),
-        Function("acosh", partials=lambda y, x: (1 / node.sqrt((x - 1) * (x + 1)),)),
-        Function("atanh", partials=lambda y, x: (1 / ((1 - x) * (1 + x)),)),
-        Function("log2", partials=lambda y, x: (1 / (x * exponential.LN2),)),
-        Function("log10", partials=lambda y, x: (1 / (x * LN10),)),
-        Function("exp2", partials=lambda y, x: (y * exponential.LN2,)),
-        Function("cbrt", partials=lambda y, x: (1 / (3 * y * y),)),
-        Function("erf", partials=lambda y, x: (TWO_OVER_ROOT_PI * exp(-x * x),)),
-        Function("erfc", partials=lambda y, x: (-TWO_OVER_ROOT_PI * exp(-x * x),)),
-        Function("gamma"), Function("lgamma"),
-    )}}
+LIBRARY = (
+    Function("asin", partials=lambda y, x: (1 / node.sqrt(1 - x * x),)),
+    Function("acos", partials=lambda y, x: (-1 / node.sqrt(1 - x * x),)),
+    Function("atan2", partials=angle_slopes, arity=2),
+    Function("acosh", partials=lambda y, x: (1 / node.sqrt((x - 1) * (x + 1)),)),
+    Function("atanh", partials=lambda y, x: (1 / ((1 - x) * (1 + x)),)),
+    Function("gamma"), Function("lgamma"),
+)
 
 
 def over_all(function, with_constant, plain):
@@ -211,7 +211,7 @@ LIKE_MATH = {                                    # Python's math and NumPy's nam
     "floor": node.floor, "ceil": node.ceil, "trunc": node.trunc, "pow": raised,
     "isnan": node.is_nan, "isinf": lambda x: abs(x) == math.inf,
     "isfinite": lambda x: abs(x) < math.inf,
-    **{f.name: f for f in (exp, expm1, log1p, tanh, *LIBRARY.values())},
+    **{f.name: f for f in (*OURS, *LIBRARY)},
 }
 NUMPYS = {                                       # names of NumPy's own
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh",
@@ -221,7 +221,7 @@ VOCABULARY = {
     **{getattr(math, name): ours for name, ours in LIKE_MATH.items() if hasattr(math, name)},
     **{getattr(np, NUMPYS.get(name, name)): ours for name, ours in LIKE_MATH.items()
        if hasattr(np, NUMPYS.get(name, name))},
-    **{f.expand: f for f in (exp, expm1, log, log1p, tanh)},
+    **{f.expand: f for f in (log, power, hypotenuse, *OURS)},
     builtins.abs: builtins.abs, np.absolute: builtins.abs, builtins.float: lambda x: x, np.float64: lambda x: x,
     builtins.bool: truth, builtins.any: one_of, builtins.all: all_of, builtins.pow: raised, operator.pow: raised,
     builtins.max: larger, builtins.min: smaller, np.maximum: larger, np.minimum: smaller, np.clip: clipped,

@@ -124,7 +124,7 @@ def _folding(outputs, mark, chosen):
         args = tuple(new[a] for a in node.args)
         if node.op == mark:
             new[node] = chosen(*args)
-        elif args == node.args or node.op not in OPERATIONS:
+        elif args == node.args or node.op not in OPERATIONS or node.op in ("widened", "narrowed"):
             new[node] = with_operands(node, args)
         else:
             found = RULES[node.op](*args) if node.op in RULES else None
@@ -154,7 +154,7 @@ def _fma(a, b, c):
 
 def _either_truth(a, b, decides):
     for one, other in ((a, b), (b, a)):
-        if one.op == "constant":
+        if one.op == "constant" and one.kind == "bool":
             return one if bool(one.value) == decides else other
     return None
 

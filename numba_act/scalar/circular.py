@@ -1,0 +1,196 @@
+"""Sine, cosine and tangent: x is n quarter turns and a rest of at most half of one, of which polynomials are taken; and
+the inverse of the tangent."""
+from fractions import Fraction
+
+from ..tree.marks import kept, usually
+from ..tree.node import bits, copysign, fma, rounded_to_even, where
+from .coefficients import ATAN, COSINE, SINE
+from .exponential import MANTISSA
+from .pairs import (
+    Pair,
+    add_any,
+    divide,
+    exact,
+    fast_two_sum,
+    horner,
+    multiply,
+    number,
+    rounded,
+    rounded_quotient,
+    split,
+    two_product,
+    two_sum,
+)
+from .ranges import LARGEST
+from .wider import through_float64
+
+# 1 / (2 pi) to 1300 bits, of which those count that stand 120 behind the last of 2^1024
+TURN = Fraction(int(
+    "28be60db9391054a7f09d5f47d4d377036d8a5664f10e4107f9458eaf7aef1586dc91b8e909374b801924bba827464873f877ac72c4a69"
+    "cfba208d7d4baed1213a671c09ad17df904e64758e60d4ce7d272117e2ef7e4a0ec7fe25fff7816603fbcbc462d6829b47db4d9fb3c9f2"
+    "c26dd3d18fd9a797fa8b5d49eeb1faf97c5ecf41ce7de294a4ba9afed7ec47e357421580cc11bf1edaeafc33ef0826bd0d876a78e", 16),
+                2**1300)
+QUARTER = 1 / (4 * TURN)                         # pi / 2
+ROUND = 1.5 * 2.0**52                            # added to a number below 2^50 it leaves the nearest integer in bits
+EIGHTH_TANGENT = Fraction("0.41421356237309504880")          # tan(pi / 8)
+LARGE = 2.0**40                                  # below it n is the nearest integer, to 2^-13, and n pi / 2 is in reach
+# The binary orders from which on a large number is taken apart in another way.  Of a number without fraction, whole
+# turns in 2^k do not count, so that 2^k mod 2 pi, or the bits of 2^k / (2 pi) that are no whole turns, stand for 2^k.
+SINGLE_ORDERS, DOUBLE_ORDERS = range(40, 128, 22), range(128, 972, 128)
+PIECES = 6                                       # of 53 bits, which reach 2^-120 behind a number below 2^192
+
+
+def quarter_turns(x, dtype):
+    """n modulo 4 in the last bits of an integer, and the rest in radians, as a pair where the result is float64."""
+    if dtype == "float32":
+        return _of_single(x)
+    near, far, small = _by_subtraction(x), _by_fractions(x), abs(x) < LARGE
+    n, high, low = (kept(usually(where(small, p, q), p, abs(x) > LARGE))
+                    for p, q in zip((near[0], *near[1]), (far[0], *far[1]), strict=True))
+    return n, Pair(high, low)
+
+
+def _nearest(x):
+    """The number of quarter turns that is nearest to x, and that behind which its last bits show."""
+    shifted = fma(x, 4 * TURN, ROUND)
+    return shifted - ROUND, bits(shifted)
+
+
+def _of_single(x):
+    """Of a float32 number: less whole turns, if it is large, and then less n pi / 2."""
+    size, chosen = abs(x), (number(1, x), number(1, x), number(0, x))
+    for order in SINGLE_ORDERS:
+        unit = order - MANTISSA["float32"]
+        turn = TURN * 2**unit % 1
+        these = number(2.0**-unit, x), *map(kept, split((turn - round(turn)) / TURN, x))
+        chosen = where(size < 2.0**order, chosen, these)
+    scale, radians, radians_low = chosen
+    whole, large = x * scale, size > LARGE
+    product, rest = map(kept, two_product(whole, radians))
+    less = usually(product, x, large)
+    n, last_bits = _nearest(less)
+    r = less
+    for part in pieces(QUARTER, 2):
+        r = fma(n, -part, r)                                     # the first is exact
+    return last_bits, Pair(usually(r + fma(whole, radians_low, rest), r, large))
+
+
+def _by_subtraction(x):
+    """x - n pi / 2 by the parts of pi / 2 (W. J. Cody and W. Waite, 1980)."""
+    n, last_bits = _nearest(x)
+    first, second, third = pieces(QUARTER, 3)
+    product, rest = two_product(n, number(second, x))
+    high, error = two_sum(fma(n, -first, x), -product)           # the fma is exact
+    return last_bits, Pair(high, fma(n, -third, error - rest))
+
+
+def _by_fractions(x):
+    """By the bits of x / (2 pi) that are no whole turns (M. Payne and R. Hanek, 1983)."""
+    size, scale, constants = abs(x), number(1, x), _turns(0, x)
+    for order in DOUBLE_ORDERS:
+        near = size < 2.0 ** (MANTISSA["float64"] + order)
+        scale, constants = where(near, scale, number(2.0**-order, x)), where(near, constants, _turns(order, x))
+    parts = [part for c in constants for part in two_product(x * scale, c)]
+    high, low, *tiny = _distilled([part - rounded_to_even(part) for part in parts])
+    n = rounded_to_even(4 * high)
+    turn = add_any(Pair(fma(4.0, high, -n)), Pair(4 * low, 4 * sum(tiny[1:], tiny[0])))
+    return bits(n + ROUND), multiply(turn, split(QUARTER, x))
+
+
+def _turns(order, like):
+    return tuple(number(piece, like) for piece in pieces(TURN * 2**order % 1, PIECES))
+
+
+def pieces(value, count):
+    """A constant as the sum of so many."""
+    found = []
+    for _ in range(count):
+        found.append(Fraction(float(value)))
+        value -= found[-1]
+    return found
+
+
+def _distilled(parts):
+    """Numbers, larger ones first, of the same sum: the first is the sum, the second what it lacks (S. M. Rump, T. Ogita
+    and S. Oishi, 2008)."""
+    for _ in range(2):
+        total, rests = parts[-1], []
+        for part in reversed(parts[:-1]):
+            total, rest = two_sum(part, total)
+            rests.insert(0, rest)
+        parts = [total, *rests]
+    return parts
+
+
+def sine_near(r, dtype):
+    """sin r for |r| <= pi / 4, as a pair."""
+    square = r.high * r.high
+    cube = square * horner(SINE[dtype], square)
+    low = None if r.low is None else fma(-0.5 * square, r.low, r.low)
+    return fast_two_sum(r.high, r.high * cube if low is None else fma(r.high, cube, low))
+
+
+def cosine_near(r, dtype):
+    """cos r for |r| <= pi / 4, as a pair."""
+    square = r.high * r.high
+    high, low = fast_two_sum(number(1, square), -0.5 * square)
+    low = low if r.low is None else fma(-r.high, r.low, low)
+    return fast_two_sum(high, fma(square * square, horner(COSINE[dtype], square), low))
+
+
+def _wave(n, sine, cosine):
+    """The sine of n quarter turns and a rest, of which the sine and the cosine are given."""
+    y = where((n & 1) == 0, sine, cosine)
+    return where((n & 2) == 0, y, -y)
+
+
+@through_float64
+def sin(x, dtype):
+    n, r = quarter_turns(x, dtype)
+    return where(x == 0, x, _wave(n, rounded(sine_near(r, dtype)), rounded(cosine_near(r, dtype))))
+
+
+@through_float64
+def cos(x, dtype):
+    n, r = quarter_turns(x, dtype)
+    return _wave(n + 1, rounded(sine_near(r, dtype)), rounded(cosine_near(r, dtype)))
+
+
+@through_float64
+def tan(x, dtype):
+    n, r = quarter_turns(x, dtype)
+    even, sine, cosine = (n & 1) == 0, sine_near(r, dtype), cosine_near(r, dtype)
+    y = rounded_quotient(where(even, sine, cosine), where(even, cosine, sine))
+    return where(x == 0, x, where(even, y, -y))
+
+
+@through_float64
+def tan_slope(x, dtype):
+    """1 / cos^2 x."""
+    n, r = quarter_turns(x, dtype)
+    cosine = where((n & 1) == 0, cosine_near(r, dtype), sine_near(r, dtype))
+    return rounded_quotient(exact(1, x), multiply(cosine, cosine))
+
+
+@through_float64
+def atan_slope(x, dtype):
+    """1 / (1 + x^2), without overflow."""
+    far = abs(x) > 2.0**40
+    inverse = 1 / where(far, x, 1)
+    return where(far, inverse * inverse, 1 / fma(x, x, 1))
+
+
+@through_float64
+def atan(x, dtype):
+    """The angle whose tangent is x: by t = a, (a - 1) / (a + 1) or -1 / a of a = |x|, beside 0, pi / 4 or pi / 2."""
+    a = abs(x)
+    small, large = a < EIGHTH_TANGENT, a > 1 / EIGHTH_TANGENT
+    n = where(small, a, where(large, number(-1, x), a - 1))
+    d = where(small, exact(1, x), where(large, Pair(a), two_sum(number(1, x), a)))
+    t = divide(Pair(n), d)
+    square = t.high * t.high
+    rest = fma(t.high, square * horner(ATAN[dtype], square), fma(-square, t.low, t.low))
+    base = where(small, exact(0, x), where(large, split(QUARTER, x), split(QUARTER / 2, x)))
+    high, low = fast_two_sum(base.high, t.high)
+    y = high + (low + (rest + base.low))
+    return copysign(where(a > LARGEST, QUARTER, y), x)
