@@ -18,8 +18,8 @@ __all__ = ["Activation", "activation", "activations", "get", "split_gate", *_els
 
 def __getattr__(name):
     """Names whose modules are imported when they are first used."""
-    if name == "fast":
-        return importlib.import_module(".fast", __name__)
+    if name in ("fast", "math"):
+        return importlib.import_module(f".{name}", __name__)
     if name not in _elsewhere:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_elsewhere[name]}", __name__), name)
