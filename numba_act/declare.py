@@ -205,6 +205,13 @@ class Activation:
         self._complete()
         return self
 
+    def from_result(self, function):
+        """Decorator that gives the derivative as a function of the result y, for `backward(gy, y=y)`: a scalar function
+        of y and the parameters that returns one number; for activations of one array."""
+        self.expressions.declare_from_result(function)
+        self._complete()
+        return self
+
     def reference(self, function):
         """Decorator that gives a second definition, by which the first is judged: a scalar function of the same
         arguments, in plain mathematics, that returns the value and then the partial derivatives."""
@@ -244,21 +251,25 @@ class Activation:
         """The value and the derivative in `wrt` (default: the first operand), in one pass over memory."""
         return self._elementwise("value_and_grad", (self._name(wrt),), operands, out, where, dtype, casting, order)
 
-    @way("gy", usual=_usual("backward"), out=None, wrt=None)
-    def backward(self, gy, operands, out, wrt):
+    @way("gy", usual=_usual("backward"), instead=("y", _usual("from_result")), out=None, wrt=None)
+    def backward(self, gy, operands, out, wrt, y=None):
         """gy times the derivative, summed to the shape of each operand in `wrt`.
 
         `wrt` is a name, which gives an array, or a tuple of names, which gives a tuple; the default is the array
-        operand or operands.  `out` takes a result that is not summed.
+        operand or operands.  `out` takes a result that is not summed.  Where an activation's slope in x follows from
+        its result, `y` takes that in place of x; where alpha is negative in leaky_relu, prelu and elu it does not
+        follow, and is NaN.
         """
         if self._nonzero:
             self._refuse_zeros(operands)
         names = self.operands if wrt is None else self._names(wrt)
-        kernel, operands, several = self.kernel("backward", *names), (gy, *operands), not isinstance(wrt, str | None)
+        kind = self._start(operands[0], y, names)
+        operands = (gy, *operands) if y is None else (gy, y, *operands[1:])
+        kernel, several = self.kernel(kind, *names), not isinstance(wrt, str | None)
         result = dispatch.quick(kernel, operands, out, len(operands))
         if result is not None:
             return (result,) if several and len(names) == 1 else result
-        results = dispatch.backward(kernel, operands, self._inputs, names, self._calls("backward", names), out)
+        results = dispatch.backward(kernel, operands, self._inputs, names, self._calls(kind, names), out)
         return results if several or len(names) > 1 else results[0]
 
     def _elementwise(self, kind, wrt, operands, out, where, dtype, casting, order):
@@ -275,8 +286,8 @@ class Activation:
     def _calls(self, kind, wrt):
         """What gives the functions of the operands alone that a kernel's outputs are."""
         def calls():
-            if kind == "backward":
-                return tuple(functools.partial(self._product, name) for name in wrt)
+            if kind in ("backward", "from_result"):
+                return tuple(functools.partial(self._product, kind, name) for name in wrt)
             slope = (functools.partial(self._slope, wrt),) if wrt else ()
             return slope if kind == "grad" else (self, *slope)
         return calls
@@ -285,14 +296,13 @@ class Activation:
         """A derivative, elementwise."""
         return dispatch.elementwise(self.kernel("grad", *wrt), operands, self._calls("grad", wrt), **options)
 
-    def _product(self, name, gy, *operands):
+    def _product(self, kind, name, gy, *operands):
         """gy times one derivative, elementwise."""
-        wrt = (name,)
-        return dispatch.elementwise(self.kernel("backward", name), (gy, *operands), self._calls("backward", wrt))
+        return dispatch.elementwise(self.kernel(kind, name), (gy, *operands), self._calls(kind, (name,)))
 
     def kernel(self, kind="value", *wrt):
         """What is compiled for a call: of the value, of a derivative in one name after another (grad), of both
-        (value_and_grad), or of gy times each derivative (backward)."""
+        (value_and_grad), or of gy times each derivative (backward; from_result where it is one of the result)."""
         return self.expressions.kernel(kind, wrt)
 
     @property
@@ -382,6 +392,20 @@ class Activation:
             single = isinstance(value, int | float | generic | ndarray) and getattr(value, "ndim", 0) == 0
             if single and value == 0:
                 raise ValueError(f"{self.name}: {name} must not be 0, for which the function is not defined")
+
+    def _start(self, x, y, names):
+        """From what a gradient is computed: the kernel's kind."""
+        if y is None and x is None:
+            raise TypeError(f"{self.name}: the operand {self.operands[0]} is missing")
+        if y is not None and (x is not None or names != self.operands):
+            raise TypeError(f"{self.name}: {self.results_taken}")
+        return "backward" if y is None else "from_result"
+
+    @property
+    def results_taken(self):
+        """What is said where `backward` cannot start from the result."""
+        known = ", ".join(name for name, a in _registry.items() if a.expressions.from_result)
+        return f"backward takes {self.expressions.result}= in place of x, for the derivative in x alone, of {known}"
 
     def _repeated(self, wrt, n):
         """`wrt` as one name, as often as is differentiated in it."""

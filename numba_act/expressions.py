@@ -21,12 +21,13 @@ VARARGS, VARKEYWORDS = 4, 8                      # flags of a code object
 
 
 class Expressions:
-    """A scalar function, its declared derivative and its reference, as trees and as kernels.
+    """A scalar function, its declared derivatives and its reference, as trees and as kernels.
 
     name : of the function
     inputs : the names of its arguments
     operands, defaults : those of the arguments without a default, which are arrays; the others with their defaults
-    value, derivative, reference : Programs; the last two are None where they are not declared
+    value, derivative, from_result, reference : Programs; all but the first are None where they are not declared
+    upstream, result : what the gradient that comes in, and the saved result, are called beside the arguments
     compiler : what compiles the function, "tree" or "numba"
     fast : whether its kernels are of the fast tier
     """
@@ -34,18 +35,19 @@ class Expressions:
     compiler = "tree"
     fast = False
 
-    _STATE = "name", "inputs", "defaults", "value", "derivative", "reference"
+    _STATE = "name", "inputs", "defaults", "value", "derivative", "from_result", "reference"
 
     def __init__(self, function):
         self.name = getattr(plain(function), "__name__", "activation")
         self.inputs, self.defaults = _arguments(function)
-        self.value, self.derivative, self.reference = self._program(function, 1), None, None
+        self.value = self._program(function, self.inputs, 1)
+        self.derivative = self.from_result = self.reference = None
         self._complete()
 
     def _complete(self):
         """What follows from the rest."""
         self.operands = self.inputs[:len(self.inputs) - len(self.defaults)]
-        self.upstream = free("gy", self.inputs)
+        self.upstream, self.result = free("gy", self.inputs), free("y", self.inputs)
         self._kernels = {}
 
     def __getstate__(self):
@@ -64,28 +66,36 @@ class Expressions:
 
     def declare_derivative(self, function):
         """A scalar function of the same arguments that returns the partial derivatives."""
-        self.derivative = self._program(function, len(self.inputs))
+        self.derivative = self._program(function, self.inputs, len(self.inputs))
+        self._kernels = {}
+
+    def declare_from_result(self, function):
+        """A scalar function of the result and the parameters that returns the derivative in the operand."""
+        if len(self.operands) > 1:
+            raise TypeError(f"{self.name}: from_result is for functions of one array, "
+                            f"not of {', '.join(self.operands)}")
+        self.from_result = self._program(function, (self.result, *self.defaults), 1)
         self._kernels = {}
 
     def declare_reference(self, function):
         """A scalar function of the same arguments that returns the value and then the partial derivatives."""
-        self.reference = self._program(function, 1 + len(self.inputs), traced=False)
+        self.reference = self._program(function, self.inputs, 1 + len(self.inputs), traced=False)
 
-    def _checked(self, function):
+    def _checked(self, function, inputs):
         """A function that has as many arguments."""
-        if plain(function) is None or len(argument_names(plain(function).__code__)) != len(self.inputs):
-            raise TypeError(f"{self.name}: a plain Python function of {', '.join(self.inputs)} is needed, "
-                            f"not {function!r}")
+        if plain(function) is None or len(argument_names(plain(function).__code__)) != len(inputs):
+            raise TypeError(f"{self.name}: a plain Python function of {', '.join(inputs)} is needed, not {function!r}")
         return function
 
-    def _program(self, function, count, traced=True):
-        function, ours = plain(self._checked(function)), is_ours(function)
-        program = Program(function, self.inputs, count, VOCABULARY, traced and ours)
+    def _program(self, function, inputs, count, traced=True):
+        function, ours = plain(self._checked(function, inputs)), is_ours(function)
+        program = Program(function, inputs, count, VOCABULARY, traced and ours)
         return program if ours else program.read()
 
     def facts(self):
         """All that code follows from which calls the function."""
-        return [program and program.facts() for program in (self.value, self.derivative, self.reference)]
+        programs = self.value, self.derivative, self.from_result, self.reference
+        return [program and program.facts() for program in programs]
 
     @property
     def formula(self):
@@ -137,11 +147,13 @@ class Expressions:
 
     # kernels ----------------------------------------------------------------------------------------------------------
     def kernel(self, kind, wrt=()):
-        """A kernel of some kind: value, grad, value_and_grad or backward, which may have several `wrt`."""
+        """A kernel of some kind: value, grad, value_and_grad, backward, which may have several `wrt`, or from_result,
+        which is backward of the saved result."""
         kernel = self._kernels.get((kind, wrt))
         if kernel is None:
             name = "_".join((self.name, *(() if kind == "value" else (kind, *wrt))))
-            inputs = (self.upstream,) * (kind == "backward") + self.inputs
+            inputs = {"backward": (self.upstream, *self.inputs),
+                      "from_result": (self.upstream, self.result, *self.defaults)}.get(kind, self.inputs)
             n_outputs = {"value_and_grad": 2, "backward": len(wrt)}.get(kind, 1)
             fast = self.fast and not (kind == "grad" and len(wrt) > 1)
             made = Kernel(name, self.name, inputs, self.defaults, n_outputs=n_outputs, fast=fast,
@@ -163,8 +175,13 @@ class Expressions:
         return expand((self.expression((), dtype), self.expression(wrt, dtype)))
 
     def _backward(self, wrt, dtype):
-        slopes = expand([self.expression((name,), dtype) for name in wrt])
-        return tuple(argument(self.upstream, dtype) * stored(slope) for slope in slopes)
+        return self._products([self.expression((name,), dtype) for name in wrt], dtype)
+
+    def _from_result(self, wrt, dtype):
+        return self._products(self.from_result(dtype), dtype)
+
+    def _products(self, slopes, dtype):
+        return tuple(argument(self.upstream, dtype) * stored(slope) for slope in expand(slopes))
 
 
 class Call(Callee):

@@ -23,12 +23,14 @@ class Activation:
 
     What backward needs is copied in each call, so that `x[:] = following` changes nothing.  That takes the memory of x
     and the time of `x.copy()`: for 10^6 float32 numbers a sixth of gelu's, but more than relu's, which memory bounds.
-    `activation.backward(gy, x)`, with an x that stays as it is, takes neither.
+    `activation.backward(gy, x)`, with an x that stays as it is, takes neither.  With keep="y" it is the result that is
+    copied, which an activation may start from whose slope follows from it.
 
     Parameters
     ----------
     name : of an activation, or an Activation, custom ones too
     fast : whether it computes in the fast tier (by keyword; a parameter of that name comes first)
+    keep : "x", or "y" to start from the result, as `activation.backward(gy, y=y)` does (as `fast`)
     settings : its parameters, by keyword; its defaults otherwise
 
     Attributes
@@ -39,8 +41,9 @@ class Activation:
 
     Raises
     ------
-    ValueError : an unknown name; a gy of another shape than y
-    TypeError : a setting that the activation does not have; in a call, another number of operands
+    ValueError : an unknown name, another `keep`; a gy of another shape than y
+    TypeError : a setting that the activation does not have, or keep="y" where its slope does not follow from the
+        result; in a call, another number of operands
     RuntimeError : `backward` before the first call
 
     Examples
@@ -87,11 +90,18 @@ class Activation:
 
     training = True
     fast = False
+    keep = "x"
 
     def __init__(self, name, **settings):
         self.activation = get(name)
         if settings.pop("fast", self.fast) if "fast" not in self.activation.defaults else self.fast:
             self.activation = self.activation.fast
+        if "keep" not in self.activation.defaults:
+            self.keep = settings.pop("keep", self.keep)
+        if self.keep not in ("x", "y"):
+            raise ValueError(f"{self.activation.name}: keep={self.keep!r} is neither 'x' nor 'y'")
+        if self.keep == "y" and not self.activation.expressions.from_result:
+            raise TypeError(f"{self.activation.name}: keep='y' is not possible; {self.activation.results_taken}")
         unknown = settings.keys() - self.activation.defaults.keys()
         if unknown:
             accepted = ", ".join(self.activation.params) or "none"
@@ -101,7 +111,9 @@ class Activation:
 
     def __repr__(self):
         name = [repr(self.activation.name)] if type(self) is Activation else []
-        return f"{type(self).__name__}({', '.join([*name, *(f'{k}={v}' for k, v in self._described().items())])})"
+        kept = ["keep='y'"] if self.keep == "y" else []
+        described = [f"{k}={v}" for k, v in self._described().items()]
+        return f"{type(self).__name__}({', '.join([*name, *described, *kept])})"
 
     def _described(self):
         return self.settings
@@ -111,7 +123,7 @@ class Activation:
         return {**self.__dict__, "_last": None}
 
     def __call__(self, *operands):
-        """The activation's value; copies of the operands are kept for `backward`."""
+        """The activation's value; copies of the operands, or of the value, are kept for `backward`."""
         if len(operands) != len(self.activation.operands):
             accepted = ", ".join(self.activation.operands)
             raise TypeError(f"{self}: {len(operands)} operands were given; accepted: {accepted}")
@@ -122,18 +134,19 @@ class Activation:
 
     def _keep(self, activation, called, y):
         """Keep what backward needs, where nobody else can change it."""
-        kept = [o.copy("K") if type(o) is np.ndarray else copy.deepcopy(o) for o in called]
-        self._last = activation, kept, containers.shape_of(y)
+        saved = {"y": _copied(y)} if self.keep == "y" else {}
+        called = (None, *called[1:]) if saved else called
+        self._last = activation, [_copied(o) for o in called], saved, containers.shape_of(y)
 
     def backward(self, gy):
         """gy times the slope at the last call's x, a tuple for gated activations; `grads` grow."""
         if self._last is None:
             raise RuntimeError(f"{self}: backward comes after a call, y = block(x)")
-        activation, called, shape = self._last
+        activation, called, saved, shape = self._last
         if not containers.same_shape(containers.shape_of(gy), shape):
             raise ValueError(f"{self}: gy has shape {containers.shape_of(gy)}; that of y, {shape}, is accepted")
         operands = activation.operands
-        gradients = activation.backward(gy, *called, **activation.options(wrt=(*operands, *self.params)))
+        gradients = activation.backward(gy, *called, **activation.options(wrt=(*operands, *self.params), **saved))
         for name, gradient in zip(self.params, gradients[len(operands):], strict=True):
             kind = containers.kind_of(gradient)
             gradient = gradient if kind is None else np.asarray(kind.dense(gradient))
@@ -197,6 +210,10 @@ class Activation:
         return values
 
 
+def _copied(operand):
+    return operand.copy("K") if type(operand) is np.ndarray else copy.deepcopy(operand)
+
+
 def _beside(array, x):
     """The array on the device where x is."""
     on_gpu = hasattr(x, "__cuda_array_interface__")
@@ -219,8 +236,8 @@ class LeakyReLU(Activation):
     array([-0.1,  3. ], dtype=float32)
     """
 
-    def __init__(self, alpha=0.01):
-        super().__init__("leaky_relu", alpha=alpha)
+    def __init__(self, alpha=0.01, *, keep="x"):
+        super().__init__("leaky_relu", alpha=alpha, keep=keep)
 
 
 class PReLU(Activation):
@@ -298,8 +315,8 @@ class ELU(Activation):
     array([-0.5,  3. ], dtype=float32)
     """
 
-    def __init__(self, alpha=1.0):
-        super().__init__("elu", alpha=alpha)
+    def __init__(self, alpha=1.0, *, keep="x"):
+        super().__init__("elu", alpha=alpha, keep=keep)
 
 
 class SELU(Activation):
@@ -313,8 +330,8 @@ class SELU(Activation):
     array([-1.1113307,  1.050701 ], dtype=float32)
     """
 
-    def __init__(self):
-        super().__init__("selu")
+    def __init__(self, *, keep="x"):
+        super().__init__("selu", keep=keep)
 
 
 class GELU(Activation):

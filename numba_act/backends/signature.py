@@ -12,37 +12,45 @@ def free(name, taken):
     return name
 
 
-def way(*first, usual=None, **options):
+def way(*first, usual=None, instead=None, **options):
     """Decorator of a method that is called with an activation's own arguments, and with these options by keyword.
 
     The method gets what comes `first`, by position, then the operands as one tuple, then the options.  `usual` gives an
-    activation's kernel of a call without options but `out`, which takes the quick way if it can.
+    activation's kernel of a call without options but `out`, which takes the quick way if it can.  `instead` is one
+    more option, which takes the result in the operand's place for activations with a from_result, and what gives the
+    kernel of such a call.
     """
-    return functools.partial(_Way, first, usual, options)
+    return functools.partial(_Way, first, usual, instead, options)
 
 
 class _Way:
     """A method with each activation's own signature, made when it is first asked for, and kept by the activation."""
 
-    def __init__(self, first, usual, options, method):
-        self.first, self.usual, self.options, self.method = first, usual, options, method
+    def __init__(self, first, usual, instead, options, method):
+        self.first, self.usual, self.instead, self.options, self.method = first, usual, instead, options, method
         functools.update_wrapper(self, method)
 
     def __get__(self, activation, owner=None):
         if activation is None:
             return self.method
-        kernel = self.usual and self.usual(activation)
-        function = bound(activation, self.method, self.first, self.options, kernel)
+        function = bound(activation, self.method, self.first, self.options, self.usual, self.instead)
         made = vars(activation)[self.__name__] = MethodType(function, activation)
         return made
 
 
-def bound(activation, method, first, options, kernel=None):
+def bound(activation, method, first, options, usual=None, instead=None):
     """A function of the activation's own arguments: the method gets them bound."""
-    inputs, operands = activation._inputs, activation.operands
+    inputs, operands, defaults = activation._inputs, activation.operands, activation.defaults
     first = [free(name, inputs) for name in first]
     options = {free(name, inputs): value for name, value in options.items()}
-    written = _written(method, first, inputs, options, activation.defaults, kernel, len(first and (*first, *operands)))
+    quick = {inputs: usual(activation)} if usual else {}         # kernels, by what a quick call hands to them
+    result = instead and free(instead[0], inputs)
+    if instead and activation.expressions.from_result:
+        options, defaults = {**options, result: None}, {**dict.fromkeys(operands), **defaults}
+        if usual:
+            quick[result, *inputs[1:]] = instead[1](activation)
+    required = [name for name in operands if name not in defaults]
+    written = _written(method, first, inputs, options, defaults, quick, len(first and (*first, *operands)))
 
     @functools.wraps(method)
     def call(*args, **kwargs):                   # the activation is the first; to name it would cost 0.1 us
@@ -52,28 +60,35 @@ def bound(activation, method, first, options, kernel=None):
             if error.__traceback__.tb_next:
                 raise
         # the call itself failed; Python's own words name neither the activation nor what is accepted
-        raise TypeError(f"{activation.name}: {_fault(first, inputs, operands, options, args[1:], kwargs)}")
+        said = (activation.results_taken if instead and result in kwargs and result not in options
+                else _fault(first, inputs, required, options, args[1:], kwargs))
+        raise TypeError(f"{activation.name}: {said}")
 
     call.__wrapped__ = written                   # whose signature is shown
     return call
 
 
-def _written(method, first, inputs, options, defaults, kernel, arrays):
-    """The method as a function of the activation's arguments; with a kernel it takes the quick way, if it can, where no
-    option but `out` is given.  The first so many operands must be arrays then."""
+def _written(method, first, inputs, options, defaults, quick, arrays):
+    """The method as a function of the activation's arguments; with kernels, by what they are called with, it takes the
+    quick way, if it can, where nothing else but `out` is given.  The first so many operands must be arrays then."""
     taken = (*first, *inputs, *options)
     mark = "_" * (1 + max(len(name) - len(name.lstrip("_")) for name in taken))       # with which none of them begins
     others = {name: value for name, value in options.items() if name != "out"}
-    space = {f"{mark}method": method, f"{mark}quick": dispatch.quick, f"{mark}kernel": kernel,
+    space = {f"{mark}method": method, f"{mark}quick": dispatch.quick,
              **{f"{mark}{name}": value for name, value in others.items()}}
     shown = [f"{name}=None" if name in defaults else name for name in inputs]
     lines = [f"def {method.__name__}({', '.join((f'{mark}self', *first, '/', *shown, *['*'][:len(options)]))}"
              f"{''.join(f', {name}=None' for name in options)}):"]
-    if kernel:
-        lines += [f"    if {' and '.join(f'{name} is {mark}{name}' for name in others)}:",
-                  f"        {mark}result = {mark}quick({mark}kernel, ({', '.join((*first, *inputs))},), out, {arrays})",
-                  f"        if {mark}result is not None:",
-                  f"            return {mark}result"]
+    for k, (called, kernel) in enumerate(quick.items()):
+        if kernel:
+            absent = [f"{name} is None" for name in inputs if name not in called]
+            usual = [f"{name} is {mark}{name}" for name in others if name not in called]
+            space[f"{mark}kernel{k}"] = kernel
+            lines += [f"    if {' and '.join(absent + usual)}:",
+                      f"        {mark}result = "
+                      f"{mark}quick({mark}kernel{k}, ({', '.join((*first, *called))},), out, {arrays})",
+                      f"        if {mark}result is not None:",
+                      f"            return {mark}result"]
     lines += [f"    return {mark}method({', '.join((f'{mark}self', *first, f'({chr(44).join(inputs)},)', *options))})"]
     exec("\n".join(lines), space)
     function = space[method.__name__]
@@ -81,14 +96,14 @@ def _written(method, first, inputs, options, defaults, kernel, arrays):
     return function
 
 
-def _fault(first, inputs, operands, options, args, kwargs):
+def _fault(first, inputs, required, options, args, kwargs):
     """What is wrong with arguments that do not fit."""
     if len(args) < len(first):
         return f"the operand {first[len(args)]} is missing"
     given = inputs[:len(args) - len(first)]
     if len(args) - len(first) > len(inputs):
         return f"at most {len(inputs)} operands are accepted ({', '.join(inputs)}), not {len(args) - len(first)}"
-    for name in operands:
+    for name in required:
         if name not in given and name not in kwargs:
             return f"the operand {name} is missing"
     accepted = ", ".join((*inputs[len(given):], *options))

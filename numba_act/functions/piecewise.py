@@ -30,6 +30,11 @@ def _(x):
     return 1 if 0 < x < 6 else 0 if x <= 0 else 0 if x >= 6 else x
 
 
+@relu6.from_result
+def _(y):
+    return 1 if 0 < y < 6 else 0 if y <= 0 else 0 if y >= 6 else y
+
+
 @relu6.reference
 def _(x):
     return 0 if x <= 0 else 6 if x >= 6 else x, 1 if 0 < x < 6 else 0
@@ -104,6 +109,11 @@ def _(x, alpha, beta):
     return alpha if inside else outside, x if inside else outside, 1 if inside else outside
 
 
+@hard_sigmoid.from_result
+def _(y, alpha, beta):
+    return alpha if 0 < y < 1 else unless_nan(y, 0)
+
+
 @hard_sigmoid.reference
 def _(x, alpha, beta):
     z = alpha * x + beta
@@ -154,6 +164,11 @@ def _(x, lo, hi):
     return (0 if x <= lo else 0 if x >= hi else 1 if lo < x < hi else nan_of(x, lo, hi),
             1 if x <= lo else 0 if x > lo else nan_of(x, lo),
             1 if x >= hi else 0 if x < hi else nan_of(x, hi))
+
+
+@hard_tanh.from_result
+def _(y, lo, hi):
+    return 0 if y <= lo else 0 if y >= hi else 1 if lo < y < hi else nan_of(y, lo, hi)
 
 
 @hard_tanh.reference
@@ -274,6 +289,11 @@ def sparse_sigmoid(x):
 @sparse_sigmoid.derivative
 def _(x):
     return 0.5 if -1 < x < 1 else unless_nan(x, 0)
+
+
+@sparse_sigmoid.from_result
+def _(y):
+    return 0.5 if 0 < y < 1 else unless_nan(y, 0)
 
 
 @sparse_sigmoid.reference

@@ -3,7 +3,7 @@ import math
 from fractions import Fraction
 
 from ..declare import declared
-from ..scalar.exponential import LEAST, expm1_decay, lift, times_exp
+from ..scalar.exponential import LEAST, expm1_decay, expm1_decay_whole, lift, times_exp
 from ..scalar.lines import leak, leak_slopes, negative_part
 from ..scalar.logarithm import log1p_unit
 from ..scalar.logistic import decay_of_size, denominator, logistic
@@ -12,7 +12,9 @@ from ..scalar.pairs import (
     add_any,
     argument_product,
     divide,
+    magnified,
     multiply,
+    negate,
     reciprocal,
     rounded,
     rounded_product,
@@ -43,6 +45,11 @@ def relu(x):
 @relu.derivative
 def _(x):
     return 0 if x <= 0 else 1 if x > 0 else x
+
+
+@relu.from_result
+def _(y):
+    return 0 if y <= 0 else 1 if y > 0 else y
 
 
 @relu.reference
@@ -83,6 +90,11 @@ def _(x, beta):
     return logistic(z, z_low), -in_beta * (e_shrink * down)
 
 
+@softplus.from_result
+def _(y, beta):
+    return -rounded(expm1_decay_whole(*negate(argument_product(y, beta))))
+
+
 @softplus.reference
 def _(x, beta):
     z = beta * x
@@ -104,6 +116,11 @@ def leaky_relu(x, alpha=0.01):
 @leaky_relu.derivative
 def _(x, alpha):
     return leak_slopes(x, alpha)
+
+
+@leaky_relu.from_result
+def _(y, alpha):
+    return where(alpha < 0, math.nan, leak_slopes(y, alpha)[0])
 
 
 @leaky_relu.reference
@@ -129,6 +146,11 @@ def _(x, alpha):
     return leak_slopes(x, alpha)
 
 
+@prelu.from_result
+def _(y, alpha):
+    return where(alpha < 0, math.nan, leak_slopes(y, alpha)[0])
+
+
 @prelu.reference
 def _(x, alpha):
     return x if x > 0 else alpha * x, 1 if x > 0 else alpha, 0 if x > 0 else x
@@ -151,6 +173,11 @@ def _(x, alpha):
     in_x = 1 if x > 0 else times_exp(Pair(alpha), negative_part(x))
     in_alpha = 0 if x > 0 else rounded(expm1_decay(negative_part(x)))
     return in_x, in_alpha
+
+
+@elu.from_result
+def _(y, alpha):
+    return where(alpha < 0, math.nan, 1 if y > 0 else y + alpha)
 
 
 @elu.reference
@@ -179,6 +206,13 @@ def selu(x):
 @selu.derivative
 def _(x):
     return SELU_SCALE if x > 0 else times_exp(split(SELU_SLOPE, x), negative_part(x))
+
+
+@selu.from_result
+def _(y):
+    slope, low = magnified(split(SELU_SLOPE, y))
+    left = (slope + y) + low
+    return SELU_SCALE if y > 0 else 0 if left < 0 else left
 
 
 @selu.reference

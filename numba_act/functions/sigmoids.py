@@ -4,7 +4,7 @@ import math
 from ..declare import declared
 from ..scalar.hyperbolic import tanh as hyperbolic_tangent
 from ..scalar.logistic import logistic, logistic_slope
-from ..scalar.pairs import Pair, number, reciprocal, rounded_quotient, two_sum
+from ..scalar.pairs import Pair, fast_two_sum, number, reciprocal, rounded_product, rounded_quotient, two_sum
 from ..scalar.ranges import at_most
 from ..tree.node import PerType, copysign, fma
 from . import reference
@@ -29,6 +29,11 @@ def _(x):
     return logistic_slope(x, 1)
 
 
+@sigmoid.from_result
+def _(y):
+    return fma(-y, y, y)
+
+
 @sigmoid.reference
 def _(x):
     return reference.logistic(x), reference.logistic_slope(x)
@@ -49,6 +54,11 @@ def tanh(x):
 @tanh.derivative
 def _(x):
     return logistic_slope(2 * x, 4)
+
+
+@tanh.from_result
+def _(y):
+    return fma(-y, y, 1)
 
 
 @tanh.reference
@@ -74,6 +84,12 @@ def _(x):
     a = at_most(abs(x), WIDE)
     q, q_low = reciprocal(two_sum(number(1, x), a))
     return fma(q, q, 2 * q * q_low)
+
+
+@softsign.from_result
+def _(y):
+    q = fast_two_sum(number(1, y), -abs(y))
+    return rounded_product(q, q)
 
 
 @softsign.reference

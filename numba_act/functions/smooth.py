@@ -46,6 +46,11 @@ def _(x, alpha):
     return 1 if x > 0 else rounded(e) * grow, 0 if x > 0 else celu_in_alpha(z, z_low)
 
 
+@celu.from_result
+def _(y, alpha):
+    return 1 if y > 0 else rounded_quotient(two_sum(alpha, y), Pair(alpha))
+
+
 @celu.reference
 def _(x, alpha):
     z = x / alpha
@@ -153,6 +158,11 @@ def exponential(x):
 @exponential.derivative
 def _(x):
     return exp(x)
+
+
+@exponential.from_result
+def _(y):
+    return y
 
 
 @exponential.reference

@@ -11,7 +11,7 @@ MOST_SAID = 250                                  # letters of what the reader of
 class Jitted(Expressions):
     """As Expressions, of a function that is no tree: what Numba compiles instead.
 
-    value, derivative : what is captured of the functions; None where no derivative is declared
+    value, derivative, from_result : what is captured of the functions; None where it is not declared
     """
 
     compiler = "numba"
@@ -26,10 +26,14 @@ class Jitted(Expressions):
         self._compile("grad", self.inputs[:1])
 
     def declare_reference(self, function):
-        self.reference = super()._program(function, 1 + len(self.inputs), traced=False)
+        self.reference = super()._program(function, self.inputs, 1 + len(self.inputs), traced=False)
 
-    def _program(self, function, count):
-        return capture(self._checked(function))
+    def declare_from_result(self, function):
+        super().declare_from_result(function)
+        self._compile("from_result", self.inputs[:1])
+
+    def _program(self, function, inputs, count):
+        return capture(self._checked(function, inputs))
 
     def _compile(self, kind, wrt, other=""):
         """Compile a kernel now, so that what Numba does not take is said where it was written."""
@@ -40,12 +44,15 @@ class Jitted(Expressions):
 
     def facts(self):
         """All that code follows from which calls the function."""
-        return facts((self.name, self.inputs, self.defaults, self.value, self.derivative))
+        return facts((self.name, self.inputs, self.defaults, self.value, self.derivative, self.from_result))
 
     def expression(self, wrt, dtype):
         return self.kernel("value").trees(STORAGE[dtype])         # which says that there are none
 
     def _made_of(self, kind, wrt):
+        if kind == "from_result":
+            inputs = (self.result, *self.defaults)
+            return {"build": None, "calls": Calls([Call(self.from_result, inputs, tuple(self.defaults))])}
         calls = {"value": [()], "grad": [wrt], "value_and_grad": [(), wrt], "backward": [(name,) for name in wrt]}[kind]
         return {"build": None, "calls": Calls([self._call(names) for names in calls])}
 

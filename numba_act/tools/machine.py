@@ -69,6 +69,8 @@ def _call_all(activation, x):
     activation(*operands)
     try:
         activation.backward(x, *operands)
+        if activation.expressions.from_result:
+            activation.backward(x, **activation.options(y=x))
         for name in (*activation.operands, *activation.params):
             activation.grad(*operands, **activation.options(wrt=name))
             activation.value_and_grad(*operands, **activation.options(wrt=name))

@@ -68,7 +68,8 @@ class ActivationType(types.Callable, types.Dummy):
         """Gives the arguments of a call, in order."""
         def given(self, *arguments):
             return arguments
-        return signature.bound(self.owner, given, ("gy",) * (self.kind == "backward"), OPTIONS[self.kind])
+        first, instead = ((), None) if self.kind != "backward" else (("gy",), ("y", None))
+        return signature.bound(self.owner, given, first, OPTIONS[self.kind], instead=instead)
 
     @functools.cached_property
     def signature(self):
@@ -87,11 +88,17 @@ class Call:
 
     def __init__(self, callee, given, arrays=True):
         owner, kind = callee.owner, callee.kind
-        n_operands = len(given) - len(OPTIONS[kind])
-        self.callee, self.operands = callee, given[:n_operands]
+        n_operands = len(owner._inputs) + (kind == "backward")
+        self.callee, self.places = callee, [*range(n_operands)]
         self.options = {name: constant(owner, name, type_)
-                        for name, type_ in zip(OPTIONS[kind], given[n_operands:], strict=True)}
+                        for name, type_ in zip(OPTIONS[kind], given[n_operands:], strict=False)}
         self.plan, self.single = plan(owner, kind, **self.options)
+        if kind == "backward":
+            *_, result = given if owner.expressions.from_result else (None,)
+            start = owner._start(*map(_given, (given[1], result)), self.plan[1:])
+            self.plan = start, *self.plan[1:]
+            self.places[1] = 1 if start == kind else len(given) - 1
+        self.operands = [given[place] for place in self.places]
         self.kernel = owner.kernel(*self.plan)
         self.dtype = _dtype(self.kernel, self.operands, arrays)
         self.number = from_dtype(self.dtype)
@@ -112,9 +119,11 @@ class Call:
         callee, layouts = self.callee, {(type_.ndim, type_.layout) for type_ in self.arrays}
         layout = layouts.pop()[1] if len(layouts) == 1 else "A"
         method = "" if callee.kind == "value" else f".{callee.kind}"
-        inputs = callee.owner._inputs
-        options = "".join(f", {signature.free(name, inputs)}={value!r}" for name, value in self.options.items())
-        return loops.loop(self.kernel, callee.owner, f"owner{method}({{}}{options})", self.single,
+        called = ["{}" for _ in self.places]
+        if self.plan[0] == "from_result":
+            called[1:] = [f"{name}={{}}" for name in self.kernel.inputs[1:]]
+        called += [f"{name}={value!r}" for name, value in callee.owner.options(**self.options).items()]
+        return loops.loop(self.kernel, callee.owner, f"owner{method}({', '.join(called)})", self.single,
                           tuple(map(_ndim, self.types)), layout, self.dtype.type)
 
 
@@ -138,6 +147,11 @@ def constant(owner, name, type_):
         example = {"wrt": owner._inputs[-1], "n": 2}[name]
         raise TypeError(f"{owner.name}: in compiled code {name} must be a constant, as {name}={example!r}, not {type_}")
     return type_.value if isinstance(type_, types.Omitted) else type_.literal_value
+
+
+def _given(type_):
+    """The type of an argument; None where it is left out."""
+    return None if type_ in (None, types.none, types.Omitted(None)) else type_
 
 
 def _ndim(type_):
@@ -176,7 +190,8 @@ register_model(ActivationType)(models.OpaqueModel)
 def _lower(context, builder, signature, values):
     callee, *given = signature.args
     call = Call(callee, tuple(given))
-    ready = [_ready(context, builder, *each) for each in zip(call.operands, values[1:], call.types, strict=False)]
+    taken = [values[1 + place] for place in call.places]
+    ready = [_ready(context, builder, *each) for each in zip(call.operands, taken, call.types, strict=True)]
     if getattr(context, "environment", None) is not None:
         context.environment.consts.append(witness.Witness(callee.owner, call.plan, call.kernel, str(call.dtype)))
     if call.arrays:

@@ -20,7 +20,7 @@ ROW = 8                                          # below, blocks of several rows
 def loop(kernel, owner, called, single, ndims, layout, number):
     """The compiled function of arrays and numbers.
 
-    called : the call of `owner` on numbers, as text with {} for the operands
+    called : the call of `owner` on numbers, as text with {} for each operand
     single : whether that gives one number, instead of a tuple of them
     ndims : of the operands; numbers have 0
     layout : C or F where all arrays have it and one ndim, else A
@@ -35,7 +35,7 @@ def loop(kernel, owner, called, single, ndims, layout, number):
     def element(operand, index):
         """The statements that compute one element."""
         read = [f"number(item({operand}{k}, ({index},)))" if k in arrays else f"a{k}" for k in range(len(ndims))]
-        return [f"value = {called.format(', '.join(read))}",
+        return [f"value = {called.format(*read)}",
                 *[f"put(y{k}, done + i, value{'' if single else f'[{k}]'})" for k in results]]
 
     def rows(index, body):
