@@ -107,6 +107,7 @@ def get(name):
         import difflib
         near = difflib.get_close_matches(str(name), [*_registry, *_aliases], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_registry)}"
+        hint = "a function becomes one by numba_act.activation" if callable(name) else hint
         raise ValueError(f"there is no activation {name!r}; {hint}")
     return found
 

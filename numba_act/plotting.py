@@ -180,7 +180,7 @@ def _svg(activation):
     except ModuleNotFoundError:
         return f"$${html.escape(activation.formula)}$$" if activation.formula else ""
     figure, file = Figure(figsize=(6, 4), layout="constrained"), io.StringIO()
-    visualize_activation(activation, ax=figure.subplots())
+    visualize_activation(activation, **activation.options(ax=figure.subplots()))
     with rc_context({"svg.hashsalt": activation.name}):       # the same names inside, whenever it is drawn
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()[file.getvalue().index("<svg"):]

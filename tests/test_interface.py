@@ -185,6 +185,8 @@ def test_raw_errors_are_named():
     refuses(TypeError, "gelu", lambda: act.gelu.backward(x=x), "gy")
     with pytest.raises(ValueError, match=r"^there is no activation \[\]; known are"):
         act.get([])
+    with pytest.raises(ValueError, match=r"^there is no activation <built-in .*>; a function becomes one by numba_act"):
+        act.get(math.tanh)
 
 
 @every_plain

@@ -163,6 +163,7 @@ def test_methods():
 @pytest.mark.parametrize(("call", "message"), [
     (lambda x: act.gelu(x, x), r"gelu: at most 1 operands are accepted \(x\), not 2"),
     (lambda x: act.gelu(), "gelu: the operand x is missing"),
+    (lambda x: act.gelu(x, beta=1), "gelu: beta is an unknown keyword; accepted are no others"),
     (lambda x: act.elu(x, beta=1), "elu: beta is an unknown keyword; accepted are alpha"),
     (lambda x: act.elu(x, (1,)), r"elu: alpha must be a number or an array of numbers, not UniTuple"),
     (lambda x: act.gelu(1j * x), r"gelu: x must be a number or an array of numbers, not array\(complex"),

@@ -398,6 +398,8 @@ def test_inside_another_activation():
     np.testing.assert_allclose(outer.grad(x), e + 1 - t * t, rtol=1e-14)
     np.testing.assert_allclose(outer.grad(x, wrt="rate"), 2 * x * e, rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(outer.grad(x[3:], n=2), (e / 2 - 2 * t * (1 - t * t))[3:], rtol=1e-13)
+    plain = act.activation(lambda x: inner(x) + act.swish(x))              # parameters at their defaults
+    np.testing.assert_allclose(plain.grad(x), inner.grad(x) + act.swish.grad(x), rtol=1e-14)
 
 
 # --- what is given ----------------------------------------------------------------------------------------------------

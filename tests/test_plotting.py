@@ -287,6 +287,7 @@ def test_card():
     picture = ElementTree.fromstring(shown.partition("\n")[2])
     assert picture.tag.endswith("svg")
     assert len(shown) < 100_000
+    assert "<svg" in act.activation(lambda x, ax=2.0, lo=1.0: x * ax * lo)._repr_html_()
 
 
 def test_card_without_matplotlib(monkeypatch):

@@ -424,7 +424,7 @@ def twice_the_same(x):
     return sum(b for _, b in pairs)
 
 
-ONCE = iter(WEIGHTS)
+ONCE, LEFT = iter(WEIGHTS), "left-behind"
 NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree is read in at most 20000 steps"),
            (until_small, "how often a loop runs depends on data: `x > 1`"), (looked_up, "an index depends on data"),
            (leaves_by_data, "how often a loop runs depends on data: `if x > k:`"), (filtered, "on data: `c < x`"),
@@ -439,8 +439,10 @@ NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree i
            (lambda x: 2 * (WEIGHTS if x > 0 else TABLE)[0], "the branches give different things"),
            (lambda x: int(x) & 1, "& and | join conditions"),
            (lambda x: (y := x) + y if x > 0 else 0, "a name is given under a condition")]
-REFUSED = [(random_each_time, r"rand\(\) is not the same each time"), (two_from_one, "3 values for 2 names"),
-           (does_not_hold, "this does not hold: `assert len"), (lambda x: sum(x), "must support iteration"),
+REFUSED = [(random_each_time, r"rand\(\) is not the same each time"),
+           (lambda x: x * bool(open(LEFT, "w")), r"open\(\) is not the same"),        # noqa: SIM115
+           (lambda x: x * eval("2"), r"eval\(\) is not the same each time, or does more than compute"),
+           (two_from_one, "3 values for 2 names"), (does_not_hold, "this does not hold: `assert len"), (lambda x: sum(x), "must support iteration"),
            (lambda x: sum(c for c in x), "a number is not several"),
            (lambda x: x + next(ONCE), "ONCE can be read only once"),
            (lambda x: list(x), "this has no meaning for a single number")]
@@ -458,6 +460,13 @@ def test_what_is_refused_is_named(function, why):
         read(function)
     assert isinstance(caught.value, NoTreeError) == ((function, why) in NO_TREE)
     assert len(str(caught.value)) < 300
+
+
+def test_division_by_a_constant_zero():
+    """Of data, and of the constants to which a derivative comes: as IEEE 754 divides."""
+    f, x = act.activation(lambda x: x / 0 + 0 / (x * 0)), np.array([1.0, -2.0])
+    g = act.activation(lambda x: -x / 0)
+    assert [f(x).tolist(), g.grad(x).tolist()] == [pytest.approx([math.nan] * 2, nan_ok=True), [-math.inf] * 2]
 
 
 def line(expression, number):

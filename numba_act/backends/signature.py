@@ -106,7 +106,7 @@ def _fault(first, inputs, required, options, args, kwargs):
     for name in required:
         if name not in given and name not in kwargs:
             return f"the operand {name} is missing"
-    accepted = ", ".join((*inputs[len(given):], *options))
+    accepted = ", ".join((*inputs[len(given):], *options)) or "no others"
     wrong = next(name for name in kwargs if name in given or name not in (*inputs, *options))
     return f"{wrong} {'is given twice' if wrong in given else 'is an unknown keyword'}; accepted are {accepted}"
 

@@ -15,12 +15,9 @@ from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleT
 
 import numpy as np
 
-from ..tree.program import argument_names, plain
+from ..tree.program import argument_names, has_effects, plain
 
 OPTIONS = "fastmath", "inline"                   # of @njit, that a helper keeps
-EFFECTS = {print, input, open, exec, eval, breakpoint}
-CLOSED = {"_io", "io", "logging", "numpy.random", "os", "posix", "nt", "pathlib", "random", "secrets", "socket",
-          "subprocess", "tempfile", "time", "warnings"}
 
 
 def chosen(condition, a, b):
@@ -79,7 +76,7 @@ class Captured:
 
     def _check(self, value, name, line):
         """Refuse what has effects."""
-        if _has_effects(value):
+        if has_effects(value) or type(value).__name__ == "_ObjModeContextType":
             text = linecache.getline(self.code.co_filename, line).strip()
             name += "()" * callable(value)
             raise EffectError(f"{self.name}: {name} has no place in a scalar function, which only computes: "
@@ -165,14 +162,6 @@ def _chains(code, free=None):
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _chains(constant, free)
-
-
-def _has_effects(value):
-    own = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-    homes = own, type(value).__module__, type(getattr(value, "__self__", None)).__module__
-    closed = any(str(home) == name or str(home).startswith(f"{name}.") for home in homes for name in CLOSED)
-    known = isinstance(value, BuiltinFunctionType | FunctionType) and value in EFFECTS
-    return closed or known or type(value).__name__ == "_ObjModeContextType"
 
 
 def _kept(value, known):

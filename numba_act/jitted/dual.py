@@ -165,6 +165,8 @@ def _with_slopes(context, builder, y, build, given, types_, result):
         number, parts = getattr(type_, "number", type_), [value]
         if isinstance(type_, DualType):
             parts = [builder.extract_value(value, part) for part in range(type_.parts)]
+        elif isinstance(type_, types.Omitted):
+            number, parts = result.number, [context.get_constant(result.number, type_.value)]
         arguments |= {f"{k}.{m}": context.cast(builder, part, number, result.number) for m, part in enumerate(parts)}
     slopes = _slopes(build, result.number, types_)
     return packed(builder, [y, *emit(builder, slopes, arguments, STORAGE[str(result.number)])])

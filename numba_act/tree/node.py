@@ -141,7 +141,8 @@ def build(op, *operands):
         raise TypeError(f"{op} of {' and '.join(sorted(dtypes))}: a tree has one working dtype")
     kinds = [n.kind for n in nodes if n.kind != "bool"] or [n.kind for n in nodes]
     args = tuple(o if isinstance(o, Node) else constant(o, kinds[-1], nodes[0].dtype) for o in operands)
-    if operation.fold and all(a.op == "constant" and isinstance(a.value, Fraction) for a in args):
+    known = all(a.op == "constant" and isinstance(a.value, Fraction) for a in args)
+    if operation.fold and known and not (op == "div" and args[1].value == 0):          # which is infinite, or NaN
         return constant(operation.fold(*[a.value for a in args]), "float", args[0].dtype)
     if op in ("mul", "div") and is_constant(args[1], 1):
         return args[0]

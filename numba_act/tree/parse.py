@@ -20,7 +20,7 @@ import numpy as np
 from .call import expand
 from .errors import NoTreeError, UnsupportedError
 from .node import Node, PerType, build, in_order, where
-from .program import is_ours
+from .program import has_effects, is_ours
 from .program import plain as wrapped
 from .source import lines_of, local_names, place, syntax_of
 from .values import both, either, exact, flat, fractions, is_condition, number, of_constants, plain, shape, truth
@@ -39,7 +39,6 @@ COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq
 ARRANGING = {builtins.len, builtins.list, builtins.tuple, builtins.zip, builtins.enumerate, builtins.reversed,
              builtins.iter, builtins.next, itertools.chain, itertools.pairwise, itertools.repeat, itertools.product,
              itertools.combinations, itertools.islice, itertools.zip_longest}     # they pass numbers on as they are
-EFFECTS = "random", "numpy.random", "time", "_io", "os", "posix", "secrets", "uuid"      # not the same each time
 
 
 class _Flow(NamedTuple):
@@ -556,9 +555,8 @@ class _Reader:
 
     def at_once(self, function, args, keywords, syntax):
         """A call of constants, by Python."""
-        module = getattr(function, "__module__", None) or type(getattr(function, "__self__", None)).__module__
-        if module in EFFECTS or str(module).startswith("numpy.random.") or any(function is f for f in (print, input)):
-            raise self.refused(syntax, f"{_name_of(function)}() is not the same each time")
+        if has_effects(function):
+            raise self.refused(syntax, f"{_name_of(function)}() is not the same each time, or does more than compute")
         return function(*map(plain, args), **{name: plain(a) for name, a in keywords.items()})
 
 
