@@ -442,8 +442,8 @@ NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree i
 REFUSED = [(random_each_time, r"rand\(\) is not the same each time"),
            (lambda x: x * bool(open(LEFT, "w")), r"open\(\) is not the same"),        # noqa: SIM115
            (lambda x: x * eval("2"), r"eval\(\) is not the same each time, or does more than compute"),
-           (two_from_one, "3 values for 2 names"), (does_not_hold, "this does not hold: `assert len"), (lambda x: sum(x), "must support iteration"),
-           (lambda x: sum(c for c in x), "a number is not several"),
+           (two_from_one, "3 values for 2 names"), (does_not_hold, "this does not hold: `assert len"),
+           (lambda x: sum(x), "must support iteration"), (lambda x: sum(c for c in x), "a number is not several"),
            (lambda x: x + next(ONCE), "ONCE can be read only once"),
            (lambda x: list(x), "this has no meaning for a single number")]
 
