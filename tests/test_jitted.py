@@ -402,6 +402,18 @@ def test_inside_another_activation():
     np.testing.assert_allclose(plain.grad(x), inner.grad(x) + act.swish.grad(x), rtol=1e-14)
 
 
+def test_without_numbas_compiler(monkeypatch):
+    new = np.random.default_rng().random()       # which is in no cache
+
+    def halves(x):
+        while x > 1 + new:
+            x /= 2
+        return x
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    with pytest.raises(TypeError, match=r"^halves: for Numba: NUMBA_DISABLE_JIT is set; as a tree: how often a loop"):
+        act.activation(halves)
+
+
 # --- what is given ----------------------------------------------------------------------------------------------------
 def test_functions_of_numbas():
     square = act.activation(njit(lambda x, a=2.0: a * x * x))

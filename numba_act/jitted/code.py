@@ -37,9 +37,11 @@ class Call:
 
     def compiled(self, number):
         """The function for numbers of a type, or duals of them."""
-        from numba import errors
+        from numba import config, errors
 
         from .dual import DualType
+        if config.DISABLE_JIT:
+            raise RefusedError("NUMBA_DISABLE_JIT is set")
         given = tuple([DualType(number, len(self.wrt), name in self.wrt, name in self.parameters)
                        if name in self.wrt or (self.wrt and name not in self.parameters) else number
                        for name in self.inputs])
