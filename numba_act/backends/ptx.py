@@ -25,6 +25,7 @@ THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is
 LIGHT = 40                                   # operations an element; with fewer a kernel is bound by memory, and a
 #                                              thread makes two accesses to each operand to hide memory's latency
+DIVISION = 10                                # operations, of a division
 REGISTERS = 64                               # at most, of a thread
 MAX_DIMS = 8
 LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
@@ -48,7 +49,8 @@ class Form(NamedTuple):
 @functools.cache
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand."""
-    return 2 if len(in_order(kernel.trees(storage))) * kernel.n_outputs <= LIGHT else 1
+    cost = sum(DIVISION if node.op == "div" else 1 for node in in_order(kernel.trees(storage)))
+    return 2 if cost * kernel.n_outputs <= LIGHT else 1
 
 
 def sums_only(kernel, storage):

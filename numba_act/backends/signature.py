@@ -2,6 +2,8 @@
 import functools
 from types import MethodType
 
+from numpy import ndarray
+
 from . import dispatch
 
 
@@ -51,9 +53,17 @@ def bound(activation, method, first, options, usual=None, instead=None):
             quick[result, *inputs[1:]] = instead[1](activation)
     required = [name for name in operands if name not in defaults]
     written = _written(method, first, inputs, options, defaults, quick, len(first and (*first, *operands)))
+    kernel = quick.get(inputs) if len((*first, *operands)) == 2 else None
+    pairs = kernel.quick if kernel else {}       # loops by dtype, for a call that two arrays complete
 
     @functools.wraps(method)
     def call(*args, **kwargs):                   # the activation is the first; to name it would cost 0.1 us
+        if len(args) == 3 and pairs and not kwargs:              # dispatch.quick written out: 1.4 us instead of 2
+            a, b = args[1], args[2]
+            if type(a) is ndarray is type(b) and a.dtype == b.dtype and a.shape == b.shape:
+                ufunc, limit, usual_numbers = pairs.get(a.dtype, dispatch.NOT_YET)
+                if a.size < limit:
+                    return ufunc(a, b, *usual_numbers)
         try:
             return written(*args, **kwargs)
         except TypeError as error:
