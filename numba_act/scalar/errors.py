@@ -16,9 +16,14 @@ FURTHEST = PerType(float32=11.4, float64=28.2)               # erfc is 0, and -a
 ONE = PerType(float32=3.93, float64=6.0)                     # erf is 1
 
 
+def bell(a):
+    """e^(-a^2) for 0 <= a <= FURTHEST as a scaled pair."""
+    return decay(*magnified(two_product(a, -a)), bounded=True)
+
+
 def erfc_of_size(a):
     """erfc a for 0 <= a <= FURTHEST as a scaled pair: 2 Q(sqrt(2) a)."""
-    e, shrink = decay(*magnified(two_product(a, -a)), bounded=True)
+    e, shrink = bell(a)
     offset = split(Fraction(OFFSET[a.dtype]) / ROOT_2, a)
     polynomial, d, _ = mills_parts(a, offset)
     return multiply(multiply(divide(polynomial, d), split(ROOT_2, a)), e), shrink
@@ -55,5 +60,5 @@ def _far(a):
 def erf_slope(x):
     """2 / sqrt(pi) e^(-x^2)."""
     a = at_most(abs(x), FURTHEST)
-    e, shrink = decay(*magnified(two_product(a, -a)), bounded=True)
+    e, shrink = bell(a)
     return rounded_product(split(TWO_OVER_ROOT_PI, x), e) * shrink

@@ -70,9 +70,8 @@ def log1p(x):
 @for_numbers_too
 def log(x):
     """The natural logarithm: -inf at 0, NaN below."""
-    tiny = x < NORMAL
-    n, m, _ = exponent_and_mantissa(where(tiny, x * 2.0**64, x))
-    y = with_exponent(to_float(n) - where(tiny, number(64, x), 0), *log1p_near(m - 1, 0))
+    n, m = taken_apart(x)
+    y = with_exponent(n, *log1p_near(m - 1, 0))
     return where(x > 0, where(x > LARGEST, x, y), where(x == 0, float("-inf"), float("nan")))
 
 
@@ -81,6 +80,13 @@ def exponent_and_mantissa(u):
     n = (bits(u) - SQRT_HALF[u.dtype]) >> MANTISSA[u.dtype]
     exponent = where(n < BIAS[u.dtype], BIAS[u.dtype] - n, 0)
     return n, from_bits(bits(u) - (n << MANTISSA[u.dtype])), from_bits(exponent << MANTISSA[u.dtype])
+
+
+def taken_apart(x):
+    """n, as a float, and m of x = 2^n m > 0, m as above, x subnormal or not."""
+    tiny = x < NORMAL
+    n, m, _ = exponent_and_mantissa(where(tiny, x * 2.0**64, x))
+    return to_float(n) - where(tiny, number(64, x), 0), m
 
 
 def with_exponent(n, log, log_low):

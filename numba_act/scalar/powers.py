@@ -5,7 +5,7 @@ from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, build, copysign, fma, rounded_to_even, sqrt, to_float, where
 from .coefficients import ATANH, CBRT, EXP2, LOG1P_SHORT
 from .exponential import LN2, LOG2E, ROUND, SHIFT, exp_pair, power_of_two
-from .logarithm import NORMAL, exponent_and_mantissa, log1p_near
+from .logarithm import exponent_and_mantissa, log1p_near, taken_apart
 from .pairs import (
     Pair,
     Scaled,
@@ -53,9 +53,7 @@ def exp2(x):
 
 def _log(x, scale, of_two, of_two_short):
     """The logarithm whose value at e is `scale`, and at 2 `of_two`: -inf at 0, NaN below."""
-    tiny = x < NORMAL
-    n, m, _ = exponent_and_mantissa(where(tiny, x * 2.0**64, x))
-    n = to_float(n) - where(tiny, number(64, x), 0)
+    n, m = taken_apart(x)
     log = multiply(log1p_near(m - 1, 0), split(scale, x))
     high, low = fast_two_sum(n * number(of_two_short, x), log.high)
     low = log.low + low
@@ -79,15 +77,12 @@ def log10(x):
 HALF_ROOT = Fraction("0.7937005259840997373758528196361541301957466639499")     # 2^(-1/3)
 SINGLE_ENDS = -200.0, 200.0                                  # e^z is 0, and infinite, in float32
 FAR_EXPONENT = 1e6                                           # e^z is 0 or infinite whatever z's low part
-CBRT_SHIFT = 54                                              # binary orders by which a subnormal number is lifted
 
 
 def _cbrt_of_size(a, dtype):
     """The cube root of a > 0 as a scaled pair: r of about m^(-1/3), whose error a step cubes, then m r^2, with what it
     lacks."""
-    tiny = a < NORMAL
-    n, m, _ = exponent_and_mantissa(where(tiny, a * 2.0**CBRT_SHIFT, a))
-    n = to_float(n) - where(tiny, number(CBRT_SHIFT, a), 0)
+    n, m = taken_apart(a)
     shifted = fma(n, Fraction(1, 3), ROUND[a.dtype])
     third = n - 3 * (shifted - ROUND[a.dtype])
     up, down = third > 0.5, third < -0.5
@@ -136,9 +131,7 @@ def hypot(x, y, dtype):
 
 def _log_fine(x):
     """log x for x > 0 as a pair, to 2^-64: n ln 2 + 2 atanh(s) of s = g / (2 + g), 1 + g the mantissa."""
-    tiny = x < NORMAL
-    n, m, _ = exponent_and_mantissa(where(tiny, x * 2.0**64, x))
-    n = to_float(n) - where(tiny, number(64, x), 0)
+    n, m = taken_apart(x)
     s = divide(Pair(m - 1), two_sum(number(1, x), m))
     square = multiply(s, s)
     series = multiply(multiply(s, square), polynomial(ATANH[x.dtype], [split(Fraction(1, 3), x)], square))
