@@ -13,8 +13,8 @@ from .backends.kernel import UFUNC_PREFIX
 from .backends.signature import Signature, free, way
 from .expressions import UFUNC, Call, Expressions
 from .runtime import objects
+from .tree.callables import is_ours
 from .tree.errors import NoTreeError
-from .tree.program import is_ours
 from .tree.storage import STORAGE
 
 CASTING, ORDER = UFUNC["casting"], UFUNC["order"]

@@ -9,11 +9,12 @@ from .scalar import VOCABULARY
 from .scalar.doubled import doubled
 from .scalar.ranges import unless_nan
 from .tree.call import Callee, NotDifferentiableError, define, expand, substitute, wide
+from .tree.callables import argument_names, is_ours, plain
 from .tree.differentiate import derivative
 from .tree.latex import latex
 from .tree.marks import kept
 from .tree.node import argument, in_order, narrowed, stored
-from .tree.program import Program, argument_names, is_ours, plain
+from .tree.program import Program
 
 # the keywords of a ufunc, which no argument may be called
 UFUNC = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K"}

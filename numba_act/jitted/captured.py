@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleT
 
 import numpy as np
 
-from ..tree.program import argument_names, has_effects, plain
+from ..tree.callables import argument_names, has_effects, plain
 
 OPTIONS = "fastmath", "inline"                   # of @njit, that a helper keeps
 

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .call import expand
+from .callables import has_effects, is_ours
+from .callables import plain as wrapped
 from .errors import NoTreeError, UnsupportedError
 from .node import Node, PerType, build, in_order, where
-from .program import has_effects, is_ours
-from .program import plain as wrapped
 from .source import lines_of, local_names, place, syntax_of
 from .values import both, either, exact, flat, fractions, is_condition, number, of_constants, plain, shape, truth
 
