@@ -5,12 +5,13 @@
     y = f(x); gx = f.backward(gy)
     f.params["alpha"] -= 0.01 * f.grads["alpha"]; f.zero_grad()
 """
+import contextlib
 import copy
 from numbers import Integral
 
 import numpy as np
 
-from .backends import containers
+from .backends import containers, dispatch
 from .backends.dtypes import result_dtype
 from .declare import get
 
@@ -150,13 +151,16 @@ class Activation:
         for name, gradient in zip(self.params, gradients[len(operands):], strict=True):
             kind = containers.kind_of(gradient)
             gradient = gradient if kind is None else np.asarray(kind.dense(gradient))
-            self.grads[name] += gradient.reshape(self.grads[name].shape)
+            total = self.grads[name]
+            with _on_device_of(total):
+                total += _cast(gradient, total.dtype).reshape(total.shape)
         return gradients[0] if len(operands) == 1 else gradients[:len(operands)]
 
     def zero_grad(self):
         """Set the gradients to 0."""
         for gradient in self.grads.values():
-            gradient[...] = 0
+            with _on_device_of(gradient):
+                gradient[...] = 0
 
     def train(self, mode=True):
         """Set `training`; the block itself is returned."""
@@ -169,7 +173,7 @@ class Activation:
 
     def state_dict(self):
         """Copies of the learned parameters, NumPy arrays by name."""
-        return {name: np.array(_beside(values, None)) for name, values in self.params.items()}
+        return {name: np.array(_backend().beside(values, None)) for name, values in self.params.items()}
 
     def load_state_dict(self, state):
         """Take the learned parameters from what `state_dict` gave.
@@ -183,7 +187,8 @@ class Activation:
         if given != expected:
             raise ValueError(f"{self}: the state has {given or 'nothing'}; {expected or 'nothing'} is accepted")
         for name, values in self.params.items():
-            values[...] = _beside(state[name], values)
+            with _on_device_of(values):
+                values[...] = _backend(values).beside(state[name], values)
 
     # learned parameters ----------------------------------------------------------------------------------------
     def _learn(self, name, values):
@@ -193,7 +198,7 @@ class Activation:
     def _parameters(self, x):
         """The activation's parameters for a call with x: settings, and what is learned in their place."""
         for arrays in (self.params, self.grads):
-            arrays.update({name: _beside(values, x) for name, values in arrays.items()})
+            arrays.update({name: _backend(x).beside(values, x) for name, values in arrays.items()})
         if containers.kind_of(x) is not None and all(values.size == 1 for values in self.params.values()):
             learned = {name: values.item() for name, values in self.params.items()}      # numbers take the dtype of x
             return {**self.settings, **learned}.values()
@@ -202,7 +207,7 @@ class Activation:
         except TypeError as error:
             raise TypeError(f"{self}: {error}") from None
         with np.errstate(over="ignore"):         # too large a parameter is infinite, as in the activation itself
-            learned = {name: self._placed(values, x).astype(dtype) for name, values in self.params.items()}
+            learned = {name: _cast(self._placed(values, x), dtype) for name, values in self.params.items()}
         return {**self.settings, **learned}.values()
 
     def _placed(self, values, x):
@@ -214,15 +219,19 @@ def _copied(operand):
     return operand.copy("K") if type(operand) is np.ndarray else copy.deepcopy(operand)
 
 
-def _beside(array, x):
-    """The array on the device where x is."""
-    on_gpu = hasattr(x, "__cuda_array_interface__")
-    if on_gpu == hasattr(array, "__cuda_array_interface__"):
-        return array
-    if not on_gpu:
-        return array.get()
-    import cupy
-    return cupy.asarray(array)
+def _backend(*x):
+    """What computes where x is."""
+    return dispatch.backend_of(x)
+
+
+def _cast(array, dtype):
+    """A copy in another dtype, where the array is."""
+    return array.astype(dtype) if isinstance(array, np.ndarray) else _backend(array).cast(array, dtype)
+
+
+def _on_device_of(array):
+    """A context in which CuPy computes where its array is."""
+    return contextlib.nullcontext() if isinstance(array, np.ndarray) else array.device
 
 
 class LeakyReLU(Activation):

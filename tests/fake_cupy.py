@@ -1,6 +1,7 @@
 """A stand-in for CuPy on a machine without a GPU: device memory is simulated, and a launch runs the kernel's PTX.
 
-It offers what the CUDA backend uses, refuses what CuPy refuses, and records every launch.
+It offers what the CUDA backend uses, refuses what CuPy refuses, flushes what CuPy's own kernels flush, and records every launch,
+and what makes the host wait.
 """
 import contextlib
 import types
@@ -12,6 +13,8 @@ import ptx
 __version__ = "stand-in"
 memory = ptx.Memory(1 << 26)
 launches, compiled = [], []                  # of kernels; of PTX
+waits = []                                   # what made the host wait for a device
+places = {}                                  # where an allocation begins -> its device
 current = types.SimpleNamespace(device=0, stream=0)
 capabilities = ["90", "75"]                  # a device each
 
@@ -30,7 +33,7 @@ class ndarray:
     __array_priority__ = 100
 
     def __init__(self, host, device):
-        self.host, self.device = host, types.SimpleNamespace(id=device)
+        self.host, self.device = host, Device(device)
         self.shape, self.dtype, self.ndim, self.size = host.shape, host.dtype, host.ndim, host.size
         self.strides, self.itemsize, self.nbytes = host.strides, host.itemsize, host.nbytes
         flags = host.flags
@@ -58,26 +61,33 @@ class ndarray:
         return ndarray(host if isinstance(host, numpy.ndarray) else self.host[(*key, ...)], self.device.id)
 
     def __setitem__(self, key, value):
-        self.host[key] = value.host if isinstance(value, ndarray) else value
+        self._here()[key] = value._here() if isinstance(value, ndarray) else value
 
     def __iadd__(self, other):
-        self.host += other.host
+        self._here()[...] += other._here()
         return self
 
     def get(self):
+        waits.append("get")
         return self.host.copy()
 
-    def _on_the_same_device(self, host):
-        with cuda.Device(self.device.id):
-            return asarray(host)
+    def __deepcopy__(self, memo):
+        with self.device:
+            return _made(self.host.copy("K"))
 
-    def astype(self, dtype, order="K"):
-        with numpy.errstate(all="ignore"):
-            return self._on_the_same_device(self.host.astype(dtype, order=order))
+    def _here(self):
+        """The numbers, for a kernel of CuPy's, which runs on the current device."""
+        assert self.device.id == current.device, "Array device must be same as the current device"
+        return self.host
+
+    def astype(self, dtype, order="K", copy=True):
+        """By a kernel that is compiled with -ftz=true."""
+        host = self._here()
+        return self if not copy and host.dtype == dtype else _made(_cast(host, dtype).astype(dtype, order=order))
 
     def sum(self, axis=None, keepdims=False):
         with numpy.errstate(all="ignore"):
-            return self._on_the_same_device(self.host.sum(axis=axis, keepdims=keepdims))
+            return _made(self._here().sum(axis=axis, keepdims=keepdims))
 
     def transpose(self, *axes):
         return ndarray(self.host.transpose(*axes), self.device.id)
@@ -89,11 +99,27 @@ class ndarray:
         return ndarray(self.host.view(dtype), self.device.id)
 
 
+def _cast(host, dtype):
+    """Numbers in another dtype; subnormal ones of float32 become 0."""
+    with numpy.errstate(all="ignore"):
+        cast, dtype = _flushed(host, dtype).astype(dtype), numpy.dtype(dtype)
+        return _flushed(cast, host.dtype)
+
+
+def _flushed(numbers, other):
+    """Numbers of float32, or of bfloat16, which is computed in it, as a kernel that converts reads or writes them."""
+    if numbers.dtype == other or numbers.dtype.name not in ("float32", "bfloat16"):
+        return numbers
+    least = numbers.dtype.type(2.0**-126)
+    return numpy.where(abs(numbers) < least, numbers * numbers.dtype.type(0), numbers)
+
+
 def empty(shape, dtype=float, order="C"):
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     dtype = numpy.dtype(dtype)
     nbytes = int(numpy.prod(shape, dtype=int)) * dtype.itemsize
     start = memory.allocate(nbytes) - ptx.BASE
+    places[start] = current.device
     memory.bytes[start:start + nbytes] = 0xA5            # as good as uninitialised
     return ndarray(numpy.ndarray(shape, dtype, memory.bytes, start, order=order), current.device)
 
@@ -104,25 +130,36 @@ def zeros(shape, dtype=float):
     return made
 
 
+def _made(host):
+    """A new array, laid out alike."""
+    axes = numpy.argsort([-abs(s) for s in host.strides], kind="stable")
+    made = empty(tuple(host.shape[k] for k in axes), host.dtype).transpose(tuple(numpy.argsort(axes)))
+    made.host[...] = host
+    return made
+
+
 def asarray(a):
-    if isinstance(a, ndarray):
-        return a
-    if hasattr(a, "__cuda_array_interface__"):
+    """In C order, or F order where that is what a NumPy array has; from another device as a copy."""
+    if hasattr(a, "__cuda_array_interface__") and not isinstance(a, ndarray):
         shown = a.__cuda_array_interface__
-        host = numpy.ndarray(shown["shape"], shown["typestr"], memory.bytes, shown["data"][0] - ptx.BASE,
-                             shown.get("strides"))
-        return ndarray(host, current.device)
+        address, _ = shown["data"]
+        host = numpy.ndarray(shown["shape"], shown["typestr"], memory.bytes, address - ptx.BASE, shown.get("strides"))
+        a = ndarray(host, cuda.runtime.pointerGetAttributes(address).device)
+    if isinstance(a, ndarray):
+        return a if a.device.id == current.device else _made(a.host)
     a = numpy.asarray(a)
-    order = "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C"
-    axes = numpy.argsort([-abs(s) for s in a.strides], kind="stable")
-    made = empty(tuple(a.shape[k] for k in axes) if order == "C" else a.shape, a.dtype, order)
-    made = made.transpose(tuple(numpy.argsort(axes))) if order == "C" and a.ndim else made
+    made = empty(a.shape, a.dtype, "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C")
     made.host[...] = a
     return made
 
 
+def from_dlpack(exporter):
+    """The exporter's memory, on its device."""
+    return exporter.__dlpack__()
+
+
 def ascontiguousarray(a):
-    return a if a.flags.c_contiguous else a._on_the_same_device(numpy.ascontiguousarray(a.host))
+    return a if a.flags.c_contiguous else _made(numpy.ascontiguousarray(a._here()))
 
 
 def broadcast_to(a, shape):
@@ -130,15 +167,16 @@ def broadcast_to(a, shape):
 
 
 def copyto(target, source, casting="same_kind", where=None):
-    with numpy.errstate(all="ignore"):
-        numpy.copyto(target.host, source.host, casting, True if where is None else where.host)
+    assert numpy.can_cast(source.dtype, target.dtype, casting)
+    mask = True if where is None else where._here()
+    numpy.copyto(target._here(), _cast(source._here(), target.dtype), where=mask)
 
 
 def clear():
     """Forget all arrays and launches."""
     memory.__init__(memory.bytes.size)
-    launches.clear()
-    compiled.clear()
+    for record in (launches, compiled, waits, places):
+        record.clear()
     current.device = current.stream = 0
 
 
@@ -151,6 +189,9 @@ class Device:
 
     def __exit__(self, *error):
         current.device = self.before
+
+    def synchronize(self):
+        waits.append("synchronize")
 
 
 @contextlib.contextmanager
@@ -215,6 +256,11 @@ class _Runtime:
     @staticmethod
     def getDeviceCount():
         return len(capabilities)
+
+    @staticmethod
+    def pointerGetAttributes(address):
+        start = max(start for start in places if start <= address - ptx.BASE)
+        return types.SimpleNamespace(device=places[start])
 
     @staticmethod
     def driverGetVersion():

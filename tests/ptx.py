@@ -373,6 +373,7 @@ def _opcodes():
     table["prmt.b32"] = ("b32", "b32", "u32"), _bytes_of
     table["cvt.f32.f16"] = ("f16",), lambda a: a.astype(np.float32)
     table["cvt.f64.f32"] = ("f32",), lambda a: a.astype(np.float64)
+    table["cvt.rn.f16.f64"] = ("f64",), _half
     table["cvt.rn.f32.f64"] = ("f64",), lambda a: a.astype(np.float32)
     for half, convert in (("f16", _half), ("bf16", _bfloat)):
         table[f"cvt.rn.{half}.f32"] = ("f32",), convert

@@ -1,5 +1,6 @@
 """Scalar functions inside kernels that numba-cuda compiles: without a GPU, run by the interpreter of PTX."""
 import math
+import warnings
 
 import numpy as np
 import ptx
@@ -9,7 +10,10 @@ from tools import random_patterns, same_bits
 import numba_act as act
 
 pytest.importorskip("numba_cuda")
-from numba import cuda, types
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "The 'generic' unit for NumPy timedelta", DeprecationWarning)     # of NumPy 2.5
+    from numba import cuda
+from numba import types
 from numba.core.errors import TypingError
 
 

@@ -40,6 +40,11 @@ def cast(array, dtype):
     return np.broadcast_to(small.astype(dtype, order="K"), array.shape)
 
 
+def beside(array, x):
+    """An array of NumPy's or CuPy's as one of NumPy's, as x is."""
+    return array.get() if hasattr(array, "__cuda_array_interface__") else array
+
+
 def as_scalar(result):
     """The result of a call on numbers only."""
     return np.asarray(result)[()]

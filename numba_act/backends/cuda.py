@@ -9,8 +9,10 @@ import math
 import numpy as np
 
 from ..runtime import objects
+from ..tree.node import argument
 from . import layout, ptx
 from .dtypes import kept, number, storage_of
+from .kernel import Kernel
 
 try:
     import cupy
@@ -34,7 +36,27 @@ def _wrapped(kernel, operand):
     if not cupy.cuda.is_available():
         raise RuntimeError(f"{kernel.owner}: a {type(operand).__name__} is on a GPU, but CuPy finds no device or no "
                            f"driver")
-    return cupy.asarray(operand)
+    if hasattr(operand, "__dlpack__"):           # which knows bfloat16, and orders streams without waiting
+        return cupy.from_dlpack(operand)
+    with cupy.cuda.Device(_place(operand)):      # on any other one CuPy would copy
+        return cupy.asarray(operand)
+
+
+def _place(thing):
+    """The number of the device where an array, CuPy's or not, lies."""
+    if isinstance(thing, Array):
+        return thing.device.id
+    address, _ = thing.__cuda_array_interface__["data"]
+    return cupy.cuda.runtime.pointerGetAttributes(address).device if address else cupy.cuda.runtime.getDevice()
+
+
+def beside(array, x):
+    """The array on the device where x is."""
+    device = _place(x)
+    if isinstance(array, Array) and array.device.id == device:
+        return array
+    with _on(device):
+        return cupy.asarray(array)
 
 
 def asarray(kernel, name, operand):
@@ -49,8 +71,15 @@ def asarray(kernel, name, operand):
 
 
 def cast(array, dtype):
-    """An operand in the dtype of the result."""
-    return array.astype(dtype, order="K")
+    """An array in another dtype, on its own device."""
+    if not isinstance(array, Array):
+        return array.astype(dtype)
+    with _on(array.device.id):
+        if array.dtype == dtype or storage_of(array.dtype) is None or storage_of(dtype) is None:
+            return array.astype(dtype, order="K", copy=False)
+        converted = _empty(array.shape, dtype, layout.axes((array,), array.shape, "K"))
+        _convert(array, converted)
+        return converted
 
 
 def as_scalar(result):
@@ -202,22 +231,31 @@ def call(kernel, arrays, out=None, order="K", dtype=None):
 
 def masked(kernel, arrays, out, where, casting, order, dtype):
     """The same where a mask holds, or into outputs of another dtype."""
-    with _on(_device_of(kernel, arrays)):
+    given = (None,) * kernel.n_outputs if out is None else out
+    with _on(_device_of(kernel, (*arrays, *given, where))):
         where = where if where is True else cupy.asarray(where)
         results = call(kernel, arrays, None, order)
         shape = np.broadcast_shapes(results[0].shape, () if where is True else where.shape)
-        axes, given = layout.axes(arrays, shape, order), (None,) * kernel.n_outputs if out is None else out
+        axes = layout.axes(arrays, shape, order)
         targets = tuple([_empty(shape, dtype, axes) if a is None else a for a in given])
         for target, result in zip(targets, results, strict=True):
-            cupy.copyto(target, result, casting, None if where is True else where)
+            _put(target, result, where)
         return targets
 
 
 def _copied(target, result):
     """The result in a target, if there is one and it is another array."""
     if target is not None and target is not result:
-        cupy.copyto(target, result)
+        _put(target, result)
     return result if target is None else target
+
+
+def _put(target, result, where=True):
+    """Write the result into an array, where a mask holds."""
+    if where is True and target.dtype != result.dtype and storage_of(target.dtype):
+        _convert(result, target)
+    else:
+        cupy.copyto(target, cast(result, target.dtype), where=None if where is True else where)
 
 
 def _overlaps(out, others):
@@ -299,6 +337,25 @@ def _run_copies(kernel, arrays, results, shape, dtype, device):
         cupy.copyto(target, result)
 
 
+# --- conversions ------------------------------------------------------------------------------------------------------
+CONVERSION = Kernel("conversion", "conversion", ("x",), {}, lambda dtype: (argument("x", dtype),))
+
+
+def _convert(array, target):
+    """Write an array into one of another float dtype.  CuPy's own kernels would take subnormal numbers for 0."""
+    shape, device = target.shape, target.device.id
+    plan = _plan(shape, _layouts((array, target)), 1, target.itemsize)
+    if plan is None:                         # more dimensions than a plan holds: on copies without gaps
+        compact = cupy.empty(shape, target.dtype)
+        _convert(cupy.ascontiguousarray(cupy.broadcast_to(array, shape)), compact)
+        cupy.copyto(target, compact)
+    elif target.size:
+        count, _, words = plan
+        working = np.dtype(np.float64 if 8 in (array.itemsize, target.itemsize) else np.float32)
+        form = ptx.Form("general", "a", "a", (array.dtype.name, target.dtype.name))
+        _launch(CONVERSION, working, form, device, count, (array, target, words))
+
+
 # --- sums over broadcast axes -----------------------------------------------------------------------------------------
 def reduce(kernel, arrays, targets, dtype=None):
     """The kernel's outputs, each summed to the shape in `targets`.
@@ -324,7 +381,7 @@ def reduce(kernel, arrays, targets, dtype=None):
             sums = _sum(kernel, arrays, [o if n else None for o, n in zip(outputs, now, strict=True)], target, shape,
                         dtype, device)
             if sums is None:
-                return tuple([r if t is None else layout.summed(r, t)
+                return tuple([r if t is None else layout.summed(r, t, _total)
                               for r, t in zip(call(kernel, arrays), targets, strict=True)])
             for j, values in sums.items():
                 results[j] = values
@@ -344,7 +401,12 @@ def _sum(kernel, arrays, outputs, target, shape, dtype, device):
                     "".join("-" if o is None else "s" if o is target else "a" for o in outputs))
     stored = [partial.get(j, o) for j, o in enumerate(outputs) if o is not None]
     _launch(kernel, dtype, form, device, slices * math.prod(target), (*arrays, *stored, words))
-    return {j: p.sum(axis=0).astype(dtype) for j, p in partial.items()}
+    return {j: cast(p.sum(axis=0), dtype) for j, p in partial.items()}
+
+
+def _total(array, axis, keepdims=False):
+    """As layout.total."""
+    return cast(cast(array, np.float64).sum(axis=axis, keepdims=keepdims), array.dtype)
 
 
 @functools.lru_cache(maxsize=1024)

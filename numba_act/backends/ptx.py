@@ -20,6 +20,7 @@ from llvmlite import ir
 from ..tree.emit import emit
 from ..tree.lanes import HALF, INT, SINGLE
 from ..tree.node import in_order, scheduled
+from ..tree.storage import STORAGE
 
 THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is
@@ -40,10 +41,12 @@ class Form(NamedTuple):
 
     inputs : a letter each: a for an array, o for an array of one element, n for a number passed by value
     outputs : a letter each: a for an array, s for partial sums, - for none
+    stored : the names of the arrays' formats, inputs first, where they are not all that of the kernel
     """
     shape: str
     inputs: str
     outputs: str
+    stored: tuple = ()
 
 
 @functools.cache
@@ -164,7 +167,8 @@ def _library():
 
 def module_text(kernel, storage, form):
     """Name and LLVM IR of a kernel.  Its parameters: inputs, outputs, then (tiles, head, n) or a plan by value."""
-    name = "_".join(("numba_act", kernel.symbol, storage.name, form.shape, form.inputs, form.outputs.replace("-", "0")))
+    name = "_".join(("numba_act", kernel.symbol, storage.name, form.shape, form.inputs, form.outputs.replace("-", "0"),
+                     *form.stored))
     module = ir.Module(name=name)
     module.triple, module.library = "nvptx64-nvidia-cuda", LIBRARY
     _Builder(module, name, kernel, storage, form)
@@ -178,8 +182,10 @@ class _Builder:
         self.kernel, self.storage, self.form = kernel, storage, form
         self.single, self.element = storage.single, storage.element
         self.nodes = kernel.trees(storage)
-        kinds = [self.single if letter == "n" else _global(self.element) for letter in form.inputs]
-        kinds += [_global(DOUBLE if letter == "s" else self.element) for letter in form.outputs if letter != "-"]
+        stored = iter(map(STORAGE.get, form.stored or [storage.name] * (form.inputs + form.outputs).count("a")))
+        held = [next(stored) if letter == "a" else storage for letter in form.inputs + form.outputs]
+        kinds = [_global(DOUBLE if letter == "s" else own.element) if letter != "n" else self.single
+                 for letter, own in zip(form.inputs + form.outputs, held, strict=True) if letter != "-"]
         if form.shape == "wide":
             kinds += [WORD] * 3
         else:
@@ -193,9 +199,10 @@ class _Builder:
         self.function, self.b = function, ir.IRBuilder(function.entry_basic_block)
         self.inputs, rest = function.args[:count], iter(function.args[count:])
         self.outputs = [None if letter == "-" else next(rest) for letter in form.outputs]
+        self.held = dict(zip([*self.inputs, *self.outputs], held, strict=True))
         self.sizes = tuple(rest)
         self.block, self.thread = (self.special(name) for name in ("ctaid", "tid"))
-        self.once = {name: pointer if letter == "n" else storage.widen(self.b, self.b.load(pointer))
+        self.once = {name: pointer if letter == "n" else self.load(pointer, pointer)
                      for name, letter, pointer in zip(kernel.inputs, form.inputs, self.inputs, strict=True)
                      if letter in "no"}
         getattr(self, form.shape)()
@@ -370,22 +377,34 @@ class _Builder:
     def one(self, places):
         """One element, where each array's pointer says; the results in the working type."""
         b = self.b
-        results = self.emit({name: self.storage.widen(b, b.load(places[pointer]))
+        results = self.emit({name: self.load(pointer, places[pointer])
                              for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True)
                              if pointer in places})
         for value, pointer in zip(results, self.outputs, strict=True):
             if pointer in places:
-                b.store(self.narrow(b, value), places[pointer])
+                b.store(_narrowed(b, value, self.held[pointer]), places[pointer])
         return results
+
+    def load(self, pointer, place):
+        """An element of the array to which the pointer belongs, in the working type."""
+        value = self.held[pointer].widen(self.b, self.b.load(place))
+        return value if value.type == self.single else self.b.fpext(value, self.single)
 
     def emit(self, arguments):
         return emit(self.b, self.nodes, {**self.once, **arguments}, self.storage, self.narrow, scheduled)
 
     def narrow(self, builder, value):
-        """A number of the working type as it is stored; the 16-bit types have an instruction from sm_80 on."""
-        if self.element == self.single:
-            return value
-        return builder.bitcast(builder.fptrunc(value, self.storage.type), self.element)
+        """A number of the working type as it is stored."""
+        return _narrowed(builder, value, self.storage)
+
+
+def _narrowed(builder, value, storage):
+    """A number as it is stored; the 16-bit types have an instruction from sm_80 on.  From float64 bfloat16 is rounded
+    by way of float32, as ml_dtypes does it."""
+    if value.type is DOUBLE and storage.name == "bfloat16":
+        value = builder.fptrunc(value, SINGLE)
+    return builder.bitcast(value if value.type == storage.type else builder.fptrunc(value, storage.type),
+                           storage.element)
 
 
 def _global(type_):
