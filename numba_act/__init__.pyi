@@ -1,0 +1,85 @@
+# Written by ci/stubs.py.
+from pathlib import Path
+from typing import Any
+
+from . import fast as fast
+from . import math as math
+from .declare import Activation as Activation
+from .declare import activation as activation
+from .declare import activations as activations
+from .declare import get as get
+from .declare import _Kind, _OfOne, _OfTwo, _Random
+
+__version__: str
+def split_gate(x: _Kind, axis: int = -1, gate: str = 'second', interleaved: bool = False) -> tuple[_Kind, _Kind]: ...
+def visualize_activation(anything: Any, /, *params: Any, **keywords: Any) -> Any: ...
+def gallery(path: str | Path | None = None) -> Any: ...
+def warmup(names: Any = None, dtypes: Any = ('float32', 'float64')) -> None: ...
+def show_config() -> None: ...
+sigmoid: _OfOne
+tanh: _OfOne
+softsign: _OfOne
+relu: _OfOne
+softplus: _OfOne
+leaky_relu: _OfOne
+prelu: _OfOne
+elu: _OfOne
+selu: _OfOne
+swish: _OfOne
+silu: _OfOne
+gelu: _OfOne
+gelu_tanh: _OfOne
+quick_gelu: _OfOne
+mish: _OfOne
+celu: _OfOne
+log_sigmoid: _OfOne
+squareplus: _OfOne
+shifted_softplus: _OfOne
+exponential: _OfOne
+relu6: _OfOne
+relu2: _OfOne
+threshold: _OfOne
+hard_sigmoid: _OfOne
+hard_swish: _OfOne
+hard_tanh: _OfOne
+hard_mish: _OfOne
+softshrink: _OfOne
+hard_shrink: _OfOne
+sparse_plus: _OfOne
+sparse_sigmoid: _OfOne
+identity: _OfOne
+tanhshrink: _OfOne
+logcosh: _OfOne
+lisht: _OfOne
+telu: _OfOne
+stanh: _OfOne
+rrelu: _Random
+glu: _OfTwo
+reglu: _OfTwo
+geglu: _OfTwo
+swiglu: _OfTwo
+bilinear: _OfTwo
+logistic: _OfOne
+expit: _OfOne
+soft_sign: _OfOne
+softrelu: _OfOne
+soft_relu: _OfOne
+smooth_relu: _OfOne
+leakyrelu: _OfOne
+gelu_erf: _OfOne
+gelu_new: _OfOne
+gelu_sigmoid: _OfOne
+logsigmoid: _OfOne
+log_expit: _OfOne
+ssp: _OfOne
+squared_relu: _OfOne
+thresholded_relu: _OfOne
+trelu: _OfOne
+hardsigmoid: _OfOne
+hardswish: _OfOne
+hard_silu: _OfOne
+hardtanh: _OfOne
+soft_shrink: _OfOne
+hardshrink: _OfOne
+linear: _OfOne
+tanh_shrink: _OfOne
