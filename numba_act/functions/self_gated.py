@@ -3,7 +3,7 @@ import math
 
 from ..declare import declared
 from ..scalar import gating, normal
-from ..scalar.gating import FLAT, gelu_argument, quick_argument
+from ..scalar.gating import FLAT
 from ..scalar.logistic import logistic_product, product_slope
 from ..scalar.pairs import (
     Pair,
@@ -92,12 +92,12 @@ def gelu_tanh(x):
     >>> act.gelu_tanh(np.float32([-1, 0, 1]))
     array([-0.15880801,  0.        ,  0.841192  ], dtype=float32)
     """
-    return logistic_product(x, *gelu_argument(x)[0])
+    return gating.gelu_tanh(x)
 
 
 @gelu_tanh.derivative
 def _(x):
-    return product_slope(*gelu_argument(x))
+    return gating.gelu_tanh_slope(x)
 
 
 @gelu_tanh.reference
@@ -117,13 +117,12 @@ def quick_gelu(x):
     >>> act.quick_gelu(np.float32([-1, 0, 1]))
     array([-0.15420423,  0.        ,  0.84579575], dtype=float32)
     """
-    return logistic_product(x, *quick_argument(x))
+    return gating.quick_gelu(x)
 
 
 @quick_gelu.derivative
 def _(x):
-    z = quick_argument(x)
-    return product_slope(z, z)
+    return gating.quick_gelu_slope(x)
 
 
 @quick_gelu.reference

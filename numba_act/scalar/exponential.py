@@ -6,6 +6,7 @@ float64; "beside 1" is the error in units of 1.
 | function          | computes                | where             | error                  | operations |
 |-------------------|-------------------------|-------------------|------------------------|------------|
 | reduced_plain     | e^z as s (1 + p)        | exponent in range | -25.7, -54.8           | 15         |
+| reduced_binary    | 2^ab as s (1 + p)       | exponent in range | -25.7, -54.8           | 16         |
 | decay             | e^z, scaled pair        | z <= 0            | -27.8, -57.0           | 24         |
 | exp_pair          | e^z, scaled pair        | everywhere        | -28.0, -56.9           | 29         |
 | exp_pair_fine     | e^z, scaled pair        | everywhere        | -32.7, -61.9           | 58         |
@@ -20,7 +21,7 @@ from fractions import Fraction
 from ..tree.evaluate import for_numbers_too
 from ..tree.marks import kept, rare, tier
 from ..tree.node import PerType, bits, copysign, fma, from_bits, where
-from .coefficients import CELU, EXP, EXP_FAST
+from .coefficients import CELU, EXP, EXP2, EXP_FAST
 from .pairs import (
     Pair,
     Scaled,
@@ -84,6 +85,15 @@ def reduced_plain(x, rounder=ROUND, sign=1, low=None):
     r = fma(n, ln2_low, r) if low is None else r + fma(n, ln2_low, low)
     q, square = _rest_of_exp(r, sign), r * r
     return power_of_two(shifted), fused_sum(q, square, r if sign > 0 else -r)
+
+
+def reduced_binary(a, b, low, rounder=ROUND):
+    """s and p of 2^(a (b + low)) = s (1 + p), for the fast tier: the product a b is never rounded."""
+    shifted = fma(a, b, rounder)
+    r = fma(a, low, fma(a, b, rounder - shifted))
+    ln2, ln2_low = magnified(split(LN2, a))
+    q = horner([*EXP2[a.dtype], ln2_low], r)
+    return power_of_two(shifted), fma(r, ln2, r * q)
 
 
 def reduced(z, low=None, rounder=ROUND, share=1):

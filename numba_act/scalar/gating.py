@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 from ..tree.marks import kept, rare, tier
 from ..tree.node import Node, PerType, fma, stored, where
-from .exponential import FAR, LEAST, ROUND, SHIFT, reduced_plain
+from .exponential import FAR, LEAST, LOG2E, ROUND, SHIFT, reduced_plain
 from .logistic import (
     decay_of_size,
     denominator,
     exact_product,
     exact_product_slope,
+    lean_binary_product,
+    lean_binary_product_slope,
     lean_product,
     lean_product_slope,
 )
@@ -38,6 +40,12 @@ CUBIC = PerType(float32=20.0, float64=40.0)                  # past it gelu_tanh
 GELU_LINEAR = 2 * Fraction("0.797884560802865355879892119868763736951717262329869315331852")       # 2 sqrt(2 / pi)
 GELU_CUBIC = GELU_LINEAR * Fraction("0.044715")
 QUICK = Fraction("1.702")
+# limits of x for USUAL, NOTHING and STEEP_SLOPE of z, where z is gelu_tanh's or quick_gelu's
+GELU_USUAL, QUICK_USUAL = PerType(float32=8.5, float64=19.5), PerType(float32=35.0, float64=350.0)
+GELU_NOTHING, QUICK_NOTHING = PerType(float32=-12.0, float64=-23.0), PerType(float32=-113.0, float64=-855.0)
+GELU_STEEP, QUICK_STEEP = PerType(float32=11.2, float64=21.7), PerType(float32=65.8, float64=446.0)
+# of which a constant is a multiple, so that it is taken exactly from sums up to 17 (64)
+GRID = PerType(float32=2.0**-19, float64=2.0**-47)
 ONE = PerType(float32=20.0, float64=170.0)                   # past it mish(x) is x, and up to it e^4x is finite
 
 
@@ -58,6 +66,16 @@ def silu_slope(x):
     return tier(exact_product_slope(Pair(z, number(0, x)), Pair(z)), lean_product_slope(z, None, Pair(z)))
 
 
+def gelu_tanh(x):
+    return tier(exact_product(x, *gelu_argument(x)[0]),
+                lean_binary_product(x, lean_gelu_factor, GELU_USUAL, GELU_NOTHING))
+
+
+def gelu_tanh_slope(x):
+    return tier(exact_product_slope(*gelu_argument(x)),
+                lean_binary_product_slope(x, lean_gelu_factor, lean_gelu_growth, GELU_USUAL, GELU_STEEP))
+
+
 def gelu_argument(x):
     """The pairs z = 2 sqrt(2/pi) (x + 0.044715 x^3) and x z'(x)."""
     a = clipped(x, CUBIC)
@@ -66,9 +84,56 @@ def gelu_argument(x):
     return magnified(multiply(line, Pair(a))), magnified(multiply(add_any(line, scaled(cube, 2)), Pair(a)))
 
 
+def lean_gelu_factor(a):
+    """z / (a log 2) as a pair."""
+    return lean_line(LOG2E * GELU_CUBIC, LOG2E * GELU_LINEAR, a)
+
+
+def lean_gelu_growth(a):
+    """a z'(a) as a pair."""
+    return lean_times(a, lean_line(3 * GELU_CUBIC, GELU_LINEAR, a))
+
+
+def lean_line(cubic, linear, a):
+    """cubic a^2 + linear as a pair, which both tiers would compute so."""
+    unit = Fraction(GRID[a.dtype])
+    short = round(linear / unit) * unit
+    cubic, cubic_low = magnified(split(cubic, a))
+    square = a * a
+    factor = fma(cubic, square, number(short, a))
+    rest = fma(cubic, fma(a, a, -square), fma(cubic_low, square, number(linear - short, a)))
+    return Pair(factor, fma(cubic, square, number(short, a) - factor) + rest)
+
+
+def lean_times(a, factor):
+    """The product of a number and a pair, as a pair."""
+    high = a * factor.high
+    return Pair(high, fma(a, factor.low, fma(a, factor.high, -high)))
+
+
+def quick_gelu(x):
+    return tier(exact_product(x, *quick_argument(x)), lean_binary_product(x, quick_factor, QUICK_USUAL, QUICK_NOTHING))
+
+
+def quick_gelu_slope(x):
+    z = quick_argument(x)
+    return tier(exact_product_slope(z, z),
+                lean_binary_product_slope(x, quick_factor, quick_growth, QUICK_USUAL, QUICK_STEEP))
+
+
 def quick_argument(x):
     """1.702 x as a pair."""
     return magnified(multiply(Pair(clipped(x, FLAT)), split(QUICK, x)))
+
+
+def quick_factor(a):
+    """1.702 / log 2 as a pair."""
+    return magnified(split(LOG2E * QUICK, a))
+
+
+def quick_growth(a):
+    """1.702 a as a pair."""
+    return lean_times(a, magnified(split(QUICK, a)))
 
 
 class SoftplusTanh(NamedTuple):

@@ -2,10 +2,20 @@
 from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
-from ..tree.marks import kept
-from ..tree.node import copysign, fma, sqrt, where
-from .coefficients import TANHSHRINK
-from .exponential import LN2, SATURATED, exp_pair, expm1_decay_whole, expm1_pair, reduced_plain
+from ..tree.marks import kept, tier
+from ..tree.node import copysign, fma, round_to, sqrt, where
+from .coefficients import EXP2, TANHSHRINK
+from .exponential import (
+    LN2,
+    LOG2E,
+    ROUND,
+    SATURATED,
+    exp_pair,
+    expm1_decay_whole,
+    expm1_pair,
+    power_of_two,
+    reduced_plain,
+)
 from .logarithm import log1p
 from .pairs import (
     Pair,
@@ -15,6 +25,7 @@ from .pairs import (
     exact,
     fast_two_sum,
     fused_sum,
+    horner,
     multiply,
     negate,
     number,
@@ -28,7 +39,7 @@ from .pairs import (
     two_product,
 )
 from .powers import hypot, log_single
-from .ranges import LARGEST, at_least
+from .ranges import LARGEST, at_least, at_most
 from .wider import through_float64
 
 THIRD = Fraction(1, 3)
@@ -52,7 +63,18 @@ def tanh(x):
     n, error = fused_sum(-s, p.high, one)
     n_low = fma(-s, p.low, error) + one_low
     d, d_low = fast_two_sum(number(2, x), -n)
-    return copysign(rounded_quotient(Pair(n, n_low), Pair(d, d_low - n_low)), x)
+    return copysign(tier(rounded_quotient(Pair(n, n_low), Pair(d, d_low - n_low)), lean_tanh(abs(x))), x)
+
+
+def lean_tanh(a):
+    """The same for the fast tier: e^-2a is the nearest power of two times a power of b = e^(2 / k), k = 2 / log 2 as it
+    is rounded.  b is not quite 2, but what that changes is lost beside 1."""
+    a, k = at_most(a, -SATURATED[a.dtype] / 2), Fraction(float(round_to(2 * LOG2E, a.dtype)))
+    shifted = fma(a, -k, ROUND)
+    r = fma(a, -k, ROUND[a.dtype] - shifted)
+    s = power_of_two(shifted)
+    n = fma(-s, r * horner([*EXP2[a.dtype], 2 / k], r), 1 - s)
+    return n / (2 - n)
 
 
 def tanhshrink_near(x):

@@ -1,7 +1,7 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
 from ..tree.marks import rare, tier, usually
 from ..tree.node import PerType, copysign, fma, where
-from .exponential import ROUND, decay, exponential_pair, reduced_plain
+from .exponential import ROUND, decay, exponential_pair, reduced_binary, reduced_plain
 from .pairs import (
     Pair,
     add,
@@ -56,10 +56,16 @@ def logistic(x, low=None):
 
 def lean_denominator(z, sign, low=None):
     """one = 2^-CARRY, usually 1, and one (1 + e^(sign (z + low))), for the fast tier."""
-    far, carry = abs(z) > USUAL, CARRY[z.dtype]
-    one, rounder = usually(number(2.0**-carry, z), 1, far), usually(number(ROUND[z.dtype] - carry, z), ROUND, far)
+    one, rounder = lean_carrying(abs(z) > USUAL)
     s, p = reduced_plain(z, rounder, sign, low)
     return one, fma(s, p.high, one + s)
+
+
+def lean_carrying(far):
+    """2^-CARRY where a comparison holds, usually 1, and what rounds exponents so that exponentials are times that."""
+    carry = CARRY[far.args[0].dtype]
+    like = far.args[0]
+    return usually(number(2.0**-carry, like), 1, far), usually(number(ROUND[like.dtype] - carry, like), ROUND, far)
 
 
 def carried_denominator(x, low, steepest):
@@ -86,13 +92,28 @@ def logistic_product(x, z, low):
 
 
 def lean_product(x, z, low=None):
-    """The same in the fast tier: beyond -USUAL the denominator, whose 1 does not count, is carried times 2^-2HALF."""
-    far, half = rare(z < -USUAL[x.dtype]), HALF[x.dtype]
-    x = where(rare(z < NOTHING[x.dtype]), copysign(0, x), x)
+    """The same in the fast tier."""
+    def exponential(z, rounder):
+        s, p = reduced_plain(z, rounder, -1, low)
+        return s, p.high
+
+    return _lean_quotient(x, z, USUAL, NOTHING, exponential)
+
+
+def lean_binary_product(x, factor, usual, nothing):
+    """x s(z) of z / log 2 = x factor(x), a pair; `usual` and `nothing` are such limits of x as those of z."""
+    return _lean_quotient(x, x, usual, nothing, lambda a, rounder: reduced_binary(-a, *factor(a), rounder))
+
+
+def _lean_quotient(x, z, usual, nothing, exponential):
+    """x / (1 + e), e = s (1 + p) of z: beyond -usual the denominator, whose 1 does not count, is carried times
+    2^-2HALF."""
+    far, half = rare(z < -usual[x.dtype]), HALF[x.dtype]
+    x = where(rare(z < nothing[x.dtype]), copysign(0, x), x)
     one = where(far, number(2.0**-half, x), 1)
-    rounder = where(far, number(ROUND[x.dtype] - 2 * half, x), ROUND[x.dtype])
-    s, p = reduced_plain(bounded(z, NOTHING[x.dtype], USUAL), rounder, -1, low)
-    return x * one / fma(s, p.high, where(far, number(0, x), 1) + s) * one
+    s, p = exponential(bounded(z, nothing[x.dtype], usual),
+                       where(far, number(ROUND[x.dtype] - 2 * half, x), ROUND[x.dtype]))
+    return x * one / fma(s, p, where(far, number(0, x), 1) + s) * one
 
 
 def exact_product(x, z, low):
@@ -148,6 +169,18 @@ def lean_product_slope(z, low, v):
         left = fma(where(z > 0, -v.low, v.low), slope, left)
     left = left * one
     return where(z > 0, 1 - left, left)
+
+
+def lean_binary_product_slope(x, factor, v, usual, steep):
+    """The same of z / log 2 = x factor(x) and v, pairs; `usual` and `steep` are such limits of x as USUAL and
+    STEEP_SLOPE are of z."""
+    a = at_most(abs(x), steep)
+    one, rounder = lean_carrying(a > usual)
+    s, p = reduced_binary(a, *factor(a), rounder)
+    q = 1 / fma(s, p, one + s)
+    slope, (high, low) = lean_slope(one, q), v(a)
+    left = fma(-low, slope, fma(-high, slope, q)) * one
+    return where(x > 0, 1 - left, left)
 
 
 def exact_product_slope(z, v):
