@@ -11,6 +11,7 @@ from .backends.dtypes import STORED
 from .backends.jit import Scalar, type_of
 from .backends.kernel import UFUNC_PREFIX
 from .backends.signature import Signature, free, way
+from .docstrings import Docstring
 from .expressions import UFUNC, Call, Expressions
 from .runtime import objects
 from .tree.callables import is_ours
@@ -33,11 +34,15 @@ def activation(function=None, *, aliases=(), formula=None, nonzero=()):
 
     Parameters
     ----------
-    function : a function of numbers that returns a number, plain or one of Numba's; what is no expression tree, such
-        as a loop that depends on its argument, Numba compiles whole
-    aliases : other names
-    formula : LaTeX
-    nonzero : parameters that must not be 0
+    function : callable
+        Of numbers, that returns a number, plain or one of Numba's.  What is no expression tree, such as a loop that
+        depends on its argument, Numba compiles whole.
+    aliases : str or sequence of str, optional
+        Other names.
+    formula : str, optional
+        LaTeX, in place of what is read from the function.
+    nonzero : str or sequence of str, optional
+        Parameters that must not be 0.
 
     Returns
     -------
@@ -45,8 +50,9 @@ def activation(function=None, *, aliases=(), formula=None, nonzero=()):
 
     Raises
     ------
-    TypeError : where `function` is no function, prints, uses files or random numbers, or is neither a tree nor
-        something that Numba compiles
+    TypeError
+        Where `function` is no function, prints, uses files or random numbers, or is neither a tree nor
+        something that Numba compiles.
 
     Examples
     --------
@@ -93,7 +99,8 @@ def get(name):
 
     Raises
     ------
-    ValueError : an unknown name; the nearest known ones are suggested
+    ValueError
+        An unknown name; the nearest known ones are suggested.
 
     Examples
     --------
@@ -126,14 +133,23 @@ class Activation:
 
     Attributes
     ----------
-    name, aliases, formula : the first in Python, the last in LaTeX
-    operands : names of the array operands, usually ("x",)
-    params : names of the parameters
-    defaults : the parameters' defaults, by name
-    expressions : what the scalar function says, as trees or as Numba compiles it
-    fast : the same in the fast tier
+    name, formula : str
+        The latter in LaTeX.
+    aliases : tuple of str
+        Other names.
+    operands : tuple of str
+        Names of the array operands, usually ("x",).
+    params : tuple of str
+        Names of the parameters.
+    defaults : mapping of str to float
+        The parameters' defaults.
+    expressions : object
+        What the scalar function says, as trees or as Numba compiles it.
+    fast : Activation
+        The same in the fast tier.
     """
 
+    __doc__ = Docstring(__doc__)
     _exact = None                                # of one of the fast tier: the same in the exact tier
 
     _STATE = "name", "__name__", "__module__", "__qualname__", "aliases", "formula", "_nonzero", "_text", "expressions"
@@ -154,12 +170,11 @@ class Activation:
         self._inputs, self.operands = self.expressions.inputs, self.expressions.operands
         self.defaults = MappingProxyType(self.expressions.defaults)
         self.params = tuple(self.defaults)
-        self.__doc__ = _documented(self, self._text)
         self._find_kernels()
 
     def _find_kernels(self):
         """What holds a kernel, made anew where a derivative is declared."""
-        for name in ("_call", "grad", "value_and_grad", "backward", "scalar_grad", "fast"):
+        for name in ("_call", "grad", "value_and_grad", "backward", "scalar_grad", "fast", "__doc__"):
             vars(self).pop(name, None)
         self._single = self.kernel().quick if len(self.operands) == 1 else {}       # a call with one array is complete
 
@@ -455,34 +470,3 @@ def _jitted(function, no_tree):
 def _strings(given):
     """One string or several as a tuple."""
     return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _documented(activation, text):
-    """An activation's docstring: the function's own, its formula, and what holds for all of them."""
-    summary, _, rest = text.replace("\n    ", "\n").strip().partition("\n")
-    formula = f".. math:: {activation.formula}\n\n" if activation.formula else ""
-    compiler = {"tree": "It is compiled as an expression tree.",
-                "numba": "It is no expression tree: Numba compiles it whole, with the platform's mathematics."}
-    operands = ", ".join(activation.operands)
-    parameters = "".join(f"{name} : number, or array that broadcasts (default {value})\n"
-                         for name, value in activation.defaults.items())
-    return f"""{summary or f"The activation {activation.name}, elementwise."}
-
-{formula}{compiler[activation.compiler]}
-
-Parameters
-----------
-{operands} : float16, bfloat16, float32 or float64 array of any shape; integers and bool compute in float64
-{parameters}out, where, dtype, casting, order : as for any ufunc
-
-Returns
--------
-array of the shape to which the operands broadcast, in their common dtype
-
-Raises
-------
-TypeError : an operand of another dtype, or one too many
-ValueError : shapes that do not broadcast, an out of another shape{", a zero " + activation._nonzero[0]
-                                                                     if activation._nonzero else ""}
-{rest}
-"""

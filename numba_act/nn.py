@@ -29,23 +29,35 @@ class Activation:
 
     Parameters
     ----------
-    name : of an activation, or an Activation, custom ones too
-    fast : whether it computes in the fast tier (by keyword; a parameter of that name comes first)
-    keep : "x", or "y" to start from the result, as `activation.backward(gy, y=y)` does (as `fast`)
-    settings : its parameters, by keyword; its defaults otherwise
+    name : str or Activation
+        Custom ones too.
+    fast : bool, default False
+        Whether it computes in the fast tier; a parameter of that name comes first.
+    keep : {"x", "y"}
+        From what `backward` starts: y as in `activation.backward(gy, y=y)`; a parameter of that name comes first.
+    **settings : float or array_like
+        The activation's parameters; its defaults otherwise.
 
     Attributes
     ----------
-    activation, settings : what is computed
-    params, grads : learned parameters and their gradients, arrays by name; `backward` adds to the latter
-    training : whether a block that draws random numbers does so
+    activation : Activation
+        What is computed.
+    settings : dict of str to float
+        With which parameters.
+    params, grads : dict of str to array
+        Learned parameters and their gradients, to which `backward` adds.
+    training : bool
+        Whether a block that draws random numbers does so.
 
     Raises
     ------
-    ValueError : an unknown name, another `keep`; a gy of another shape than y
-    TypeError : a setting that the activation does not have, or keep="y" where its slope does not follow from the
-        result; in a call, another number of operands
-    RuntimeError : `backward` before the first call
+    ValueError
+        An unknown name, another `keep`; a gy of another shape than y.
+    TypeError
+        A setting that the activation does not have, or keep="y" where its slope does not follow from the
+        result; in a call, another number of operands.
+    RuntimeError
+        `backward` before the first call.
 
     Examples
     --------
@@ -180,7 +192,8 @@ class Activation:
 
         Raises
         ------
-        ValueError : other names or other shapes than the block's
+        ValueError
+            Other names or other shapes than the block's.
         """
         expected = {name: values.shape for name, values in self.params.items()}
         given = {name: np.shape(values) for name, values in state.items()}
@@ -254,15 +267,23 @@ class PReLU(Activation):
 
     Parameters
     ----------
-    num_parameters : 1, or the length of x along `axis`
-    init : a number, an array of num_parameters, a function from a shape to such an array, or "normal"
-    axis : that of the channels, where there are several alpha
-    scale, rng : standard deviation, and seed or np.random.Generator, of "normal"
+    num_parameters : int, default 1
+        1, or the length of x along `axis`.
+    init : float, array_like, callable or "normal"
+        A number, an array of num_parameters, or a function from a shape to such an array.
+    axis : int, default 1
+        That of the channels, where there are several alpha.
+    scale : float, default 0.05
+        The standard deviation of "normal".
+    rng : int or numpy.random.Generator, optional
+        The seed of "normal", or what draws.
 
     Raises
     ------
-    ValueError : another init; in a call, an x with another number of channels
-    TypeError : a num_parameters or an axis that is no whole number
+    ValueError
+        Another init; in a call, an x with another number of channels.
+    TypeError
+        A num_parameters or an axis that is no whole number.
 
     Examples
     --------
@@ -402,8 +423,10 @@ class RReLU(Activation):
 
     Parameters
     ----------
-    lower, upper : between which the slopes are drawn
-    rng : seed or np.random.Generator of the draws, which are the same on the GPU
+    lower, upper : float
+        Between which the slopes are drawn.
+    rng : int or numpy.random.Generator, optional
+        The seed of the draws, which are the same on the GPU.
 
     Examples
     --------

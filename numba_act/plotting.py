@@ -48,25 +48,32 @@ def visualize_activation(anything, /, *params, **keywords):
 
     Parameters
     ----------
-    anything : the name of an activation, an Activation, a block, any function of an array, or a list of these;
-        what is gated is drawn over the gate, at value = 1
-    params, keywords : the activation's parameters, by position or keyword; a list of numbers gives a curve for each,
-        and a keyword counts for those of the functions that have it
-    lo, hi, points : the range of x, -10 to 10, and how often it is sampled, 501 times
-    ax : matplotlib axes; new ones by default
-
-    Where any of the functions has a parameter of one of the last four names, the name is that of the parameter, and the
-    range or the axes are lo_, hi_, points_ or ax_.
+    anything : str, Activation, callable, or list of these
+        The name of an activation, an Activation, a block, any function of an array.  What is gated is drawn over the
+        gate, at value = 1.
+    *params, **keywords : float or list of float
+        The activation's parameters, by position or keyword.  A list of numbers gives a curve for each, and a keyword
+        counts for those of the functions that have it.
+    lo, hi : float, default -10 and 10
+        The range of x.
+    points : int, default 501
+        How often it is sampled.
+    ax : matplotlib axes, optional
+        Where to draw; new ones otherwise.  Where any of the functions has a parameter called ax, lo, hi or points, the
+        name is that of the parameter, and the option has an underscore behind it: lo_.
 
     Returns
     -------
-    The axes
+    matplotlib axes
 
     Raises
     ------
-    ValueError : an unknown name, a range without numbers
-    TypeError : a parameter that none of the functions has, or that is no number
-    ModuleNotFoundError : matplotlib is not installed
+    ValueError
+        An unknown name, a range without numbers.
+    TypeError
+        A parameter that none of the functions has, or that is no number.
+    ModuleNotFoundError
+        Matplotlib is not installed.
 
     Examples
     --------
@@ -98,9 +105,14 @@ def gallery(path=None):
 
     Those that are gated are drawn over the gate, at value = 1.
 
+    Parameters
+    ----------
+    path : str or Path, optional
+        Of the image; its ending tells the format.
+
     Returns
     -------
-    The figure
+    matplotlib figure
 
     Examples
     --------

@@ -20,7 +20,8 @@ def get(name):
 
     Raises
     ------
-    ValueError : an unknown name; the nearest known ones are suggested
+    ValueError
+        An unknown name; the nearest known ones are suggested.
 
     Examples
     --------

@@ -24,19 +24,26 @@ def split_gate(x, axis=-1, gate="second", interleaved=False):
 
     Parameters
     ----------
-    x : array whose length along the axis is even, or what holds one: pandas, xarray, Polars ...
-    axis : which axis
-    gate : "first" or "second", the half that is the gate
-    interleaved : whether the first half are the even places and the second the odd ones
+    x : array_like
+        Of even length along the axis; also what holds an array: pandas, xarray, Polars ...
+    axis : int, default -1
+        Along which x is split.
+    gate : {"second", "first"}
+        The half that is the gate.
+    interleaved : bool, default False
+        Whether the first half are the even places and the second the odd ones.
 
     Returns
     -------
-    value, gate : views of x, each half as long
+    value, gate : array
+        Views of x, each half as long.
 
     Raises
     ------
-    ValueError : another `gate`, an axis that x does not have or whose length is odd or not known
-    TypeError : an x without a shape
+    ValueError
+        Another `gate`, an axis that x does not have or whose length is odd or not known.
+    TypeError
+        An x without a shape.
 
     Examples
     --------

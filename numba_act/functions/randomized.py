@@ -51,18 +51,24 @@ def sample(x, lower=1 / 8, upper=1 / 3, rng=None):
 
     Parameters
     ----------
-    x : float16, bfloat16, float32 or float64 array of any shape; integers and bool compute in float64
-    lower, upper : numbers, or arrays that broadcast
-    rng : a seed from 0 to 2^64 - 1, a numpy.random.Generator that draws one, or None for a new one each time
+    x : array_like
+        float16, bfloat16, float32 or float64, of any shape; integers and bool compute in float64.
+    lower, upper : float or array_like
+        Between which slopes are drawn.
+    rng : int or numpy.random.Generator, optional
+        A seed from 0 to 2^64 - 1, or what draws one; without it a new one each time.
 
     Returns
     -------
-    y, slope : the result, and its derivative in x: 1 for positive x
+    y, slope : array
+        The result, and its derivative in x: 1 for positive x.
 
     Raises
     ------
-    TypeError : operands of another kind or dtype, another kind of `rng`
-    ValueError : a seed out of range, lower above upper, shapes that do not broadcast
+    TypeError
+        Operands of another kind or dtype, another kind of `rng`.
+    ValueError
+        A seed out of range, lower above upper, shapes that do not broadcast.
 
     Examples
     --------

@@ -127,7 +127,8 @@ def capture(function):
 
     Raises
     ------
-    EffectError : where it prints, uses files, or draws random numbers
+    EffectError
+        Where it prints, uses files, or draws random numbers.
     """
     return Captured(function, {})
 

@@ -22,7 +22,8 @@ def module_text(source, file, constants, exported, primitives):
 
     Raises
     ------
-    SyntaxError : what the language does not have; it names the file and the line
+    SyntaxError
+        What the language does not have; it names the file and the line.
     """
     module = ir.Module(name="numba_act_driver")
     declared, functions = {}, ast.parse(source, file).body

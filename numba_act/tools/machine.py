@@ -37,13 +37,17 @@ def warmup(names=None, dtypes=DTYPES):
 
     Parameters
     ----------
-    names : a name or an Activation, or several; all built-in ones by default
-    dtypes : one or several of float16, bfloat16, float32, float64
+    names : str, Activation, or list of these, optional
+        All built-in ones by default.
+    dtypes : str or list of str
+        Of float16, bfloat16, float32, float64.
 
     Raises
     ------
-    ValueError : an unknown name
-    TypeError : an unknown dtype
+    ValueError
+        An unknown name.
+    TypeError
+        An unknown dtype.
 
     Examples
     --------

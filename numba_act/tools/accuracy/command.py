@@ -24,11 +24,16 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=(), fast=False):
 
     Parameters
     ----------
-    names : names or Activations; all built-in ones by default
-    dtypes : of float16, bfloat16, float32 and float64
-    exhaustive : whether to try all 2^32 numbers of float32, and ten million of float64
-    against : of torch, jax and scipy, which are judged with the default parameters
-    fast : whether to judge the fast tier
+    names : list of str or Activation, optional
+        All built-in ones by default.
+    dtypes : list of str
+        Of float16, bfloat16, float32 and float64.
+    exhaustive : bool
+        Whether to try all 2^32 numbers of float32, and ten million of float64.
+    against : list of str
+        Of torch, jax and scipy, which are judged with the default parameters.
+    fast : bool
+        Whether to judge the fast tier.
     """
     from tqdm import tqdm
     others = {name: PEERS[name](threads.processors()) for name in against}

@@ -38,7 +38,8 @@ def measure(activation, wrt=None, dtype="float32", exhaustive=False, grid=None, 
 
     Raises
     ------
-    ValueError : an unknown name
+    ValueError
+        An unknown name.
 
     Examples
     --------

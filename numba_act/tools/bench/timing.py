@@ -92,7 +92,8 @@ def measure(activation, dtype="float32", size=1_000_000, rounds=ROUNDS):
 
     Raises
     ------
-    ValueError : an unknown name
+    ValueError
+        An unknown name.
 
     Examples
     --------
