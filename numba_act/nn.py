@@ -165,7 +165,7 @@ class Activation:
             gradient = gradient if kind is None else np.asarray(kind.dense(gradient))
             total = self.grads[name]
             with _on_device_of(total):
-                total += _cast(gradient, total.dtype).reshape(total.shape)
+                total += _backend(total).convert(gradient, total.dtype).reshape(total.shape)
         return gradients[0] if len(operands) == 1 else gradients[:len(operands)]
 
     def zero_grad(self):
@@ -210,8 +210,9 @@ class Activation:
 
     def _parameters(self, x):
         """The activation's parameters for a call with x: settings, and what is learned in their place."""
+        backend = _backend(x)
         for arrays in (self.params, self.grads):
-            arrays.update({name: _backend(x).beside(values, x) for name, values in arrays.items()})
+            arrays.update({name: backend.beside(values, x) for name, values in arrays.items()})
         if containers.kind_of(x) is not None and all(values.size == 1 for values in self.params.values()):
             learned = {name: values.item() for name, values in self.params.items()}      # numbers take the dtype of x
             return {**self.settings, **learned}.values()
@@ -220,7 +221,7 @@ class Activation:
         except TypeError as error:
             raise TypeError(f"{self}: {error}") from None
         with np.errstate(over="ignore"):         # too large a parameter is infinite, as in the activation itself
-            learned = {name: _cast(self._placed(values, x), dtype) for name, values in self.params.items()}
+            learned = {name: backend.convert(self._placed(values, x), dtype) for name, values in self.params.items()}
         return {**self.settings, **learned}.values()
 
     def _placed(self, values, x):
@@ -235,11 +236,6 @@ def _copied(operand):
 def _backend(*x):
     """What computes where x is."""
     return dispatch.backend_of(x)
-
-
-def _cast(array, dtype):
-    """A copy in another dtype, where the array is."""
-    return array.astype(dtype) if isinstance(array, np.ndarray) else _backend(array).cast(array, dtype)
 
 
 def _on_device_of(array):

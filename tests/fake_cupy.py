@@ -1,7 +1,7 @@
 """A stand-in for CuPy on a machine without a GPU: device memory is simulated, and a launch runs the kernel's PTX.
 
-It offers what the CUDA backend uses, refuses what CuPy refuses, flushes what CuPy's own kernels flush, and records every launch,
-and what makes the host wait.
+It offers what the CUDA backend uses, refuses what CuPy refuses, flushes what CuPy's own kernels flush, and records each
+launch and what makes the host wait.
 """
 import contextlib
 import types
@@ -130,6 +130,12 @@ def zeros(shape, dtype=float):
     return made
 
 
+def ones(shape, dtype=float):
+    made = empty(shape, dtype)
+    made.host[...] = 1
+    return made
+
+
 def _made(host):
     """A new array, laid out alike."""
     axes = numpy.argsort([-abs(s) for s in host.strides], kind="stable")
@@ -181,8 +187,10 @@ def clear():
 
 
 class Device:
-    def __init__(self, id):
-        self.id, self.compute_capability = id, capabilities[id]
+    def __init__(self, id=None):
+        self.id = current.device if id is None else id
+        self.compute_capability = capabilities[self.id]
+        self.attributes = {"MultiProcessorCount": 100, "ClockRate": 1_000_000}
 
     def __enter__(self):
         self.before, current.device = current.device, self.id

@@ -1,4 +1,6 @@
 """Calls on CuPy's arrays, from the call to the result: layouts, outputs, options, sums, devices, streams, launches."""
+import math
+import re
 import runpy
 import subprocess
 import sys
@@ -225,6 +227,32 @@ def test_overlap(cupy):
 def test_errors(call, error, message, cupy):
     with pytest.raises(error, match=message):
         call(cupy.asarray(np.ones(3, "f4")))
+
+
+@every_dtype
+def test_random_slopes(dtype, cupy):
+    """By one kernel, and one for the result; on any device."""
+    x, device = numbers((30, 41), dtype), cupy.cuda.runtime.getDeviceCount() - 1
+    low, high = abs(numbers((30, 1), dtype)) / 8, abs(numbers(41, dtype)) + dtype.type(1)
+    with cupy.cuda.Device(device):
+        given = [cupy.asarray(v) for v in (x, low, high)]
+    for choose in (lambda x, low, high: (x.T, 0.1, 0.4), lambda x, low, high: (x, low, high),
+                   lambda x, low, high: (x[::2, ::3], 0.25, high[::3]), lambda x, low, high: (0.5, low, high)):
+        getattr(cupy, "launches", []).clear()
+        for got, right in zip(act.rrelu.sample(*choose(*given), rng=2**63 + 5),
+                              act.rrelu.sample(*choose(x, low, high), rng=2**63 + 5), strict=True):
+            same(got, right)
+            assert got.device.id == device
+        assert len(getattr(cupy, "launches", "12")) == 2
+    gaps = LAYOUTS["ten gaps"]
+    same(act.rrelu.sample(x[0, 0], gaps(given[0].reshape(-1)), 9, rng=1)[1],
+         act.rrelu.sample(x[0, 0], gaps(x.reshape(-1)), 9, rng=1)[1])
+    assert act.rrelu.sample(given[0][:0], rng=1)[1].size == 0
+    blocks = nn.RReLU(rng=3), nn.RReLU(rng=3)
+    same(blocks[0](given[0]), blocks[1](x))
+    same(blocks[0].backward(given[0]), blocks[1].backward(x))
+    with pytest.raises(TypeError, match=r"^rrelu.sample: .*one call; move one: cupy.asarray"):
+        act.rrelu.sample(given[0], low)
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
@@ -463,16 +491,25 @@ def test_show_config(cupy, capsys):
     assert "driver for CUDA" in line
 
 
-def test_the_script_for_a_gpu(stand_in, monkeypatch):
+def test_the_script_for_a_gpu(stand_in, monkeypatch, tmp_path):
     """What of ci/gpu needs no GPU: it finds equal bits, and sees one that is wrong."""
-    script, lines = runpy.run_path(Path(__file__).parent.parent / "ci" / "gpu"), []
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    script = runpy.run_path(Path(__file__).parent.parent / "ci" / "gpu")
     monkeypatch.setitem(script["inputs"].__globals__, "CHUNK", 1 << 12)
-    monkeypatch.setitem(script["inputs"].__globals__, "SAMPLE", 1 << 13)
-    script["bits"](["swish", "relu"], False, lines.append)
-    assert len(lines) == 9
-    assert all(line.endswith("| 0 |") for line in lines[1:])
-    script["devices"](lines.append)
-    assert "2 devices in turn: 0 results" in lines[-1]
+    for name, dtype, count in (("swish", "float32", 1 << 13), ("relu", "bfloat16", 1 << 16),
+                               ("gelu.fast", "float64", 1 << 12), ("math.tanh", "float32", 1 << 13)):
+        assert script["compared"](name, dtype, 1 << 13, math.inf) == (count, {})
+    assert script["compared"]("swish", "float32", 1 << 13, 0) == (0, {})
+    assert script["subnormal_numbers"](64) == script["random_slopes"]((3, 11)) == script["devices"](100) == 0
+    copy, gelu = (("copy", False), 1e-3), (("gelu", True), 3e-3)
+    times = {library: {(*what, "float32", 1 << 20): k * seconds for what, seconds in (copy, gelu)}
+             for k, library in enumerate(("numba_act", "torch"), 1)}
+    *_, row = (line for line in script["speed_table"](times, []) if "gelu" in line)
+    assert re.fullmatch(r"\| gelu \| backward \| float32 \| 1,048,576 \| 4 \| 0.50 \| [01].\d\d \| 0.25 \|", row)
+    report = script["Report"](tmp_path / "gpu.md")
+    report.write("Bits", "a")
+    report.write("Bits", "b")
+    assert (tmp_path / "gpu.md").read_text() == "# numba_act on a GPU\n\n## Bits\n\na\nb\n"
     x = numbers(50, "f4")
     assert script["differing"](stand_in.asarray(x + np.float32(1)), x) == 50
     light, heavy = (script["instructions"](name, FLOAT32, False, 90) for name in ("relu", "gelu"))

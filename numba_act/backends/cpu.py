@@ -12,9 +12,11 @@ from .cpu_code import cast as cast_function
 from .cpu_code import castable, record_of
 from .cpu_ufunc import ensure, loop
 from .dtypes import storage_of
+from .philox import LANES, philox
 
 Array, ARRAY_NAME = np.ndarray, "NumPy"
 CAST_BYTES = 1 << 20                         # an operand that takes less is cast whole
+DRAWN = 1 << 13                              # blocks of random numbers made at once: 64 KiB an array
 SUM_TASKS = 64                               # the split of a sum depends on the shapes only
 SUM_GRAIN = 16 * driver.BLOCK
 
@@ -38,6 +40,11 @@ def cast(array, dtype):
     if small.size * dtype.itemsize > CAST_BYTES and castable(array.dtype, storage_of(dtype)) and array.flags.aligned:
         return array
     return np.broadcast_to(small.astype(dtype, order="K"), array.shape)
+
+
+def convert(array, dtype):
+    """A copy in another dtype."""
+    return array.astype(dtype)
 
 
 def beside(array, x):
@@ -185,6 +192,23 @@ def _period(flat, steps):
 @functools.cache
 def _launcher():
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(driver.load().launch)
+
+
+# --- random numbers ---------------------------------------------------------------------------------------------------
+def drawn(kernel, x, operands, shape, key):
+    """The kernel's result, in the dtype of x, of operands and, as its last input, random numbers from 0 to 1.
+
+    It computes in float64.  Number i in C order is word i % 4 of what Philox gives for i // 4 and the key, two words.
+    """
+    count = math.prod(shape)
+    words = np.empty((-(-count // LANES), LANES))
+    for start in range(0, len(words), DRAWN):
+        index = np.arange(start, min(start + DRAWN, len(words)), dtype=np.uint64)
+        for lane, word in enumerate(philox(index, key)):
+            words[start:start + DRAWN, lane] = word
+    uniform = words.ravel()[:count].reshape(shape) * 2.0**-32
+    result, = call(kernel, [*[o.astype(np.float64) for o in operands], uniform])
+    return result.astype(x.dtype)
 
 
 # --- sums over broadcast axes -----------------------------------------------------------------------------------------

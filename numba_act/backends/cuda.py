@@ -82,6 +82,9 @@ def cast(array, dtype):
         return converted
 
 
+convert = cast
+
+
 def as_scalar(result):
     """The result of a call on numbers only: an array without dimensions, as CuPy gives it."""
     return result
@@ -354,6 +357,27 @@ def _convert(array, target):
         working = np.dtype(np.float64 if 8 in (array.itemsize, target.itemsize) else np.float32)
         form = ptx.Form("general", "a", "a", (array.dtype.name, target.dtype.name))
         _launch(CONVERSION, working, form, device, count, (array, target, words))
+
+
+# --- random numbers ---------------------------------------------------------------------------------------------------
+def drawn(kernel, x, operands, shape, key):
+    """As on the CPU, with the same bits, by one launch."""
+    device = _device_of(kernel, (x, *operands))
+    with _on(device):
+        result = cupy.empty(shape, x.dtype)
+        arrays = [o.astype(np.float64) if isinstance(o, np.ndarray) else o for o in operands]
+        steps = [layout.steps(*part, shape) for part in _layouts((*arrays, result)) if part is not None]
+        flat, steps = _walk(shape, steps, range(len(shape)), steps[-1])
+        if len(flat) > ptx.MAX_DIMS:
+            operands = [o if isinstance(o, np.ndarray) else cupy.ascontiguousarray(cupy.broadcast_to(o, shape))
+                        for o in operands]
+            return drawn(kernel, x, operands, shape, key)
+        form = ptx.Form("random", "".join("n" if isinstance(a, np.ndarray) else "a" for a in arrays) + "u", "a",
+                        tuple(a.dtype.name for a in (*arrays, result) if isinstance(a, Array)))
+        words = ptx.PLANS["random"].packed(count=result.size, low=key[0], high=key[1], all=(flat, steps))
+        if result.size:
+            _launch(kernel, np.dtype(np.float64), form, device, result.size, (*arrays, result, words))
+        return result
 
 
 # --- sums over broadcast axes -----------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """A kernel as PTX, by LLVM's back end for NVIDIA's processors, which is part of llvmlite.
 
-This module knows the compiler, and no GPU.  Three forms of a kernel, of THREADS threads a block:
+This module knows the compiler, and no GPU.  Forms of a kernel, of THREADS threads a block:
 
 wide     contiguous arrays of one length: 16-byte accesses in the middle, single elements at the two ends
 general  operands of any strides, one element a thread
+random   the same with the last input drawn at random, by the element's index
 sum      outputs added up over some of the dimensions, a thread many elements, in float64 and in a fixed order
 
 Every array is a pointer.  LLVM writes .rn on every operation, so nothing downstream may contract a * b + c.
@@ -21,6 +22,7 @@ from ..tree.emit import emit
 from ..tree.lanes import HALF, INT, SINGLE
 from ..tree.node import in_order, scheduled
 from ..tree.storage import STORAGE
+from .philox import LANES, philox
 
 THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is
@@ -39,7 +41,8 @@ WORD, DOUBLE = ir.IntType(64), ir.DoubleType()
 class Form(NamedTuple):
     """How a kernel meets its operands.
 
-    inputs : a letter each: a for an array, o for an array of one element, n for a number passed by value
+    inputs : a letter each: a for an array, o for an array of one element, n for a number passed by value, u for one
+        drawn uniformly from 0 to 1
     outputs : a letter each: a for an array, s for partial sums, - for none
     stored : the names of the arrays' formats, inputs first, where they are not all that of the kernel
     """
@@ -102,7 +105,7 @@ class Plan(NamedTuple):
 
 
 # across : whether neighbouring threads take neighbouring places of a sum, instead of neighbouring elements
-PLANS = {"general": Plan(("count",), ("all",)),
+PLANS = {"general": Plan(("count",), ("all",)), "random": Plan(("count", "low", "high"), ("all",)),
          "sum": Plan(("places", "elements", "slices", "across"), ("to_place", "to_element"))}
 
 
@@ -175,6 +178,21 @@ def module_text(kernel, storage, form):
     return name, str(module)
 
 
+class Whole:
+    """A word of LLVM's with Python's operators."""
+
+    def __init__(self, builder, value):
+        self.b, self.value = builder, value
+
+    def _operator(instruction):
+        def apply(self, other):
+            other = WORD(other) if isinstance(other, int) else other.value
+            return Whole(self.b, getattr(self.b, instruction)(self.value, other))
+        return apply
+
+    __add__, __mul__, __and__, __xor__, __rshift__ = map(_operator, ("add", "mul", "and_", "xor", "lshr"))
+
+
 class _Builder:
     """The kernel that is being written."""
 
@@ -185,7 +203,7 @@ class _Builder:
         stored = iter(map(STORAGE.get, form.stored or [storage.name] * (form.inputs + form.outputs).count("a")))
         held = [next(stored) if letter == "a" else storage for letter in form.inputs + form.outputs]
         kinds = [_global(DOUBLE if letter == "s" else own.element) if letter != "n" else self.single
-                 for letter, own in zip(form.inputs + form.outputs, held, strict=True) if letter != "-"]
+                 for letter, own in zip(form.inputs + form.outputs, held, strict=True) if letter not in "-u"]
         if form.shape == "wide":
             kinds += [WORD] * 3
         else:
@@ -195,10 +213,10 @@ class _Builder:
         function.calling_convention = "ptx_kernel"
         function.attributes.add("nounwind")
         function.append_basic_block("entry")
-        count = len(form.inputs)
         self.function, self.b = function, ir.IRBuilder(function.entry_basic_block)
-        self.inputs, rest = function.args[:count], iter(function.args[count:])
-        self.outputs = [None if letter == "-" else next(rest) for letter in form.outputs]
+        rest = iter(function.args)
+        self.inputs, self.outputs = ([None if letter in "-u" else next(rest) for letter in letters]
+                                     for letters in (form.inputs, form.outputs))
         self.held = dict(zip([*self.inputs, *self.outputs], held, strict=True))
         self.sizes = tuple(rest)
         self.block, self.thread = (self.special(name) for name in ("ctaid", "tid"))
@@ -300,6 +318,19 @@ class _Builder:
         b = self.b
         i = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
         with b.if_then(b.icmp_signed("<", i, self.word("count"))):
+            self.one(dict(zip(self.arrays(), self.walk("all", i, self.arrays()), strict=True)))
+
+    # --- random -------------------------------------------------------------------------------------------------------
+    def random(self):
+        b = self.b
+        i = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
+        with b.if_then(b.icmp_signed("<", i, self.word("count"))):
+            key = [Whole(b, self.word(name)) for name in ("low", "high")]
+            words = philox(Whole(b, b.lshr(i, WORD(2))), key)
+            lane, drawn = b.and_(i, WORD(LANES - 1)), words[0].value
+            for k, word in enumerate(words[1:], 1):
+                drawn = b.select(b.icmp_signed("==", lane, WORD(k)), word.value, drawn)
+            self.once[self.kernel.inputs[-1]] = b.fmul(b.uitofp(drawn, DOUBLE), DOUBLE(2.0**-32))
             self.one(dict(zip(self.arrays(), self.walk("all", i, self.arrays()), strict=True)))
 
     def word(self, name):

@@ -1,17 +1,14 @@
 """The rectifier whose slopes are drawn at random."""
-import math
-
 import numpy as np
 
-from ..backends import containers
+from ..backends import containers, dispatch
 from ..backends.dtypes import result_dtype
+from ..backends.kernel import Kernel
+from ..backends.philox import WORD
 from ..declare import declared, get
 from ..scalar.pairs import two_sum
 from ..scalar.ranges import LARGEST, clipped, multiplicand
-from ..tree.node import fma
-
-WORD = 0xFFFFFFFF
-BLOCKS = 1 << 13                                             # of four numbers, made at once: 64 KiB an array
+from ..tree.node import argument, fma
 
 
 @declared(formula=r"\begin{cases} x & x > 0 \\ \frac{\mathrm{lower} + \mathrm{upper}}{2} x & x \le 0 \end{cases}")
@@ -78,16 +75,28 @@ def sample(x, lower=1 / 8, upper=1 / 3, rng=None):
     array([0.15150166, 0.30280605, 1.        ], dtype=float32)
     >>> gx = np.float32([1, 1, 1]) * slope
     """
-    dtype = _checked(x, lower, upper)
-    arrays = getattr(x, "__array_namespace__", lambda: np)()
+    dtype, key = _checked(x, lower, upper), _key(rng)
+    try:
+        backend = dispatch.backend_of((x, lower, upper))
+    except (TypeError, ModuleNotFoundError) as error:
+        raise type(error)(f"rrelu.sample: {error}") from None
+    operands = backend.wrapped(SLOPES, (x, lower, upper))
     with np.errstate(all="ignore"):
-        x, low, high = (arrays.asarray(operand).astype(dtype) for operand in (x, lower, upper))
-        low, high = low.astype(arrays.float64), high.astype(arrays.float64)
-        uniform = _uniform(np.broadcast_shapes(x.shape, low.shape, high.shape), _key(rng), arrays)
-        return get("leaky_relu").value_and_grad(x, (low + (high - low) * uniform).astype(dtype))
+        x, *bounds = (backend.convert(backend.asarray(SLOPES, name, operand), dtype)
+                      for name, operand in zip(("x", "lower", "upper"), operands, strict=True))
+        shape = np.broadcast_shapes(x.shape, *[bound.shape for bound in bounds])
+        return get("leaky_relu").value_and_grad(x, backend.drawn(SLOPES, x, bounds, shape, key))
 
 
 rrelu.sample = rrelu.fast.sample = sample
+
+
+def _slopes(lower, upper, uniform):
+    return lower + (upper - lower) * uniform
+
+
+SLOPES = Kernel("rrelu_sample", "rrelu.sample", ("lower", "upper", "uniform"), {},
+                lambda dtype: (_slopes(*[argument(name, dtype) for name in ("lower", "upper", "uniform")]),))
 
 
 def _checked(x, lower, upper):
@@ -113,24 +122,3 @@ def _key(rng):
     if not 0 <= rng < 1 << 64:
         raise ValueError(f"rrelu.sample: rng={rng} is no seed; accepted are 0 to 2^64 - 1")
     return int(rng) & WORD, int(rng) >> 32
-
-
-def _uniform(shape, key, arrays):
-    """Numbers from 0 to 1 in an array of that shape; number i is word i % 4 of block i // 4."""
-    count = math.prod(shape)
-    words = arrays.empty((-(-count // 4), 4))
-    for start in range(0, len(words), BLOCKS):
-        index = arrays.arange(start, min(start + BLOCKS, len(words)), dtype=arrays.uint64)
-        for lane, word in enumerate(philox(index, key)):
-            words[start:start + BLOCKS, lane] = word
-    return words.ravel()[:count].reshape(shape) * 2.0**-32
-
-
-def philox(index, key):
-    """The four words of 32 bits that Philox4x32-10 gives for each index."""
-    (a, b, c, d), (first, second) = (index & WORD, index >> 32, index * 0, index * 0), key
-    for _ in range(10):
-        p, q = a * 0xD2511F53, c * 0xCD9E8D57
-        a, b, c, d = (q >> 32) ^ b ^ first, q & WORD, (p >> 32) ^ d ^ second, p & WORD
-        first, second = (first + 0x9E3779B9) & WORD, (second + 0xBB67AE85) & WORD
-    return a, b, c, d

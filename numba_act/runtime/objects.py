@@ -98,13 +98,16 @@ def link(image, names):
 
 
 def cache_directory():
-    """Where object files are kept; None where NUMBA_ACT_CACHE_DIR is "0"."""
+    """Where object files are kept; None where NUMBA_ACT_CACHE_DIR is "0", or nothing tells the user's folder."""
     chosen = os.environ.get("NUMBA_ACT_CACHE_DIR")
     if chosen == "0":
         return None
     if chosen:
         return Path(chosen)
-    from platformdirs import user_cache_path
+    try:
+        from platformdirs import user_cache_path
+    except ModuleNotFoundError:
+        return None
     return user_cache_path("numba_act", appauthor=False)
 
 

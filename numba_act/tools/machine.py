@@ -104,7 +104,7 @@ def _version(package):
 def _cache():
     directory = objects.cache_directory()
     if directory is None:
-        return "off (NUMBA_ACT_CACHE_DIR is 0)"
+        return "off (NUMBA_ACT_CACHE_DIR is 0, or platformdirs is not installed)"
     sizes = []
     for file in directory.glob("*.o"):
         with contextlib.suppress(FileNotFoundError):             # another process keeps the cache small

@@ -1,0 +1,16 @@
+"""Random numbers by their index: the counter-based generator Philox4x32-10.
+
+Source: J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011.
+"""
+WORD = 0xFFFFFFFF
+LANES = 4                                    # numbers for each index
+
+
+def philox(index, key):
+    """The four words of 32 bits for each index, of anything with the operators of whole numbers of 64 bits."""
+    (a, b, c, d), (first, second) = (index & WORD, index >> 32, index * 0, index * 0), key
+    for _ in range(10):
+        p, q = a * 0xD2511F53, c * 0xCD9E8D57
+        a, b, c, d = (q >> 32) ^ b ^ first, q & WORD, (p >> 32) ^ d ^ second, p & WORD
+        first, second = (first + 0x9E3779B9) & WORD, (second + 0xBB67AE85) & WORD
+    return a, b, c, d
