@@ -117,8 +117,9 @@ def exponential_pair(s, p, rest=None):
     return Pair(high, low if rest is None else fma(high, rest, low))
 
 
-def decay(z, low=None, bounded=False, far=FAR):
-    """e^(z + low) for z <= 0 as a scaled pair, whose power is not 1 below `far`.  `bounded`: z is never below LEAST."""
+def decay(z, low=None, bounded=False, far=None):
+    """e^(z + low) for z <= 0 as a scaled pair, whose power is not 1 below FAR, or where another condition `far` holds.
+    `bounded`: z is never below LEAST."""
     parts, shrink = _decay_parts(z, low, bounded, far)
     return Scaled(exponential_pair(*parts), shrink)
 
@@ -129,10 +130,10 @@ def decay_and_expm1(z, low=None):
     return Scaled(exponential_pair(*parts), shrink), _less_one(*parts)
 
 
-def _decay_parts(z, low, bounded=False, far=FAR):
+def _decay_parts(z, low, bounded=False, far=None):
     if not bounded:
         z = at_least(z, LEAST)
-    far = rare(z < far)
+    far = rare(z < FAR) if far is None else far
     shift = SHIFT[z.dtype]
     rounder = ROUND[z.dtype]
     return reduced(z, low, where(far, number(rounder + shift, z), rounder)), where(far, number(2.0**-shift, z), 1)
@@ -140,7 +141,7 @@ def _decay_parts(z, low, bounded=False, far=FAR):
 
 def times_exp(scale, x):
     """(a pair) e^x for x <= 0."""
-    e, shrink = decay(x, far=NEAR)
+    e, shrink = decay(x, far=rare(x < NEAR))
     return rounded_product(scale, e) * shrink
 
 

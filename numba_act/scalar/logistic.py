@@ -166,7 +166,7 @@ def lean_product_slope(z, low, v):
     slope = lean_slope(one, q)
     left = fma(-abs(v.high), slope, q)
     if v.low is not None:
-        left = fma(where(z > 0, -v.low, v.low), slope, left)
+        left = fma(-where(z > 0, v.low, -v.low), slope, left)
     left = left * one
     return where(z > 0, 1 - left, left)
 

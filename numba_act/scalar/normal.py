@@ -27,6 +27,7 @@ DENSITY = Fraction("0.3989422804014326779399460599343818684758586311649346576659
 
 TINY = PerType(float32=2.0**-40, float64=2.0**-60)       # below it gelu(x) is x / 2: Phi(x) - 1/2 is less than x / 2
 ZERO_OF_SLOPE = Fraction("0.7517915246935644574579049467795240396645")         # gelu's slope is 0 at minus that
+USUAL = PerType(float32=12.6, float64=37.4)              # up to it -a^2/2 is above FAR
 FURTHEST = PerType(float32=16.2, float64=39.9)           # both tails are 0, and -a^2/2 is above LEAST
 
 
@@ -61,7 +62,13 @@ def mills_parts(a, k=None):
 
 def normal_decay(a):
     """e^(-a^2/2) as a scaled pair."""
-    return decay(*magnified(two_product(a, -0.5 * a)), bounded=True)
+    z = magnified(two_product(a, -0.5 * a))
+    return decay(*z, bounded=True, far=is_far(z.high, a))
+
+
+def is_far(z, a):
+    """Whether z = -a^2/2 is below FAR; usual numbers are told by a, which other conditions are about as well."""
+    return rare(z < FAR, a > USUAL)
 
 
 def magnitude(x):
@@ -90,7 +97,7 @@ def lean_variable(a):
 def lean_decay_times(y, a):
     """y e^(-a^2/2) and the power of two still to be multiplied, for the fast tier: of y (1 + p) the sum is rounded."""
     z, low = magnified(two_product(a, -0.5 * a))
-    far, shift, rounder = rare(z < FAR), SHIFT[a.dtype], ROUND[a.dtype]
+    far, shift, rounder = is_far(z, a), SHIFT[a.dtype], ROUND[a.dtype]
     s, p = reduced_plain(z, where(far, number(rounder + shift, a), rounder), low=low)
     return fma(y, p.high, y) * s, where(far, number(2.0**-shift, a), 1)
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from ..tree.marks import kept, low, tier, usually
 from ..tree.node import Node, PerType, constant, fma, round_to, where
-from .ranges import LARGEST
 
 BIG = PerType(float32=2.0**20, float64=2.0**40)              # an argument beyond it saturates whatever its low part
 
@@ -77,7 +76,7 @@ def residual(c, a, b):
 def argument_product(a, b):
     """a * b as a pair for a function that saturates: beyond BIG, infinity included, the low part is 0; inf * 0 is 0."""
     endless = (b == 0) & (abs(a) == float("inf"))
-    return _saturating(two_product(usually(where(endless, 0, a), a, abs(a) > LARGEST), b))
+    return _saturating(two_product(usually(where(endless, 0, a), a, abs(a * b) > BIG), b))
 
 
 def argument_quotient(a, b):

@@ -28,9 +28,10 @@ def usually(everywhere, usual, *exceptions):
     return Node("usually", (everywhere, usual, *exceptions), everywhere.kind, everywhere.dtype)
 
 
-def rare(condition):
-    """A comparison with a constant that usual numbers do not fulfil."""
-    return usually(condition, False, condition)
+def rare(condition, *exceptions):
+    """A comparison with a constant that usual numbers do not fulfil; or any condition that holds only where one of such
+    comparisons does."""
+    return usually(condition, False, *exceptions or (condition,))
 
 
 def resolved(outputs, fast):
@@ -78,8 +79,8 @@ def _without(exceptions):
         if number.op == "neg":
             number, limit, op = number.args[0], -limit, {"gt": "lt", "lt": "gt"}[op]
         size = number.op == "abs"
-        number = number.args[0] if size else number
-        number = number.args[0] if size and number.op == "neg" else number
+        while size and number.op in ("abs", "neg"):
+            number = number.args[0]
         key = number, "size" if size and op == "gt" else "least size" if size else op
         bound = limit.value if op == "gt" else -limit.value
         limits[key] = min(bound, limits.get(key, bound))
