@@ -302,6 +302,16 @@ def _bytes_of(a, b, selector):
     return result.astype(np.uint32)
 
 
+def _near(x):
+    """1 / x to one unit in the last place; such numbers as the multiprocessor flushes are refused.  Where all digits
+    are ones it must be right, for there a step of Newton's does not mend it (P. Markstein, 1990)."""
+    inverse = np.float32(1) / x
+    usual = np.isnan(x) | (abs(x) >= np.float32(2.0**-126)) & (abs(x) < np.float32(2.0**126))
+    assert usual.all(), f"no short way to 1 / {x[~usual][0]}"
+    digits = x.view(np.uint32) & np.uint32(0x7FFFFF)
+    return np.where((digits & np.uint32(1) == 1) & (digits != 0x7FFFFF), np.nextafter(inverse, np.float32(0)), inverse)
+
+
 COMPARE = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
            "ge": np.greater_equal}
 
@@ -361,6 +371,7 @@ def _opcodes():
             for t in "us":
                 to = f"{t.replace('s', 'i')}{int(bits) // 8}"
                 table[f"cvt.{t}{bits}.{t}{other}"] = (f"{t}{other}",), functools.partial(lambda to, a: a.astype(to), to)
+    table["rcp.approx.ftz.f32"] = ("f32",), _near
     table["mul.wide.u32"] = ("u32", "u32"), lambda a, b: a.astype(np.uint64) * b.astype(np.uint64)
     table["mul.wide.s32"] = ("s32", "s32"), lambda a, b: a.astype(np.int64) * b.astype(np.int64)
     table["mad.lo.s32"] = ("u32", "u32", "u32"), lambda a, b, c: a * b + c

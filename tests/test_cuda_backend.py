@@ -170,6 +170,38 @@ def test_conversions(dtype, to, cupy):
         assert total.device.id == device
 
 
+PANELS = {                                   # shape of x, index of it, shape of beta, the form that is expected
+    "split halves": ((30, 96), np.s_[:, 48:], (), "panel_an"),
+    "halves that start anywhere": ((30, 96), np.s_[:, 1:49], (), "panel_pn"),
+    "a beta each channel": ((30, 48), np.s_[...], (48,), "panel_aa"),
+    "a beta each row": ((30, 48), np.s_[...], (30, 1), "panel_ar"),
+    "a beta each channel of pictures": ((2, 5, 6, 8), np.s_[...], (5, 1, 1), "panel_ar"),
+    "rows of every second": ((30, 48), np.s_[::2], (48,), "panel_aa"),
+    "a start anywhere": ((1441,), np.s_[1:], (), "panel_pn"),
+    "a rest": ((1447,), np.s_[1:], (1,), "panel_pr"),
+    "rows of odd lengths": ((30, 47), np.s_[...], (47,), "general_aa"),
+    "fewer than a vector": ((90, 2), np.s_[:, 1:], (90, 1), "general_aa"),
+}
+
+
+@every_dtype
+@pytest.mark.parametrize("panel", PANELS)
+def test_panels(panel, dtype, stand_in):
+    """Rows go by vectors, whatever stands beside them."""
+    shape, index, beta_shape, form = PANELS[panel]
+    x, beta = numbers(shape, dtype), abs(numbers(beta_shape, dtype, "beta")).astype(dtype)
+    on_gpu, own = stand_in.asarray(x)[index], stand_in.asarray(beta) if beta_shape else float(beta)
+    for _ in range(2):                       # the second time from what is remembered
+        same(act.swish(on_gpu, own), act.swish(x[index], beta))
+        assert f"_{form}_a" in stand_in.launches[-1].name
+        for got, right in zip(act.swish.value_and_grad(on_gpu, own), act.swish.value_and_grad(x[index], beta),
+                              strict=True):
+            same(got, right)
+        assert f"_{form}_aa" in stand_in.launches[-1].name
+    out = stand_in.asarray(np.zeros(np.size(x) + 1, dtype))[1:on_gpu.size + 1].reshape(on_gpu.shape)
+    same(act.swish(on_gpu, own, out=out), act.swish(x[index], beta))
+
+
 # --- options ----------------------------------------------------------------------------------------------------------
 @every_dtype
 def test_where_and_casting(dtype, cupy):

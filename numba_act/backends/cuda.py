@@ -5,6 +5,7 @@ A call that has been made before costs one dictionary lookup and one launch.  No
 import contextlib
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -283,12 +284,15 @@ def _run(kernel, arrays, results, shape, dtype, device):
     plan = _plan(shape, layouts, len(arrays), dtype.itemsize)
     if plan is None:
         return _run_copies(kernel, arrays, results, shape, dtype, device)
-    count, letters, words = plan
+    count, letters = plan.count, plan.letters
     head = _head((*arrays, *results), letters, dtype.itemsize) if letters else None
     if head is None:
-        form = ptx.Form("general", "".join("n" if part is None else "a" for part in layouts[:len(arrays)]),
-                        "a" * len(results))
-        return _launch(kernel, dtype, form, device, count, (*arrays, *results, words))
+        letters, threads, words = _panel_here((*arrays, *results), plan.panel)
+        shape = "panel" if letters[len(arrays):] == "a" * len(results) else "general"
+        if shape == "general":
+            letters, threads, words = "".join("n" if p is None else "a" for p in layouts), count, plan.general
+        form = ptx.Form(shape, letters[:len(arrays)], letters[len(arrays):])
+        return _launch(kernel, dtype, form, device, threads, (*arrays, *results, words))
     form = ptx.Form("wide", letters[:len(arrays)], letters[len(arrays):])
     tile = ptx.tile(kernel, storage_of(dtype))
     tiles, head = max(0, count - head) // tile, min(head, count)
@@ -299,10 +303,25 @@ def _run(kernel, arrays, results, shape, dtype, device):
     return None
 
 
+class Walks(NamedTuple):
+    """How many elements there are, the letters of the operands if all are contiguous alike, the general kernel's plan,
+    and a Panel, where the operands can be seen as one."""
+    count: int
+    letters: str | None
+    general: np.ndarray
+    panel: object
+
+
+class Panel(NamedTuple):
+    """The letters of the operands as far as their steps decide, how many threads, and the plan."""
+    letters: str
+    threads: int
+    plan: np.ndarray
+
+
 @functools.lru_cache(maxsize=1024)
 def _plan(shape, layouts, n_inputs, item):
-    """How many elements; the letters of the operands if all are contiguous alike, else None; the general kernel's
-    plan.  None for too many dimensions."""
+    """How operands are walked over; None for too many dimensions."""
     kept = [part for part in layouts if part is not None]
     steps = [layout.steps(*part, shape) for part in kept]
     flat, steps = _walk(shape, steps, range(len(shape)), steps[-1])
@@ -315,7 +334,29 @@ def _plan(shape, layouts, n_inputs, item):
         letters = "".join("n" if part is None else "o" if next(each) == [0] and count > 1 else "a" for part in layouts)
     if letters and "a" not in letters[:n_inputs]:
         letters = None
-    return count, letters, ptx.PLANS["general"].packed(count=count, all=(flat, steps))
+    return Walks(count, letters, ptx.PLANS["general"].packed(count=count, all=(flat, steps)),
+                 _panel(flat, steps, [part is None for part in layouts], item))
+
+
+def _panel(flat, steps, by_value, item):
+    """A Panel; None where the rows are no whole number of vectors, or their elements lie apart."""
+    per = ptx.ACCESS // item
+    vectors, rest = divmod(flat[-1], per)
+    if not vectors or (rest and len(flat) > 1) or any(s[-1] not in (0, item) for s in steps):
+        return None
+    each = iter(["r" if s[-1] == 0 else "p" if any(step % ptx.ACCESS for step in s[:-1]) else "a" for s in steps])
+    letters = "".join("n" if value else next(each) for value in by_value)
+    flat, steps = [*flat[:-1], vectors], [[*s[:-1], s[-1] * per] for s in steps]
+    count = math.prod(flat)
+    return Panel(letters, count + rest, ptx.PLANS["panel"].packed(count=count, rest=rest, all=(flat, steps)))
+
+
+def _panel_here(arrays, panel):
+    """The Panel of operands that may start anywhere; of none one without letters."""
+    if panel is None:
+        return Panel("", 0, None)
+    return panel._replace(letters="".join("p" if letter == "a" and a.data.ptr % ptx.ACCESS else letter
+                                          for a, letter in zip(arrays, panel.letters, strict=True)))
 
 
 def _walk(shape, steps, dims, leader):
@@ -353,7 +394,7 @@ def _convert(array, target):
         _convert(cupy.ascontiguousarray(cupy.broadcast_to(array, shape)), compact)
         cupy.copyto(target, compact)
     elif target.size:
-        count, _, words = plan
+        count, words = plan.count, plan.general
         working = np.dtype(np.float64 if 8 in (array.itemsize, target.itemsize) else np.float32)
         form = ptx.Form("general", "a", "a", (array.dtype.name, target.dtype.name))
         _launch(CONVERSION, working, form, device, count, (array, target, words))

@@ -3,7 +3,7 @@ import re
 import zlib
 from typing import NamedTuple
 
-from ..tree.marks import everywhere, resolved, usual
+from ..tree.marks import EXACT, FAST, SHORT, everywhere, resolved, usual
 
 UFUNC_PREFIX = "numba_act_"
 
@@ -31,7 +31,7 @@ class Kernel:
         tiers and of usual numbers
     n_outputs : how many nodes `build` gives
     calls : of functions that Numba compiles, of which a kernel is made instead of nodes; else None
-    fast : whether it is of the fast tier; the 16-bit types always are, which show no difference
+    fast : whether it is of the fast tier; 16-bit types have one of their own
     quick : dtype -> Quick, filled when a loop is compiled; and a type that is no ndarray -> its own way of a quick call
     symbol : the name in letters that every assembler takes
     """
@@ -54,10 +54,10 @@ class Kernel:
         if self.calls:
             raise TypeError(f"{self.owner}: there is no expression tree; Numba compiles the function whole, "
                             "for the CPU only")
-        fast = self.fast or storage.name != storage.working
-        if (storage.working, fast) not in self._resolved:
-            self._resolved[storage.working, fast] = resolved(self.build(storage.working), fast)
-        return self._resolved[storage.working, fast]
+        tier = SHORT if storage.name != storage.working else FAST if self.fast else EXACT
+        if (storage.working, tier) not in self._resolved:
+            self._resolved[storage.working, tier] = resolved(self.build(storage.working), tier)
+        return self._resolved[storage.working, tier]
 
 
 def symbol(name):

@@ -3,6 +3,7 @@
 This module knows the compiler, and no GPU.  Forms of a kernel, of THREADS threads a block:
 
 wide     contiguous arrays of one length: 16-byte accesses in the middle, single elements at the two ends
+panel    rows of outputs that are as long as some 16-byte accesses: a thread one of them, whatever the inputs' rows
 general  operands of any strides, one element a thread
 random   the same with the last input drawn at random, by the element's index
 sum      outputs added up over some of the dimensions, a thread many elements, in float64 and in a fixed order
@@ -21,6 +22,7 @@ from llvmlite import ir
 from ..tree.emit import emit
 from ..tree.lanes import HALF, INT, SINGLE
 from ..tree.node import in_order, scheduled
+from ..tree.operations import OPERATIONS
 from ..tree.storage import STORAGE
 from .philox import LANES, philox
 
@@ -28,6 +30,8 @@ THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is
 LIGHT = 40                                   # operations an element; with fewer a kernel is bound by memory, and a
 #                                              thread makes two accesses to each operand to hide memory's latency
+UNROLLED = 480                               # operations, times the words of an operand, that are written out at once
+#                                              rather than a number or two a turn of a loop; more would spill
 DIVISION = 10                                # operations, of a division
 REGISTERS = 64                               # at most, of a thread
 MAX_DIMS = 8
@@ -35,14 +39,15 @@ LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
 LIBRARY_PACKAGES = "nvidia-nvvm", "nvidia-cuda-nvcc-cu12"
 TARGETS = 75, 80, 90, 100                    # compute capabilities; PTX for one runs on all that follow
 
-WORD, DOUBLE = ir.IntType(64), ir.DoubleType()
+WORD, DOUBLE, VECTOR = ir.IntType(64), ir.DoubleType(), ir.VectorType(INT, 4)
 
 
 class Form(NamedTuple):
     """How a kernel meets its operands.
 
     inputs : a letter each: a for an array, o for an array of one element, n for a number passed by value, u for one
-        drawn uniformly from 0 to 1
+        drawn uniformly from 0 to 1; in a panel p for an array that is read in pieces, since its vectors are not
+        aligned, r for one with a number for each row
     outputs : a letter each: a for an array, s for partial sums, - for none
     stored : the names of the arrays' formats, inputs first, where they are not all that of the kernel
     """
@@ -52,11 +57,23 @@ class Form(NamedTuple):
     stored: tuple = ()
 
 
+WALKED = "apr"                               # the letters of arrays that differ from element to element
+
+
+def walked(form):
+    """How many arrays are walked over."""
+    return sum(letter in WALKED for letter in form.inputs + form.outputs)
+
+
 @functools.cache
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand."""
-    cost = sum(DIVISION if node.op == "div" else 1 for node in in_order(kernel.trees(storage)))
-    return 2 if cost * kernel.n_outputs <= LIGHT else 1
+    return 2 if operations(kernel.trees(storage)) * kernel.n_outputs <= LIGHT else 1
+
+
+def operations(outputs):
+    """What trees cost, in operations."""
+    return sum(DIVISION if node.op == "div" else 1 for node in in_order(outputs))
 
 
 def sums_only(kernel, storage):
@@ -73,8 +90,8 @@ def tile(kernel, storage):
 class Plan(NamedTuple):
     """Words that a kernel gets by value: some by name, and then walks, each of them over every array.
 
-    A walk is how many dimensions there are, their lengths, and each array's byte steps; the fastest dimension is first,
-    and there is room for MAX_DIMS.
+    A walk is how many dimensions there are, their lengths, by what to divide by these, and each array's byte steps; the
+    fastest dimension is first, and there is room for MAX_DIMS.
     """
     words: tuple
     walks: tuple
@@ -99,18 +116,27 @@ class Plan(NamedTuple):
             lengths, steps = given[name]
             start = self.place(name, arrays)
             words[start] = len(lengths)
-            for k, row in enumerate((lengths, *steps)):
+            for k, row in enumerate((lengths, [_divisor(n) for n in lengths], *steps)):
                 words[start + 1 + k * MAX_DIMS:][:len(row)] = row[::-1]
         return np.array((words,), dtype=[("words", np.int64, words.size)])
 
 
 # across : whether neighbouring threads take neighbouring places of a sum, instead of neighbouring elements
+# rest : how many elements follow the last vector, which there are in a single row only
 PLANS = {"general": Plan(("count",), ("all",)), "random": Plan(("count", "low", "high"), ("all",)),
+         "panel": Plan(("count", "rest"), ("all",)),
          "sum": Plan(("places", "elements", "slices", "across"), ("to_place", "to_element"))}
 
 
 def _walk_words(arrays):
-    return 1 + MAX_DIMS * (1 + arrays)
+    return 1 + MAX_DIMS * (2 + arrays)
+
+
+def _divisor(length):
+    """A factor and, from bit 32 on, a shift: n // length is n * factor >> shift for n below 2^31 (T. Granlund and
+    P. Montgomery, 1994); 0, of which the quotient is 0 likewise, for longer lengths."""
+    shift = 31 + (length - 1).bit_length()
+    return (1 << shift) // length + 1 | shift << 32 if length >> 31 == 0 else 0
 
 
 def target_of(capability):
@@ -199,7 +225,8 @@ class _Builder:
     def __init__(self, module, name, kernel, storage, form):
         self.kernel, self.storage, self.form = kernel, storage, form
         self.single, self.element = storage.single, storage.element
-        self.nodes = kernel.trees(storage)
+        self.nodes, usual = kernel.trees(storage), kernel.usual_trees(storage)
+        self.usual = usual and ((usual[0],), usual[1])
         stored = iter(map(STORAGE.get, form.stored or [storage.name] * (form.inputs + form.outputs).count("a")))
         held = [next(stored) if letter == "a" else storage for letter in form.inputs + form.outputs]
         kinds = [_global(DOUBLE if letter == "s" else own.element) if letter != "n" else self.single
@@ -207,8 +234,8 @@ class _Builder:
         if form.shape == "wide":
             kinds += [WORD] * 3
         else:
-            self.plan, arrays = PLANS[form.shape], (form.inputs + form.outputs).count("a")
-            kinds.append(ir.ArrayType(WORD, self.plan.size(arrays)).as_pointer())
+            self.plan = PLANS[form.shape]
+            kinds.append(ir.ArrayType(WORD, self.plan.size(walked(form))).as_pointer())
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
         function.calling_convention = "ptx_kernel"
         function.attributes.add("nounwind")
@@ -236,7 +263,7 @@ class _Builder:
         """The pointers that are walked over, inputs first."""
         letters = self.form.inputs + self.form.outputs
         pointers = [*self.inputs, *self.outputs]
-        return [p for p, letter in zip(pointers, letters, strict=True) if letter == "a"]
+        return [p for p, letter in zip(pointers, letters, strict=True) if letter in WALKED]
 
     # --- wide ---------------------------------------------------------------------------------------------------------
     def wide(self):
@@ -254,28 +281,63 @@ class _Builder:
 
     def vectors(self, head, positions):
         """Vectors at these positions, all loaded before the first is stored: an output may lie where an input does."""
-        b, vector = self.b, ir.VectorType(INT, 4)
-        places = {p: [b.gep(b.bitcast(b.gep(p, [head]), _global(vector)), [i]) for i in positions]
+        b = self.b
+        places = {p: [b.gep(b.bitcast(b.gep(p, [head]), _global(VECTOR)), [i]) for i in positions]
                   for p in self.arrays()}
-        words = {name: [word for place in places[pointer] for word in _parts(b, b.load(place, align=ACCESS))]
+        words = {name: [word for place in places[pointer] for word in self.load_vector(place)]
                  for name, letter, pointer in zip(self.kernel.inputs, self.form.inputs, self.inputs, strict=True)
                  if letter == "a"}
-        results = self.packed(words) if len(positions) > 1 else self.in_turns(words)
-        for pointer, words in zip(self.outputs, results, strict=True):
+        for pointer, results in zip(self.outputs, self.computed(words), strict=True):
             for k, place in enumerate(places[pointer]):
-                b.store(_vector(b, words[4 * k:4 * k + 4]), place, align=ACCESS)
+                self.store_vector(results[4 * k:4 * k + 4], place)
 
-    def in_turns(self, words):
-        """The outputs' four words, from the inputs', two numbers a turn of a loop: less code, and few registers, for
-        in each turn the inputs' first words leave at the front and the outputs' enter at the back."""
+    def load_vector(self, place):
+        """The four words of a vector."""
+        return _parts(self.b, self.b.load(place, align=ACCESS))
+
+    def store_vector(self, words, place):
+        self.b.store(_vector(self.b, words), place, align=ACCESS)
+
+    # --- many elements ------------------------------------------------------------------------------------------------
+    def computed(self, words):
+        """The outputs' words, from as many of the inputs': where all numbers are usual by the shorter trees."""
+        count = len(next(iter(words.values())))
+        if operations(self.usual[1] if self.usual else self.nodes) * count > UNROLLED:
+            return self.in_turns(words, self.quick)
+        return self.quick(words, self.in_turns)
+
+    def quick(self, words, others=None):
+        """Outputs' words by the trees for usual numbers, where there are such, else in the other way."""
+        others = others or self.packed
+        return self.either(self.lanes(words), self.words, lambda: others(words)) if self.usual else self.packed(words)
+
+    def either(self, lanes, finished, others):
+        """What is `finished` of results by the trees for usual numbers where the numbers of all lanes are usual, else
+        the others: values in rows."""
+        b, known, holds = self.b, [{} for _ in lanes], None
+        for lane, values in zip(lanes, known, strict=True):
+            condition, = self.emit(lane, self.usual[0], values)
+            holds = condition if holds is None else b.and_(holds, condition)
+        with b.if_else(holds, likely=True) as (usual, rest):
+            with usual:
+                some, some_from = finished(map(self.emit, lanes, [self.usual[1]] * len(lanes), known)), b.block
+            with rest:
+                whole, whole_from = others(), b.block
+        return [[_either(b, (one, some_from), (other, whole_from)) for one, other in zip(*rows, strict=True)]
+                for rows in zip(some, whole, strict=True)]
+
+    def in_turns(self, words, compute=None):
+        """Outputs' words by a loop, two numbers a turn: less code, and few registers, for in each turn the inputs'
+        first words leave at the front and the outputs' enter at the back."""
         b, count = self.b, 1 if self.storage.size == 2 else 2
+        total = len(next(iter(words.values())))
         before, body, end = b.block, b.append_basic_block("turn"), b.append_basic_block("done")
         b.branch(body)
         b.position_at_end(body)
-        first = [*words.values(), *[[INT(0)] * 4] * (len(self.outputs) - len(words))]
+        first = [*words.values(), *[[INT(0)] * total] * (len(self.outputs) - len(words))]
         turn, rows = b.phi(INT), [[b.phi(INT) for _ in row] for row in first]
         b.asm(ir.FunctionType(ir.VoidType(), []), r".pragma \22nounroll\22;", "", [], True)
-        results = self.packed({name: row[:count] for name, row in zip(words, rows, strict=False)})
+        results = (compute or self.packed)({name: row[:count] for name, row in zip(words, rows, strict=False)})
         results += [row[:count] for row in rows[len(results):]]
         after = [row[count:] + result for row, result in zip(rows, results, strict=True)]
         following = b.add(turn, INT(count))
@@ -283,16 +345,22 @@ class _Builder:
             for phi, start, value in zip(phis, starts, values, strict=True):
                 phi.add_incoming(start, before)
                 phi.add_incoming(value, b.block)
-        b.cbranch(b.icmp_signed("<", following, INT(4)), body, end)
+        b.cbranch(b.icmp_signed("<", following, INT(total)), body, end)
         b.position_at_end(end)
         return after[:len(self.outputs)]
 
     def packed(self, words):
-        """The outputs' words, from as many of the inputs'."""
-        lanes = {name: self.unpack(w) for name, w in words.items()}
-        count = len(next(iter(lanes.values())))
-        results = [self.emit({name: values[k] for name, values in lanes.items()}) for k in range(count)]
-        return [self.pack(list(lane)) for lane in zip(*results, strict=True)]
+        """Outputs' words by the trees for all numbers."""
+        return self.words(map(self.emit, self.lanes(words)))
+
+    def lanes(self, words):
+        """The numbers in the inputs' words, by name, element by element."""
+        numbers = [self.unpack(w) for w in words.values()]
+        return [dict(zip(words, lane, strict=True)) for lane in zip(*numbers, strict=True)]
+
+    def words(self, results):
+        """The outputs' words, of results element by element."""
+        return [self.pack(list(numbers)) for numbers in zip(*results, strict=True)]
 
     def unpack(self, words):
         """Words as numbers of the working type."""
@@ -312,6 +380,40 @@ class _Builder:
             return [part for v in numbers for part in _parts(b, b.bitcast(v, ir.VectorType(INT, 2)))]
         pair = ir.VectorType(self.storage.type, 2)
         return [b.bitcast(b.fptrunc(_vector(b, numbers[k:k + 2]), pair), INT) for k in range(0, len(numbers), 2)]
+
+    # --- panel --------------------------------------------------------------------------------------------------------
+    def panel(self):
+        b, arrays = self.b, self.arrays()
+        i, count = b.add(b.mul(self.block, WORD(THREADS)), self.thread), self.word("count")
+        with b.if_else(b.icmp_signed("<", i, count)) as (vectors, rest):
+            with vectors:
+                places = dict(zip(arrays, self.walk("all", i, arrays), strict=True))
+                words = {name: self.row_words(letter, pointer, places[pointer]) for name, letter, pointer in
+                         zip(self.kernel.inputs, self.form.inputs, self.inputs, strict=True) if letter in WALKED}
+                for pointer, results in zip(self.outputs, self.computed(words), strict=True):
+                    self.store_vector(results, b.bitcast(places[pointer], _global(VECTOR)))
+            with rest:
+                k = b.sub(i, count)
+                with b.if_then(b.icmp_signed("<", k, self.word("rest"))):
+                    self.one(self.after(b.add(b.mul(count, WORD(ACCESS // self.storage.size)), k)))
+
+    def row_words(self, letter, pointer, place):
+        """The four words of an input that stand beside a vector."""
+        b, count = self.b, ACCESS // self.storage.size
+        if letter == "a":
+            return self.load_vector(b.bitcast(place, _global(VECTOR)))
+        numbers = [b.load(b.gep(place, [WORD(k)])) for k in range(count)] if letter == "p" else [b.load(place)] * count
+        together = max(1, 4 // self.storage.size)
+        words = [b.bitcast(_vector(b, numbers[k:k + together]), ir.VectorType(INT, max(1, self.storage.size // 4)))
+                 for k in range(0, count, together)]
+        return [part for word in words for part in _parts(b, word)]
+
+    def after(self, index):
+        """Addresses of the index-th elements of a single row."""
+        b, arrays = self.b, self.arrays()
+        first, per = self.plan.place("all", len(arrays)) + 1, ACCESS // self.storage.size
+        steps = [b.sdiv(self.word_at(WORD(first + MAX_DIMS * (2 + k))), WORD(per)) for k in range(len(arrays))]
+        return {p: _at(b, p, b.mul(index, step)) for p, step in zip(arrays, steps, strict=True)}
 
     # --- general ------------------------------------------------------------------------------------------------------
     def general(self):
@@ -355,19 +457,33 @@ class _Builder:
         d, rest, *offsets = carried
 
         def moved(position):
-            steps = [self.word_at(b.add(d, WORD(start + 1 + MAX_DIMS * (1 + k)))) for k in range(len(pointers))]
+            steps = [self.word_at(b.add(d, WORD(start + 1 + MAX_DIMS * (2 + k)))) for k in range(len(pointers))]
             return [b.add(o, b.mul(position, s)) for o, s in zip(offsets, steps, strict=True)]
 
         b.cbranch(b.icmp_signed("<", d, last), body, end)
         b.position_at_end(body)
-        length = self.word_at(b.add(d, WORD(start + 1)))
-        quotient = b.udiv(rest, length)
-        following = [b.add(d, WORD(1)), quotient, *moved(b.sub(rest, b.mul(quotient, length)))]
+        quotient, remainder = self.divided(rest, *[self.word_at(b.add(d, WORD(start + 1 + k))) for k in (0, MAX_DIMS)])
+        following = [b.add(d, WORD(1)), quotient, *moved(remainder)]
         for phi, value in zip(carried, following, strict=True):
             phi.add_incoming(value, b.block)
         b.branch(test)
         b.position_at_end(end)
         return [_at(b, pointer, offset) for pointer, offset in zip(pointers, moved(rest), strict=True)]
+
+    def divided(self, n, length, divisor):
+        """Quotient and remainder of an index: below 2^31 by a product."""
+        b, ways = self.b, []
+        with b.if_else(b.icmp_unsigned("<", n, WORD(1 << 31)), likely=True) as (near, far):
+            with near:
+                factor, small = b.and_(divisor, WORD(0xFFFFFFFF)), b.trunc(n, INT)
+                quotient = b.trunc(b.lshr(b.mul(b.zext(small, WORD), factor), b.lshr(divisor, WORD(32))), INT)
+                remainder = b.sub(small, b.mul(quotient, b.trunc(length, INT)))
+                ways.append([b.zext(quotient, WORD), b.zext(remainder, WORD), b.block])
+            with far:
+                quotient = b.udiv(n, length)
+                ways.append([quotient, b.sub(n, b.mul(quotient, length)), b.block])
+        (q, r, near), (far_q, far_r, far) = ways
+        return _either(b, (q, near), (far_q, far)), _either(b, (r, near), (far_r, far))
 
     # --- sums ---------------------------------------------------------------------------------------------------------
     def sum(self):
@@ -408,9 +524,9 @@ class _Builder:
     def one(self, places):
         """One element, where each array's pointer says; the results in the working type."""
         b = self.b
-        results = self.emit({name: self.load(pointer, places[pointer])
-                             for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True)
-                             if pointer in places})
+        lane = {name: self.load(pointer, places[pointer])
+                for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True) if pointer in places}
+        results = self.emit(lane)
         for value, pointer in zip(results, self.outputs, strict=True):
             if pointer in places:
                 b.store(_narrowed(b, value, self.held[pointer]), places[pointer])
@@ -421,8 +537,10 @@ class _Builder:
         value = self.held[pointer].widen(self.b, self.b.load(place))
         return value if value.type == self.single else self.b.fpext(value, self.single)
 
-    def emit(self, arguments):
-        return emit(self.b, self.nodes, {**self.once, **arguments}, self.storage, self.narrow, scheduled)
+    def emit(self, arguments, outputs=None, values=None):
+        """The values of output nodes, usually the kernel's for all numbers."""
+        return emit(self.b, outputs or self.nodes, {**self.once, **arguments}, self.storage, self.narrow, scheduled,
+                    values, WAYS)
 
     def narrow(self, builder, value):
         """A number of the working type as it is stored."""
@@ -449,6 +567,14 @@ def _vector(builder, values):
     return vector
 
 
+def _either(builder, *ways):
+    """The value of one of two ways that meet, each with the block that it comes from."""
+    phi = builder.phi(ways[0][0].type)
+    for value, block in ways:
+        phi.add_incoming(value, block)
+    return phi
+
+
 def _parts(builder, vector):
     return [builder.extract_element(vector, INT(k)) for k in range(vector.type.count)]
 
@@ -463,6 +589,18 @@ def _bfloats(b, words):
 
 
 PAIRS = {"float16": _halves, "bfloat16": _bfloats}       # two numbers a word, as float32
+
+
+def _inverse(b, x):
+    """1 / x, of an exponent that is known to be in range: what the assembler makes of a reciprocal, without its test of
+    the exponent and its branch."""
+    if x.type is DOUBLE:
+        return b.fdiv(DOUBLE(1), x)
+    near = b.call(b.module.declare_intrinsic("llvm.nvvm.rcp.approx.ftz.f", fnty=ir.FunctionType(SINGLE, [SINGLE])), [x])
+    return OPERATIONS["fma"].emit(b, near, OPERATIONS["fma"].emit(b, b.fneg(x), near, SINGLE(1)), near)
+
+
+WAYS = {"inverse": _inverse}                 # of operations that have a shorter one here
 
 
 def _at(builder, pointer, offset):

@@ -25,7 +25,7 @@ from ..scalar import VOCABULARY
 from ..tree.call import expand, rewritten, with_operands
 from ..tree.differentiate import differential
 from ..tree.emit import emit
-from ..tree.marks import everywhere, resolved
+from ..tree.marks import EXACT, everywhere, resolved
 from ..tree.node import argument, constant
 from ..tree.storage import STORAGE
 
@@ -240,7 +240,7 @@ def _slopes(build, number, given):
     if live and all(part is None for part in parts[1:]):
         return None
     whole = expand([constant(0, "float", dtype) if part is None else part for part in parts[1:]])
-    return everywhere(resolved(whole, fast=False))
+    return everywhere(resolved(whole, EXACT))
 
 
 def _teach_all():

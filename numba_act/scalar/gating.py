@@ -24,6 +24,7 @@ from .pairs import (
     exact,
     fast_two_sum,
     fused_sum,
+    inverse,
     magnified,
     multiply,
     number,
@@ -208,7 +209,8 @@ def lean_exponential(z):
 def swish_slope_in_beta(x, z, low):
     """x^2 s'(z + low)."""
     e, shrink = decay_of_size(z, low)
-    factor = multiply(reciprocal(denominator(e)), Pair(clipped(x, LARGEST)))
+    d = denominator(e)
+    factor = multiply(reciprocal(d, inverse(d.high)), Pair(clipped(x, LARGEST)))
     return kept(rounded_product(factor, multiply(factor, e))) * shrink
 
 

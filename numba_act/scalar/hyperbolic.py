@@ -26,10 +26,12 @@ from .pairs import (
     fast_two_sum,
     fused_sum,
     horner,
+    inverse,
     multiply,
     negate,
     number,
     polynomial,
+    quotient,
     reciprocal,
     rounded,
     rounded_product,
@@ -63,7 +65,7 @@ def tanh(x):
     n, error = fused_sum(-s, p.high, one)
     n_low = fma(-s, p.low, error) + one_low
     d, d_low = fast_two_sum(number(2, x), -n)
-    return copysign(tier(rounded_quotient(Pair(n, n_low), Pair(d, d_low - n_low)), lean_tanh(abs(x))), x)
+    return copysign(tier(rounded_quotient(Pair(n, n_low), Pair(d, d_low - n_low), inverse(d)), lean_tanh(abs(x))), x)
 
 
 def lean_tanh(a):
@@ -74,7 +76,7 @@ def lean_tanh(a):
     r = fma(a, -k, ROUND[a.dtype] - shifted)
     s = power_of_two(shifted)
     n = fma(-s, r * horner([*EXP2[a.dtype], 2 / k], r), 1 - s)
-    return n / (2 - n)
+    return quotient(n, 2 - n)
 
 
 def tanhshrink_near(x):

@@ -9,8 +9,10 @@ from .pairs import (
     exact,
     fast_two_sum,
     fused_sum,
+    inverse,
     multiply,
     number,
+    quotient,
     reciprocal,
     reciprocal_parts,
     rounded_product,
@@ -48,10 +50,10 @@ def denominator(e):
 def logistic(x, low=None):
     """s(x + low): in float32 by one division and 27 other operations."""
     one, _, d = carried_denominator(x, low, STEEP)
-    q, rest = reciprocal_parts(d)
+    q, rest = reciprocal_parts(d, inverse(d.high))
     exact = fma(q, rest, q) * one
     one, d = lean_denominator(bounded(x, -STEEP[x.dtype], FLAT), -1, low)
-    return tier(exact, 1 / d * one)
+    return tier(exact, inverse(d) * one)
 
 
 def lean_denominator(z, sign, low=None):
@@ -113,7 +115,8 @@ def _lean_quotient(x, z, usual, nothing, exponential):
     one = where(far, number(2.0**-half, x), 1)
     s, p = exponential(bounded(z, nothing[x.dtype], usual),
                        where(far, number(ROUND[x.dtype] - 2 * half, x), ROUND[x.dtype]))
-    return x * one / fma(s, p, where(far, number(0, x), 1) + s) * one
+    d = fma(s, p, where(far, number(0, x), 1) + s)
+    return quotient(x * one, d, z < -usual[x.dtype]) * one
 
 
 def exact_product(x, z, low):
@@ -123,13 +126,13 @@ def exact_product(x, z, low):
     """
     far = rare(z < FAR_LEFT[x.dtype])
     x = where(rare(z < NOTHING[x.dtype]), copysign(0, x), x)
-    z = bounded(z, NOTHING[x.dtype], FLAT)
+    z, before = bounded(z, NOTHING[x.dtype], FLAT), z
     one = where(far, number(2.0**-HALF[x.dtype], x), 1)
     rounder = where(far, number(ROUND[x.dtype] - 2 * HALF[x.dtype], x), ROUND[x.dtype])
     s, p = reduced_plain(z, rounder, -1, low)
     left = z < 0
     d, d_low = sum_with_exponential(where(left, s, one), where(left, one, s), s, p.high)
-    q, rest = reciprocal_parts(Pair(d, fma(s, p.low, d_low)))
+    q, rest = reciprocal_parts(Pair(d, fma(s, p.low, d_low)), inverse(d, before < FAR_LEFT[x.dtype]))
     y, y_low = two_product(x * one, q)
     return (y + finite(fma(y, rest, y_low), x)) * one
 
@@ -137,7 +140,8 @@ def exact_product(x, z, low):
 def logistic_slope(z, height):
     """height s'(z), height a power of two."""
     e, shrink = decay_of_size(z)
-    q = reciprocal(denominator(e))
+    d = denominator(e)
+    q = reciprocal(d, inverse(d.high))
     slope = rounded_product(scaled(e, height), multiply(q, q)) * shrink
     one, q = lean_reciprocal(z)
     return tier(slope, height * lean_slope(one, q) * one)
@@ -147,7 +151,7 @@ def lean_reciprocal(z, low=None):
     """one and s(-|z + low|) / one, for the fast tier."""
     low = None if low is None else where(z > 0, low, -low)
     one, d = lean_denominator(at_most(abs(z), STEEP_SLOPE), 1, low)
-    return one, 1 / d
+    return one, inverse(d)
 
 
 def lean_slope(one, q):
@@ -191,7 +195,7 @@ def exact_product_slope(z, v):
     one, (s, p), (d, d_low) = carried_denominator(*z, STEEP_SLOPE)
     d = Pair(d, fma(s, p.low, d_low))
     n, n_low = add_any(d, multiply(exponential_pair(s, p), v))
-    q, rest = reciprocal_parts(d)
+    q, rest = reciprocal_parts(d, inverse(d.high))
     t, t_low = two_product(n, q)
     t_low = fma(t, 2 * rest, fma(n_low, q, t_low))
     return fma(t, q, t_low * q) * one

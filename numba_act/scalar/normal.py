@@ -14,9 +14,11 @@ from .pairs import (
     fast_two_sum,
     fused_sum,
     horner,
+    inverse,
     magnified,
     multiply,
     number,
+    quotient,
     split,
     two_product,
     two_sum,
@@ -34,7 +36,7 @@ FURTHEST = PerType(float32=16.2, float64=39.9)           # both tails are 0, and
 def mills(a):
     """Q(a) e^(a^2/2) for a >= 0, as a pair."""
     polynomial, d, _ = mills_parts(a)
-    return divide(polynomial, d)
+    return divide(polynomial, d, inverse(d.high))
 
 
 def times_mills(a):
@@ -50,7 +52,7 @@ def mills_parts(a, k=None):
     d = a + k.high
     d = Pair(d, a - (d - k.high))                        # exact up to a = k; further out nothing depends on it
     d = add(d, Pair(k.low)) if k.low is not None else d
-    v = divide(Pair(a), d)
+    v = divide(Pair(a), d, inverse(d.high))
     w, w_low = fast_two_sum(number(-0.5, a), v.high)
     *upper, c1, c0 = MILLS[a.dtype]
     tail = horner(upper, w)
@@ -90,7 +92,7 @@ def gelu(x):
 
 def lean_variable(a):
     """v = a / (a + k) and v - 1/2: that of the polynomials for the fast tier."""
-    v = a / (a + number(OFFSET_FAST, a))
+    v = quotient(a, a + number(OFFSET_FAST, a))
     return v, v - 0.5
 
 

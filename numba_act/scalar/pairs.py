@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ..tree.marks import kept, low, tier, usually
-from ..tree.node import Node, PerType, constant, fma, round_to, where
+from ..tree.node import Node, PerType, build, constant, fma, round_to, where
 
 BIG = PerType(float32=2.0**20, float64=2.0**40)              # an argument beyond it saturates whatever its low part
 
@@ -121,34 +121,46 @@ def multiply(p, q):
     return Pair(high, _fma(p.low, q.high, _fma(p.high, q.low, rest)))
 
 
-def reciprocal_parts(d):
-    """q and rest: 1 / d of a pair is q (1 + rest)."""
-    q = 1 / d.high
+def inverse(d, *exceptions):
+    """1 / d of a number from 2^-126 to 2^126, or NaN, but where an exception holds: a GPU then needs 3 instructions
+    instead of 12."""
+    quick = build("inverse", d)
+    return usually(1 / d, quick, *exceptions) if exceptions else quick
+
+
+def quotient(n, d, *exceptions):
+    """n / d of such a number d; 16-bit results do not show that it is a product."""
+    return tier(n / d, n / d, n * inverse(d, *exceptions))
+
+
+def reciprocal_parts(d, q=None):
+    """q and rest: 1 / d of a pair is q (1 + rest); q is 1 / d.high."""
+    q = 1 / d.high if q is None else q
     return q, _minus_product(residual(1, d.high, q), d.low, q)
 
 
-def reciprocal(d):
-    """1 / d of a pair, as a pair."""
-    q, rest = reciprocal_parts(d)
+def reciprocal(d, q=None):
+    """1 / d of a pair, as a pair; q is 1 / d.high."""
+    q, rest = reciprocal_parts(d, q)
     return Pair(q, q * rest)
 
 
-def _quotient_parts(n, d):
+def _quotient_parts(n, d, q):
     """t, q and rest: the quotient of two pairs is t + q rest."""
-    q = 1 / d.high
-    t = tier(n.high * q, n.high / d.high)
+    t = tier(n.high * (1 / d.high), n.high / d.high) if q is None else tier(n.high * q, n.high / d.high, n.high * q)
+    q = 1 / d.high if q is None else q
     return t, q, _minus_product(_plus(residual(n.high, d.high, t), n.low), d.low, t)
 
 
-def divide(n, d):
-    """The quotient of two pairs, as a pair."""
-    t, q, rest = _quotient_parts(n, d)
+def divide(n, d, q=None):
+    """The quotient of two pairs, as a pair; q is 1 / d.high."""
+    t, q, rest = _quotient_parts(n, d, q)
     return Pair(t, q * rest)
 
 
-def rounded_quotient(n, d):
-    """The quotient of two pairs as one float."""
-    t, q, rest = _quotient_parts(n, d)
+def rounded_quotient(n, d, q=None):
+    """The quotient of two pairs as one float; q is 1 / d.high."""
+    t, q, rest = _quotient_parts(n, d, q)
     return fma(q, rest, t)
 
 

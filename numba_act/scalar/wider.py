@@ -2,7 +2,7 @@
 import functools
 
 from ..tree.evaluate import for_numbers_too
-from ..tree.marks import resolved
+from ..tree.marks import FAST, resolved
 from ..tree.node import constant, narrowed, widened
 
 
@@ -14,7 +14,7 @@ def through_float64(function):
     def call(*args):
         if args[0].dtype == "float64":
             return function(*args, "float64")
-        result, = resolved((function(*map(_wide, args), "float32"),), fast=True)
+        result, = resolved((function(*map(_wide, args), "float32"),), FAST)
         return narrowed(result)
     return call
 

@@ -6,15 +6,16 @@ from .node import in_order, number_of
 from .operations import OPERATIONS, float_type
 
 
-def emit(builder, outputs, arguments, storage, narrow=None, order=in_order, values=None):
+def emit(builder, outputs, arguments, storage, narrow=None, order=in_order, values=None, ways=None):
     """LLVM values of the output nodes, in the working type of a Storage.
 
     `arguments` maps an argument's name to its LLVM value, in the working type.  `narrow` takes the place of
     the storage's, where a target has a shorter way.  `values` are those of nodes that are known, to which it adds.
+    `ways` are those of operations, by name, that a target computes in another way.
     """
     narrow = narrow or storage.narrow
     lanes = getattr(next(iter(arguments.values())).type, "count", None)
-    values = {} if values is None else values
+    values, ways = {} if values is None else values, ways or {}
     for node in order(outputs):
         if node in values:
             continue
@@ -26,7 +27,7 @@ def emit(builder, outputs, arguments, storage, narrow=None, order=in_order, valu
             values[node] = storage.widen(builder, narrow(builder, values[node.args[0]]))
         else:
             operation = node.value if node.op == "call" else OPERATIONS[node.op]
-            values[node] = operation.emit(builder, *[values[a] for a in node.args])
+            values[node] = ways.get(node.op, operation.emit)(builder, *[values[a] for a in node.args])
     return [values[node] for node in outputs]
 
 

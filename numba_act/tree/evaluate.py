@@ -3,7 +3,7 @@ import functools
 
 import numpy as np
 
-from .marks import everywhere, resolved
+from .marks import EXACT, everywhere, resolved
 from .node import Node, argument, in_order, number_of
 from .operations import OPERATIONS
 
@@ -37,6 +37,6 @@ def for_numbers_too(function):
         dtype = "float32" if np.result_type(*args) == np.float32 else "float64"
         nodes = [argument(str(k), dtype) for k in range(len(args))]
         numbers = {node.value: np.asarray(a, dtype)[()] for node, a in zip(nodes, args, strict=True)}
-        result, = evaluate(everywhere(resolved((function(*nodes),), False)), numbers)
+        result, = evaluate(everywhere(resolved((function(*nodes),), EXACT)), numbers)
         return result if any(isinstance(a, np.generic | np.ndarray) for a in args) else float(result)
     return call

@@ -1,6 +1,7 @@
 """Marks in a tree: what differs between the tiers, and what differs between usual numbers and the others.
 
-tier     (exact, fast): the first in the exact tier, the second in the fast one
+tier     (exact, fast, short): the first in the exact tier, the second in the fast one, the third, which is the second
+         unless it is given, where results are rounded to 16 bits
 usually  (everywhere, usual, exceptions): the first; where no exception holds the second has the same bits
 
 Marks stand in what calls are written out to.  `resolved` takes a tier, `everywhere` drops the second kind of mark, and
@@ -10,10 +11,13 @@ from .call import with_operands
 from .node import Node, build, constant, in_order
 from .operations import OPERATIONS
 
+EXACT, FAST, SHORT = range(3)
 
-def tier(exact, fast):
-    """What the exact tier computes, and the fast one; None: nothing, it is small beside all to which it is added."""
-    return Node("tier", (exact, _absent(exact.dtype) if fast is None else fast), exact.kind, exact.dtype)
+
+def tier(exact, fast, *short):
+    """What the exact tier computes, the fast one, and 16-bit results; None: nothing, it is small beside all to which it
+    is added."""
+    return Node("tier", (exact, _absent(exact.dtype) if fast is None else fast, *short), exact.kind, exact.dtype)
 
 
 def low(x):
@@ -34,14 +38,14 @@ def rare(condition, *exceptions):
     return usually(condition, False, *exceptions or (condition,))
 
 
-def resolved(outputs, fast):
-    """The outputs in one tier."""
-    return _folded(outputs, "tier", lambda exact, other: other if fast else exact)
+def resolved(outputs, tier):
+    """The outputs in one tier: EXACT, FAST or SHORT."""
+    return _folded(outputs, "tier", lambda *ways: ways[min(tier, len(ways) - 1)])
 
 
 def kept(tree):
     """What both tiers compute as the exact one does, because the other would be too far off."""
-    return resolved((tree,), False)[0]
+    return resolved((tree,), EXACT)[0]
 
 
 def everywhere(outputs):

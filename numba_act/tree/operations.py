@@ -197,6 +197,7 @@ MACHINE = {                                  # the bits of numbers, and their wi
     "bits": Operation(lambda b, x: b.bitcast(x, _like("int", x.type)), lambda x: x.view(_integer_of(x)), "int"),
     "from_bits": Operation(lambda b, i: b.bitcast(i, _like("float", i.type)),
                            lambda i: i.view(f"f{i.itemsize}"), "float"),
+    "inverse": Operation(lambda b, x: b.fdiv(_everywhere(x.type, 1.0), x), lambda x: 1 / x),
     "widened": _cast("fpext", 2, np.float64),
     "narrowed": _cast("fptrunc", 0.5, np.float32),
     "to_float": Operation(lambda b, i: b.sitofp(i, _like("float", i.type)),
