@@ -5,7 +5,7 @@ import types
 from pathlib import Path
 
 import numba_act as act
-from numba_act import fast, math, nn
+from numba_act import declare, fast, math, nn
 
 HOME = Path(act.__file__).parent
 HEAD = "# Written by ci/stubs.py.\n"
@@ -30,6 +30,28 @@ BLOCK = '''class Activation:
     def eval(self) -> Self: ...
     def state_dict(self) -> dict[str, NDArray[np.float64]]: ...
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None: ...
+'''
+
+
+PYTORCH = '''from typing import Any
+
+from .declare import Activation as _Activation
+
+torch: Any
+class Function:
+    activation: _Activation
+    fast: Function
+    def __call__(self, *operands: Any, **parameters: Any) -> Any: ...
+class Activation(torch.nn.Module):  # type: ignore[misc]
+    function: Function
+    learn: tuple[str, ...]
+    num_parameters: int
+    axis: int
+    settings: dict[str, Any]
+    def __init__(self, name: str | _Activation, learn: str | tuple[str, ...] = (), num_parameters: int = 1,
+                 fast: bool = False, axis: int = 1, **settings: Any) -> None: ...
+    def forward(self, *operands: Any) -> Any: ...
+def get(name: str | _Activation | Function) -> Function: ...
 '''
 
 
@@ -81,7 +103,7 @@ def package():
     rest = {name: value for name, value in public.items() if name not in (*declared, *functions)}
     return (
         f"{HEAD}from pathlib import Path\nfrom typing import Any\n\n"
-        "from . import fast as fast\nfrom . import math as math\n"
+        "from . import fast as fast\nfrom . import math as math\nfrom . import torch as torch\n"
         + imported("declare", declared) + "from .declare import _Kind, _OfOne, _OfTwo, _Random\n\n__version__: str\n"
         + "".join(defined(name, f, RESULTS.get(name, "Any")) for name, f in functions.items()) + names(rest))
 
@@ -97,6 +119,11 @@ def fast_tier():
 def mathematics():
     """numba_act.math."""
     return (f"{HEAD}from .declare import _OfOne, _OfTwo\n\n{names({n: getattr(math, n) for n in math.__all__})}")
+
+
+def pytorch():
+    """numba_act.torch, without PyTorch's types, which a checker would take half a minute to read."""
+    return f"{HEAD}{PYTORCH}" + "".join(f"{name}: Function\n" for name in declare.names())
 
 
 def blocks():
@@ -127,7 +154,7 @@ def fast_network():
 
 
 STUBS = {"__init__.pyi": package, "fast/__init__.pyi": fast_tier, "fast/nn.pyi": fast_network, "math.pyi": mathematics,
-         "nn.pyi": network}
+         "nn.pyi": network, "torch.pyi": pytorch}
 
 if __name__ == "__main__":
     for name, make in STUBS.items():

@@ -18,7 +18,7 @@ __all__ = ["Activation", "activation", "activations", "get", "split_gate", *_els
 
 def __getattr__(name):
     """Names whose modules are imported when they are first used."""
-    if name in ("fast", "math"):
+    if name in ("fast", "math", "torch", "jax"):
         return importlib.import_module(f".{name}", __name__)
     if name not in _elsewhere:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ from typing import Any
 
 from . import fast as fast
 from . import math as math
+from . import torch as torch
 from .declare import Activation as Activation
 from .declare import activation as activation
 from .declare import activations as activations

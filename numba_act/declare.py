@@ -306,12 +306,12 @@ class Activation:
         def calls():
             if kind in ("backward", "from_result"):
                 return tuple(functools.partial(self._product, kind, name) for name in wrt)
-            slope = (functools.partial(self._slope, wrt),) if wrt else ()
+            slope = (functools.partial(self.slope, wrt),) if wrt else ()
             return slope if kind == "grad" else (self, *slope)
         return calls
 
-    def _slope(self, wrt, *operands, **options):
-        """A derivative, elementwise."""
+    def slope(self, wrt, *operands, **options):
+        """The derivative in one name after another, elementwise, of all operands and parameters by position."""
         return dispatch.elementwise(self.kernel("grad", *wrt), operands, self._calls("grad", wrt), **options)
 
     def _product(self, kind, name, gy, *operands):

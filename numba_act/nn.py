@@ -27,6 +27,8 @@ class Activation:
     `activation.backward(gy, x)`, with an x that stays as it is, takes neither.  With keep="y" it is the result that is
     copied, which an activation may start from whose slope follows from it.
 
+    numba_act.torch.Activation is one of PyTorch's modules.
+
     Parameters
     ----------
     name : str or Activation
@@ -68,37 +70,6 @@ class Activation:
     array([  0.3465736, 100.       ], dtype=float32)
     >>> f.backward(np.float32([1, 1]))
     array([0.5, 1. ], dtype=float32)
-
-    In PyTorch, where autograd then differentiates through any block::
-
-        import torch
-
-        class Call(torch.autograd.Function):
-            @staticmethod
-            def forward(context, x, block):
-                context.block = block
-                return torch.from_numpy(block(x.detach().numpy()))
-
-            @staticmethod
-            def backward(context, gy):
-                return torch.from_numpy(context.block.backward(gy.numpy())), None
-
-        x = torch.tensor([-2.0, 0.5, 3.0], requires_grad=True)
-        Call.apply(x, nn.GELU()).sum().backward()
-
-    In JAX, whose functions have no state, so that x is handed on instead::
-
-        import jax
-
-        def like(x, function, *operands):
-            return jax.pure_callback(lambda *o: function(*map(np.asarray, o)), jax.typeof(x), *operands)
-
-        f = nn.GELU().activation
-        gelu = jax.custom_vjp(lambda x: like(x, f, x))
-        gelu.defvjp(lambda x: (gelu(x), x), lambda x, gy: (like(x, f.backward, gy, x),))
-
-        x = jax.numpy.float32([-2.0, 0.5, 3.0])
-        gx = jax.jit(jax.grad(lambda x: gelu(x).sum()))(x)
     """
 
     training = True

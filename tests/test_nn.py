@@ -1,10 +1,8 @@
 """Blocks: what they remember, learn, refuse and carry from one process to another."""
 import contextlib
 import copy
-import inspect
 import pickle
 import re
-import textwrap
 
 import numpy as np
 import pytest
@@ -317,19 +315,3 @@ def test_parameters_go_where_x_is(cupy):
     block(x)
     assert type(block.params["alpha"]) is type(block.grads["alpha"]) is np.ndarray
     np.testing.assert_array_equal(block.params["alpha"], [3, 3])
-
-
-def snippet(library):
-    """The code in the documentation that starts with the import of a library."""
-    text = inspect.getdoc(nn.Activation)
-    (found,) = [block for block in re.findall(r"::\n\n((?:    .*\n|\n)+)", text + "\n") if f"import {library}" in block]
-    return textwrap.dedent(found)
-
-
-@pytest.mark.parametrize("library", ["torch", "jax"])
-def test_in_other_libraries(library):
-    pytest.importorskip(library)
-    space = {"nn": nn, "np": np}
-    exec(snippet(library), space)
-    gx = space["gx"] if library == "jax" else space["x"].grad
-    np.testing.assert_array_equal(gx, act.gelu.grad(np.float32([-2, 0.5, 3])))

@@ -25,6 +25,7 @@ import numba_act as act
 import numba_act.fast.nn
 from numba_act import fast, nn
 from numba_act import math as nm
+from numba_act import torch as nt
 
 single, double, whole, mask = np.ones(3, np.float32), np.ones(3), np.arange(3), np.ones(3, np.bool)
 singles = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -57,6 +58,8 @@ y, slope = act.rrelu.sample(double, 0.1, 0.3, rng=1)
 block = nn.PReLU(num_parameters=3, init=np.zeros(3))
 gx: NDArray[np.float64] = block.train().backward(block(double))
 block.load_state_dict(block.eval().state_dict())
+assert_type(nt.get("gelu").fast, nt.Function)
+tensor = nt.Activation("swish", learn="beta", num_parameters=3)(nt.leaky_relu(block, alpha=0.1))
 tier: nn.Activation = act.fast.nn.Activation(act.get("swish"), beta=2.0, keep="x")
 
 
@@ -87,6 +90,7 @@ MISTAKEN = {                                     # a line, and what is said of i
     'nn.LeakyReLU(0.1, keep="z")': "incompatible type",
     "nn.PReLU(number=3)": 'Unexpected keyword argument "number"',
     "act.math.sine(double)": '"sin"',
+    "nt.swihs(double)": '"swish"',
 }
 BEGINNING = USED.partition("singles =")[0]
 

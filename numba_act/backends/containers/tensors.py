@@ -1,4 +1,6 @@
 """Tensors of other libraries: the same memory as an array of NumPy or CuPy, and the result as a tensor."""
+import contextlib
+
 import numpy as np
 
 from .. import dispatch
@@ -50,6 +52,16 @@ class Torch(Tensors):
     name = "PyTorch tensors"
     conversion = "torch.asarray(x)"
 
+    def _computed(self, kernel, operands, out, compute):
+        import torch
+        kernel.quick.update({torch.Tensor: quick, torch.nn.Parameter: quick})
+        arrays = memory(operands) if out is None else None
+        if arrays is not None:
+            return from_memory(compute(arrays, None))
+        device = next((o.device for o in operands if kind_of(o) is self and o.is_cuda), None)
+        with contextlib.nullcontext() if device is None else _on_stream(device):
+            return super()._computed(kernel, operands, out, compute)
+
     def array(self, kernel, name, tensor):
         import torch
         if tensor.requires_grad and torch.is_grad_enabled():
@@ -70,6 +82,41 @@ class Torch(Tensors):
         if array.dtype.name == "bfloat16":
             return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
         return torch.from_numpy(array)
+
+
+def memory(operands):
+    """The memory of PyTorch's tensors as arrays, beside Python's numbers; None where that is not all there is to it, as
+    with a tensor elsewhere, one that requires grad, or bfloat16."""
+    import torch
+    detached = not torch.is_grad_enabled()
+    try:
+        return [o if type(o) is float or type(o) is int else o.detach().numpy() if detached else o.numpy()
+                for o in operands]
+    except (AttributeError, RuntimeError, TypeError):
+        return None
+
+
+def from_memory(results):
+    """Arrays or NumPy's numbers as PyTorch's tensors."""
+    import torch
+    if isinstance(results, tuple):
+        return tuple([torch.from_numpy(np.asarray(y)) for y in results])
+    return torch.from_numpy(np.asarray(results))
+
+
+def quick(kernel, operands, out, arrays):
+    """dispatch.quick for PyTorch's tensors; all else takes 25 us more."""
+    ready = memory(operands) if out is None else None
+    made = None if ready is None else dispatch.quick(kernel, ready, None, arrays)
+    return None if made is None else from_memory(made)
+
+
+def _on_stream(device):
+    """CuPy at work where PyTorch is: else memory may be given back while the other still reads it."""
+    import torch
+
+    from ..cuda import cupy
+    return cupy.cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device.index)
 
 
 class Jax(Tensors):

@@ -1,0 +1,378 @@
+"""Activations on PyTorch's tensors: differentiable, in torch.compile and torch.export, and as modules.
+
+    from numba_act import torch as nt
+    y = nt.gelu(x); f = nt.Activation("swish", learn=("beta",))
+
+Each activation is two of PyTorch's operators: numba_act::NAME, its value or a derivative of any order, which the next
+derivative differentiates, and numba_act::NAME_backward, its gradients in one pass.
+"""
+import functools
+import inspect
+import zlib
+from numbers import Real
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("numba_act.torch needs PyTorch: pip install torch", name=error.name) from None
+import numpy as np
+from torch._C import _are_functorch_transforms_active as is_transformed
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from . import declare, functions  # noqa: F401, the latter declares the activations
+from .backends.containers import dlpack
+from .backends.containers.tensors import from_memory, memory
+from .backends.dtypes import result_dtype
+from .backends.kernel import symbol
+from .backends.signature import free
+
+TENSORS = {torch.Tensor, torch.nn.Parameter}
+NUMBERS = {float, int}
+NUMERIC = Real | np.generic | torch.SymFloat | torch.SymInt
+_library, _operators = torch.library.Library("numba_act", "DEF"), {}
+
+
+@functools.cache
+def get(name):
+    """The activation of that name or alias, or an Activation, custom ones too, as a Function on tensors.
+
+    Raises
+    ------
+    ValueError : an unknown name; the nearest known ones are suggested
+
+    Examples
+    --------
+    >>> from numba_act import torch as nt
+    >>> nt.get("softrelu") is nt.softplus
+    True
+    """
+    if isinstance(name, Function):
+        return name
+    activation = declare.get(name)
+    return Function(activation) if activation is name else get(activation)
+
+
+class Function:
+    """An activation as a function on tensors, differentiable in its operands and parameters, to the fourth order.
+
+    Parameters are numbers, or tensors that broadcast.  Shapes, dtypes and numbers are those of the same call on arrays.
+
+    Attributes
+    ----------
+    activation : on arrays
+    fast : the same in the fast tier
+
+    Raises
+    ------
+    TypeError : an operand that is no tensor, another dtype, an unknown keyword
+    ValueError : shapes that do not broadcast
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numba_act import torch as nt
+    >>> x = torch.tensor([-2.0, 0.0, 3.0], requires_grad=True)
+    >>> nt.leaky_relu(x, alpha=0.05).sum().backward()
+    >>> x.grad
+    tensor([0.0500, 0.0500, 1.0000])
+    """
+
+    def __init__(self, activation):
+        self.activation, self._bound, self._operator = activation, activation._operands, operator_of(activation)
+        self.__name__, self.__doc__ = activation.name, activation.__doc__
+        self.__signature__ = inspect.signature(activation._operands)
+        self.fast = self if activation.fast is activation else get(activation.fast)
+
+    def __call__(self, /, *args, **kwargs):
+        return self._operator(self._bound(*args, **kwargs))
+
+    def __repr__(self):
+        return f"<{self.__name__} on tensors>"
+
+    def __reduce__(self):
+        return get, (self.activation,)
+
+
+class Operator:
+    """An activation and its derivatives among PyTorch's operators, those of the fast tier as overloads."""
+
+    def __init__(self, name, activation):
+        self.name, self.activation, self.inputs = name, activation, activation._inputs
+        names = [symbol(name) for name in self.inputs]
+        operands, wrt = ", ".join(f"Tensor {name}" for name in names), free("wrt", names)
+        self._value = self._defined("", f"{operands}, str {wrt}=''", "Tensor", self._on_memory, self._promised)
+        self._backward = self._defined("_backward", f"Tensor {free('gy', names)}, {operands}, str {wrt}", "Tensor[]",
+                                       self._gradients_on_memory, self._gradients_promised)
+        torch.library.register_autograd(self._value, self._differentiated, setup_context=self._keep, lib=_library)
+
+    def _defined(self, suffix, arguments, result, compute, promise):
+        """One operator: what it computes on the CPU and on CUDA, and what its results will be like."""
+        name, _, overload = self.name.partition(".")
+        qualified = f"{name}{suffix}.{overload}" if overload else name + suffix
+        _library.define(f"{qualified}({arguments}) -> {result}")
+        for device in ("CPU", "CUDA"):
+            _library.impl(qualified, compute, device)
+        torch.library.register_fake(f"numba_act::{qualified}", promise, lib=_library)
+        return getattr(getattr(torch.ops.numba_act, name + suffix), overload or "default")
+
+    def __call__(self, operands, wrt=()):
+        """The value, or a derivative in one name after another."""
+        if not is_plain(operands):
+            if not torch.compiler.is_compiling() and is_transformed():
+                return Transformed.apply(self, wrt, *operands)
+            return self._value(*as_tensors(self.activation, operands), ",".join(wrt))
+        if torch.is_grad_enabled():
+            for operand in operands:
+                if type(operand) not in NUMBERS and operand.requires_grad:
+                    return Differentiable.apply(self, wrt, *operands)
+        return self._computed(operands, wrt)
+
+    def gradients(self, gy, operands, wrt):
+        """gy times each derivative, summed to its operand's shape."""
+        if is_plain((gy, *operands)):
+            return self._products(gy, operands, wrt)
+        return self._backward(gy, *as_tensors(self.activation, operands), ",".join(wrt))
+
+    def _computed(self, operands, wrt):
+        return on_memory(functools.partial(self.activation.slope, wrt) if wrt else self.activation, operands)
+
+    def _products(self, gy, operands, wrt):
+        backward = functools.partial(self.activation.backward, **self.activation.options(wrt=tuple(wrt)))
+        return on_memory(backward, (gy, *operands))
+
+    # what PyTorch calls: the operands, and wrt unless it is the default ---------------------------------------------
+    def _on_memory(self, *given):
+        operands, wrt = given[:len(self.inputs)], split(*given[len(self.inputs):])
+        return laid_out(self._computed(operands, wrt), promised(operands, "meta"))
+
+    def _promised(self, *given):
+        return promised(given[:len(self.inputs)])
+
+    def _keep(self, ctx, inputs, output):
+        *operands, wrt = inputs
+        keep(ctx, self, split(wrt), operands)
+
+    def _differentiated(self, ctx, gy):
+        return *differentiated(ctx, gy, 0), None
+
+    def _gradients_on_memory(self, gy, *given):
+        *operands, wrt = given
+        made = self._products(gy, operands, split(wrt))
+        return [laid_out(g, p) for g, p in zip(made, self._gradients_promised(gy, *given, device="meta"), strict=True)]
+
+    def _gradients_promised(self, gy, *given, device=None):
+        *operands, wrt = given
+        return [torch.empty_like(operands[self.inputs.index(name)], dtype=gy.dtype, device=device)
+                for name in split(wrt)]
+
+
+def on_memory(function, operands):
+    """A function of arrays for tensors, on their memory where that can be had, which spares looking for their kind."""
+    arrays = memory(operands)
+    return function(*operands) if arrays is None else from_memory(function(*arrays))
+
+
+def split(wrt=""):
+    """The names that a string lists, which PyTorch's operators take in place of a tuple."""
+    return tuple(filter(None, wrt.split(",")))
+
+
+class Differentiable(torch.autograd.Function):
+    """An Operator's result without PyTorch's dispatcher."""
+
+    @staticmethod
+    def forward(context, operator, wrt, *operands):
+        keep(context, operator, wrt, operands)
+        return operator._computed(operands, wrt)
+
+    @staticmethod
+    def backward(context, gy):
+        return None, None, *differentiated(context, gy, 2)
+
+
+class Transformed(Differentiable):
+    """The same below torch.func's grad and vmap, for which PyTorch's own binding of the arguments takes 70 us more."""
+
+    @staticmethod
+    def forward(operator, wrt, *operands):
+        return operator(operands, wrt)
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        operator, wrt, *operands = inputs
+        keep(context, operator, wrt, operands)
+
+    @staticmethod
+    def vmap(info, places, operator, wrt, *operands):
+        placed = [*zip(operands, places[2:], strict=True)]
+        ndim = max(o.ndim - (place is not None) for o, place in placed if type(o) not in NUMBERS)
+        ready = [o if place is None else batched(o, place, ndim) for o, place in placed]
+        return Transformed.apply(operator, wrt, *ready), 0
+
+
+def batched(tensor, place, ndim):
+    """A tensor with the axis of the batch first, before as many others as there will be."""
+    tensor = tensor.movedim(place, 0)
+    return tensor.reshape(tensor.shape[:1] + (1,) * (1 + ndim - tensor.ndim) + tensor.shape[1:])
+
+
+def keep(context, operator, wrt, operands):
+    """Keep what `differentiated` needs."""
+    tensors = [o for o in operands if type(o) not in NUMBERS]
+    context.save_for_backward(*tensors)
+    context.kept = operator, wrt, [o if type(o) in NUMBERS else None for o in operands]
+
+
+def differentiated(context, gy, first):
+    """The gradient in each operand, None where none is needed: gy times a derivative, summed to the operand's shape.
+    The operands are the inputs from the first on."""
+    (operator, wrt, numbers), tensors = context.kept, iter(context.saved_tensors)
+    operands = tuple([next(tensors) if number is None else number for number in numbers])
+    needed = [name for name, asked in zip(operator.inputs, context.needs_input_grad[first:], strict=False) if asked]
+    if wrt or torch.is_grad_enabled() or is_transformed():       # the gradients may be differentiated
+        made = [(gy * operator(operands, (*wrt, name))).sum_to_size(operands[operator.inputs.index(name)].shape)
+                for name in needed]
+    else:
+        made = operator.gradients(gy, operands, needed)
+    found = dict(zip(needed, made, strict=True))
+    return [found.get(name) for name in operator.inputs]
+
+
+def operator_of(activation):
+    """The activation's Operator, whose name a custom one shares only with those that say the same."""
+    exact = activation._exact or activation
+    name, tier = exact.name, ".fast" * (exact is not activation)
+    if declare.activations.get(name) is not exact:
+        told = zlib.crc32(repr((exact._inputs, exact.facts())).encode())
+        name = f"{symbol(name)}_{told:08x}"
+    if name + tier not in _operators:
+        _operators[name + tier] = Operator(name + tier, activation)
+    return _operators[name + tier]
+
+
+def is_plain(operands):
+    """Whether these are tensors on the CPU or on CUDA, and numbers, and nothing of PyTorch's looks on, so that its
+    dispatcher, which takes 6 to 20 us, can be spared."""
+    if torch.compiler.is_compiling() or is_in_torch_dispatch_mode() or is_transformed():
+        return False
+    if type(operands[0]) not in TENSORS:
+        return False
+    for operand in operands:
+        kind = type(operand)
+        if not (kind in NUMBERS or (kind in TENSORS and (operand.is_cpu or operand.is_cuda))):
+            return False
+    return True
+
+
+def as_tensors(activation, operands):
+    """All operands as tensors; numbers get the result's dtype."""
+    tensors = [o for o in operands if hasattr(o, "__torch_function__")]
+    for name, operand in zip(activation._inputs, operands, strict=True):
+        if not hasattr(operand, "__torch_function__") and not (tensors and isinstance(operand, NUMERIC)):
+            accepted = "a tensor or a number is" if name in activation.params else "a tensor is"
+            raise TypeError(f"{activation.name}: {name} is a {type(operand).__name__}; {accepted} accepted")
+    if len(tensors) == len(operands):
+        return operands
+    dtype = functools.reduce(torch.promote_types, {t.dtype for t in tensors})
+    dtype = dtype if dtype.is_floating_point else torch.float64
+    return [o if hasattr(o, "__torch_function__") else torch.full((), o, dtype=dtype, device=tensors[0].device)
+            for o in operands]
+
+
+def promised(operands, device=None):
+    """An empty tensor like the result."""
+    shape = torch.broadcast_shapes(*[o.shape for o in operands])
+    like, dtype = max(operands, key=lambda o: o.ndim), result_type(*[o.dtype for o in operands])
+    if like.shape == shape:
+        return torch.empty_like(like, dtype=dtype, device=device)
+    return torch.empty(shape, dtype=dtype, device=device or like.device)
+
+
+@functools.cache
+def result_type(*dtypes):
+    """The dtype of the result, as it is for arrays."""
+    names = [str(dtype).removeprefix("torch.") for dtype in dtypes]
+    found = result_dtype([np.empty(0, dlpack.bfloat16() if name == "bfloat16" else name) for name in names])
+    return getattr(torch, found.name)
+
+
+def laid_out(result, promised):
+    """The result in the memory layout that was promised."""
+    if result.stride() == promised.stride():
+        return result
+    made = torch.empty_strided(promised.shape, promised.stride(), dtype=result.dtype, device=result.device)
+    return made.copy_(result)
+
+
+class Activation(torch.nn.Module):
+    """An activation as a module, whose parameters may be learned.
+
+    Parameters
+    ----------
+    name : of an activation, or an Activation, custom ones too
+    learn : the parameters to learn, a name or several; they start from `settings` or the defaults
+    num_parameters : how many of each there are: 1, or the length of x along `axis`
+    fast : whether it computes in the fast tier
+    axis : that of the channels, where there are several
+    settings : the activation's parameters, by keyword
+
+    Raises
+    ------
+    ValueError : an unknown name; in a call, shapes that do not broadcast
+    TypeError : a parameter that the activation does not have
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numba_act import torch as nt
+    >>> f = nt.Activation("swish", learn="beta", beta=1.5)
+    >>> f(torch.tensor([-1.0, 2.0])).sum().backward()
+    >>> f.beta.grad, list(f.state_dict())
+    (tensor([0.3299]), ['beta'])
+    """
+
+    def __init__(self, name, learn=(), num_parameters=1, fast=False, axis=1, **settings):
+        super().__init__()
+        function = get(name)
+        self.function = function.fast if fast else function
+        self.learn = (learn,) if isinstance(learn, str) else tuple(learn)
+        self.num_parameters, self.axis = num_parameters, axis
+        activation = self.function.activation
+        for given in (*self.learn, *settings):
+            if given not in activation.params:
+                raise TypeError(f"{activation.name}: unknown parameter {given!r}; "
+                                f"accepted: {', '.join(activation.params) or 'none'}")
+        self.settings = {**activation.defaults, **settings}
+        for given in self.learn:
+            values = torch.full((num_parameters,), float(self.settings.pop(given)))
+            self.register_parameter(given, torch.nn.Parameter(values))
+
+    def forward(self, *operands):
+        """The activation's value."""
+        x = operands[0]
+        learned = {name: self._placed(getattr(self, name), x) for name in self.learn}
+        return self.function(*operands, **self.settings, **learned)
+
+    def _placed(self, values, x):
+        """A parameter in the dtype of x, in a shape that broadcasts with it."""
+        if x.is_floating_point() and values.dtype != x.dtype:
+            values = values.to(x.dtype)
+        if self.num_parameters == 1:
+            return values if x.ndim else values[0]
+        if not -x.ndim <= self.axis < x.ndim or x.shape[self.axis] != self.num_parameters:
+            raise ValueError(f"{self.function.activation.name}: x of shape {tuple(x.shape)} has no "
+                             f"{self.num_parameters} channels along axis {self.axis}")
+        along = [1] * x.ndim
+        along[self.axis] = -1
+        return values.view(along)
+
+    def extra_repr(self):
+        """What stands in its repr."""
+        learned = [f"learn={self.learn}, num_parameters={self.num_parameters}"] if self.learn else []
+        settings = [f"{name}={value}" for name, value in self.settings.items()]
+        return ", ".join([repr(self.function.activation.name), *settings, *learned])
+
+
+# all of them now, so that programs that were exported elsewhere find their operators
+globals().update({name: get(name) for name in declare.names()})
+__all__ = ["Activation", "get", *declare.names()]

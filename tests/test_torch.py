@@ -1,0 +1,290 @@
+"""numba_act.torch: PyTorch's autograd, operators, compiler and modules, with the numbers of the plain arrays."""
+import copy
+import io
+import math
+import pickle
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tools import GATED, NAMES, WITH_PARAMETERS, every_name, same_bits
+
+import numba_act as act
+
+torch = pytest.importorskip("torch")
+nt = pytest.importorskip("numba_act.torch")
+
+POINTS = [-2.3, -0.7, 0.3, 1.9]                  # away from kinks
+every_device = pytest.mark.parametrize("device", ["cpu", "cuda"][:1 + torch.cuda.is_available()])
+
+
+def operands_of(name, dtype=torch.float64, device="cpu"):
+    """Leaves for every operand and parameter: arrays of different numbers, a number a column, and single ones."""
+    a = act.activations[name]
+    arrays = [torch.tensor(np.roll(POINTS, k) + k / 8, dtype=dtype).view(2, 2) for k in range(len(a.operands))]
+    numbers = [torch.tensor(value if k else [value, value * 0.75 + 0.125], dtype=dtype)
+               for k, value in enumerate(a.defaults.values())]
+    return [t.to(device).requires_grad_() for t in (*arrays, *numbers)]
+
+
+def array_of(tensor):
+    tensor = tensor.detach().cpu()
+    return tensor.view(torch.uint16).numpy().view("bfloat16") if tensor.dtype is torch.bfloat16 else tensor.numpy()
+
+
+@every_device
+@pytest.mark.parametrize("tier", ["exact", "fast"])
+@every_name
+def test_values_and_gradients_are_those_of_arrays(name, tier, device):
+    """Bit for bit, without and with a graph."""
+    a, f = (each if tier == "exact" else each.fast for each in (act.activations[name], getattr(nt, name)))
+    operands = operands_of(name, torch.float32, device)
+    arrays = [array_of(o) for o in operands]
+    y = f(*operands)
+    gy = torch.linspace(-1, 2, 4, device=device).view(2, 2)
+    same_bits(array_of(y), a(*arrays))
+    names = (*a.operands, *a.params)
+    expected = a.backward(array_of(gy), *arrays, wrt=names)
+    gradients = torch.autograd.grad(y, operands, gy)
+    for got, wanted in zip(gradients, expected, strict=True):
+        if device == "cpu" or wanted.shape == (2, 2):          # sums differ between the two
+            same_bits(array_of(got), wanted)
+    with torch.no_grad():
+        same_bits(array_of(f(*operands)), a(*arrays))
+    same_bits(array_of(f(*[o.detach() for o in operands[:len(a.operands)]])), a(*arrays[:len(a.operands)]))
+
+
+@every_device
+@every_name
+def test_gradients_of_gradients(name, device):
+    """In every operand and parameter, by PyTorch's own check."""
+    operands = operands_of(name, device=device)
+    for f in (getattr(nt, name), getattr(torch.ops.numba_act, name)):
+        assert torch.autograd.gradcheck(f, operands)
+    assert torch.autograd.gradgradcheck(getattr(nt, name), operands)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int8, torch.bool])
+def test_other_dtypes(dtype):
+    x = torch.tensor([1, 0, -3, 7]).to(dtype)
+    for name in ("gelu", "leaky_relu", "swiglu"):
+        a, f = act.activations[name], getattr(nt, name)
+        y = f(*[x] * len(a.operands))
+        same_bits(array_of(y), a(*[array_of(x)] * len(a.operands)))
+        if dtype.is_floating_point:
+            leaf = x.clone().requires_grad_()
+            gradient, = torch.autograd.grad(f(*[leaf] * len(a.operands)).sum(), leaf)
+            assert gradient.dtype is dtype
+    op = torch.ops.numba_act.gelu.default
+    assert op(x.to("meta")).dtype is op(x).dtype is nt.gelu(x).dtype
+
+
+def test_higher_orders():
+    x = torch.tensor(POINTS, dtype=torch.float64, requires_grad=True)
+    slope = nt.gelu(x)
+    for n in range(1, 5):
+        slope, = torch.autograd.grad(slope.sum(), x, create_graph=True)
+        same_bits(array_of(slope), act.gelu.grad(array_of(x), n=n))
+    beta = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+    mixed, = torch.autograd.grad(nt.swish(x, beta).sum(), beta, create_graph=True)
+    swapped, = torch.autograd.grad(nt.swish(x, beta).sum(), x, create_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(mixed, x)[0], torch.autograd.grad(swapped.sum(), beta)[0] * 0 +
+                               torch.func.vmap(torch.func.grad(lambda x: torch.func.grad(nt.swish, 1)(x, beta)))(x))
+
+
+LAYOUTS = {"rows": lambda x: x[::2], "columns": lambda x: x.mT, "expanded": lambda x: x[:, :1].expand_as(x),
+           "channels last": lambda x: x.to(memory_format=torch.channels_last), "none": lambda x: x[:0],
+           "number": lambda x: x[0, 0, 0, 0]}
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")        # PyTorch's check reads it
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_operators_keep_their_promises(layout):
+    """PyTorch's own check of what is registered: schema, autograd, fake implementation, the compiler's two passes."""
+    x = LAYOUTS[layout](torch.randn(4, 3, 2, 2))
+    alpha = torch.rand(x.shape[-1:])
+    for op, given in (("gelu", (x,)), ("prelu", (x, alpha)), ("swiglu", (x, torch.randn(x.shape[-2:]))),
+                      ("gelu_backward", (x, x, "x")), ("prelu_backward", (x, x, alpha, "x,alpha"))):
+        torch.library.opcheck(getattr(torch.ops.numba_act, op).default, given,
+                              test_utils=("test_schema", "test_faketensor"))
+    leaf = x.detach().requires_grad_()
+    if layout in ("rows", "number"):
+        torch.library.opcheck(torch.ops.numba_act.prelu.default, (leaf, alpha.requires_grad_()))
+        torch.library.opcheck(torch.ops.numba_act.gelu.fast, (leaf,))
+
+
+def everything(x):
+    """Every activation, parameters by keyword and by position, in one function."""
+    total = 0
+    for name in NAMES:
+        f = getattr(nt, name)
+        parameters = dict(list(f.activation.defaults.items())[:1])
+        total = total + (f(x, x) if name in GATED else f(x, **parameters) if name in WITH_PARAMETERS else f.fast(x))
+    return total
+
+
+def test_compiled_whole():
+    x = torch.tensor(POINTS, dtype=torch.float64, requires_grad=True)
+    compiled = torch.compile(everything, fullgraph=True, backend="aot_eager")
+    y = compiled(x)
+    same_bits(array_of(y), array_of(everything(x)))
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), x)[0], torch.autograd.grad(everything(x).sum(), x)[0])
+
+
+class Net(torch.nn.Module):
+    def __init__(self, *activations):
+        super().__init__()
+        self.stack = torch.nn.Sequential(torch.nn.Linear(4, 3), *activations, torch.nn.Linear(3, 1))
+
+    def forward(self, x):
+        return self.stack(x)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_exported(strict):
+    net = Net(nt.Activation("swish", learn="beta", num_parameters=3), nt.Activation("gelu", fast=True),
+              nt.Activation("leaky_relu", alpha=0.2))
+    x = torch.randn(2, 4)
+    rows = torch.export.Dim("rows")
+    exported = torch.export.export(net, (x,), strict=strict, dynamic_shapes=({0: rows},))
+    called = {str(node.target) for node in exported.graph.nodes}
+    assert called >= {"numba_act.swish.default", "numba_act.gelu.fast", "numba_act.leaky_relu.default"}
+    file = io.BytesIO()
+    torch.export.save(exported, file)
+    file.seek(0)
+    again = torch.export.load(file).module()
+    x = torch.randn(5, 4)
+    torch.testing.assert_close(again(x), net(x))
+    gradients = [torch.autograd.grad(f(x).sum(), list(f.parameters())) for f in (net, again)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_transformed():
+    """torch.func's grad and vmap, one in the other."""
+    x, beta = torch.randn(3, 4, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
+
+    def total(x, beta):
+        return nt.swish(x, beta).sum()
+
+    def plain(x, beta):
+        return (x * torch.sigmoid(beta * x)).sum()
+
+    for transformed in (lambda f: torch.func.grad(f, (0, 1)),
+                        lambda f: torch.func.vmap(torch.func.grad(f, (0, 1)), (0, None)),
+                        lambda f: torch.func.vmap(torch.func.grad(f, 1), (1, 0)),
+                        lambda f: torch.func.jacrev(torch.func.jacrev(f, 1))):
+        given = (x, beta[:3]) if transformed(plain) is None else (x, beta)
+        torch.testing.assert_close(transformed(total)(*given), transformed(plain)(*given))
+    same_bits(array_of(torch.func.vmap(nt.swiglu, (0, None))(x, beta)), array_of(nt.swiglu(x, beta)))
+    same_bits(array_of(torch.func.vmap(lambda x: nt.leaky_relu(x, 0.5))(x)), array_of(nt.leaky_relu(x, 0.5)))
+
+
+# --- modules ----------------------------------------------------------------------------------------------------------
+def test_modules_learn():
+    f = nt.Activation("swish", learn="beta", num_parameters=3, beta=1.5)
+    x = torch.randn(2, 3, 4)
+    y = f(x)
+    same_bits(array_of(y), act.swish(array_of(x), np.full((3, 1), 1.5, "f4")))
+    y.sum().backward()
+    expected = act.swish.backward(np.ones((2, 3, 4), "f4"), array_of(x), np.full((3, 1), 1.5, "f4"), wrt="beta")
+    same_bits(array_of(f.beta.grad), expected.ravel())
+    with torch.no_grad():
+        f.beta += 1
+    other = nt.Activation("swish", learn="beta", num_parameters=3)
+    other.load_state_dict(f.state_dict())
+    for copied in (other, copy.deepcopy(f), pickle.loads(pickle.dumps(f))):
+        same_bits(array_of(copied(x)), array_of(f(x)))
+    assert f.half()(x.half()).dtype is torch.float16
+    assert nt.Activation("prelu", learn="alpha").bfloat16()(torch.tensor(-1.0)).item() == -0.25
+
+
+@every_name
+def test_every_activation_is_a_module(name):
+    a = act.activations[name]
+    f = nt.Activation(name, learn=a.params)
+    x = torch.tensor(POINTS)
+    y = f(*[x] * len(a.operands))
+    torch.testing.assert_close(y.detach(), nt.get(a)(*[x] * len(a.operands)), rtol=1e-5, atol=1e-6)
+    assert list(f.state_dict()) == list(a.params)
+    assert repr(f) == (f"Activation({name!r}, learn={a.params}, num_parameters=1)" if a.params
+                       else f"Activation({name!r})")
+
+
+# --- custom activations -----------------------------------------------------------------------------------------------
+def made(rate):
+    @act.activation
+    def bump(x, width=1.0):
+        return math.exp(-x * x / width) * rate
+    return bump
+
+
+@act.activation
+def halved(x, most=3.0):
+    while most < abs(x) < math.inf:
+        x = x / 2
+    return x * x
+
+
+def test_custom_activations():
+    one, two = made(1.0), made(2.0)              # of one name
+    x = torch.tensor(POINTS, dtype=torch.float64, requires_grad=True)
+    width = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    for a in (one, two, halved):
+        f = nt.get(a)
+        assert torch.autograd.gradcheck(f, (x, width))
+        assert torch.autograd.gradgradcheck(f, (x, width))
+        compiled = torch.compile(nt.Activation(a, learn=a.params), fullgraph=True, backend="aot_eager")
+        same_bits(array_of(compiled(x)), a(array_of(x)))
+    assert nt.get(one) is nt.get(one)
+    same_bits(array_of(nt.get(two)(x)), 2 * array_of(nt.get(one)(x)))
+    nt.get(made(1.0))                            # which says the same
+
+
+def test_the_readme():
+    """What it shows runs."""
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = [block for block in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+                if block.startswith("import torch")]
+    space = {}
+    exec(block, space)
+    x, beta = np.float32([-2, 0.5, 3]), np.float32(1.5)
+    expected = act.swish.grad(x, beta) + act.gelu.fast.grad(x)
+    np.testing.assert_array_equal(array_of(space["x"].grad), expected)
+    same_bits(array_of(space["beta"].grad), np.float32(act.swish.backward(np.ones_like(x), x, beta, wrt="beta")))
+    assert space["z"].shape == (5, 1)
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("call", "error", "said"), [
+    (lambda x: nt.gelu(3.0), TypeError, "gelu: x is a float; a tensor is accepted"),
+    (lambda x: nt.gelu(x.numpy()), TypeError, "gelu: x is a ndarray; a tensor is accepted"),
+    (lambda x: nt.prelu(x, "a"), TypeError, "prelu: alpha is a str; a tensor or a number is accepted"),
+    (lambda x: nt.gelu(x, 3), TypeError, "gelu: at most 1 operands are accepted"),
+    (lambda x: nt.gelu(x, out=x), TypeError, "gelu: out is an unknown keyword; accepted are no others"),
+    (lambda x: nt.gelu(x.cfloat()), TypeError, "gelu: .*complex64"),
+    (lambda x: nt.swiglu(x, x[:1].expand(3)), ValueError, "swiglu: the shapes of the operands do not broadcast"),
+    (lambda x: nt.get("gleu"), ValueError, "there is no activation 'gleu'; did you mean glu or gelu"),
+    (lambda x: nt.Activation("gelu", learn="beta"), TypeError, "gelu: unknown parameter 'beta'; accepted: none"),
+    (lambda x: nt.Activation("swish", alpha=1), TypeError, "swish: unknown parameter 'alpha'; accepted: beta"),
+    (lambda x: nt.Activation("swish", learn="beta", num_parameters=3)(x), ValueError,
+     r"swish: x of shape \(2,\) has no 3 channels along axis 1"),
+    (lambda x: nt.gleu, AttributeError, "gleu"),
+])
+def test_refused(call, error, said):
+    with pytest.raises(error, match=said):
+        call(torch.ones(2))
+
+
+def test_names_shadow_nobody():
+    """The package's modules are not those of the same names, which its own files get."""
+    import numba_act.torch
+    assert nt is act.torch is numba_act.torch is not torch
+    assert nt.torch is torch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torch", None)
+        patch.delitem(sys.modules, "numba_act.torch")
+        patch.delattr(act, "torch")
+        with pytest.raises(ModuleNotFoundError, match=r"^numba_act\.torch needs PyTorch: pip install torch$"):
+            import numba_act.torch
