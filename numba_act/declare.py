@@ -282,7 +282,7 @@ class Activation:
         names = self.operands if wrt is None else self._names(wrt)
         kind = self._start(operands[0], y, names)
         operands = (gy, *operands) if y is None else (gy, y, *operands[1:])
-        kernel, several = self.kernel(kind, *names), not isinstance(wrt, str | None)
+        kernel, several = self.kernel(kind, *names), wrt is not None and not isinstance(wrt, str)
         arrays = len(operands) if {*names} & {*self.params} else 1 + len(self.operands)
         result = dispatch.quick(kernel, operands, out, arrays)
         if result is not None:

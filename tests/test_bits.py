@@ -12,6 +12,7 @@ from tools import (
     DTYPES,
     NAMES,
     WITH_PARAMETERS,
+    at_odd_address,
     choices,
     every_dtype,
     every_name,
@@ -87,13 +88,6 @@ def test_length_and_offset(name, dtype):
         for n in range(101):
             for start in (0, 1, 7 + n):
                 same_bits(call(x[start:start + n]), expected[start:start + n])
-
-
-def at_odd_address(array):
-    memory = np.zeros(array.nbytes + 1, np.uint8)
-    shifted = memory[1:].view(array.dtype).reshape(array.shape)
-    shifted[...] = array
-    return shifted
 
 
 def swapped(array):

@@ -8,7 +8,18 @@ import ml_dtypes
 import numba
 import numpy as np
 import pytest
-from tools import DTYPES, NAMES, WITH_PARAMETERS, every_dtype, every_name, every_plain, generator, inputs_of, same_bits
+from tools import (
+    DTYPES,
+    NAMES,
+    WITH_PARAMETERS,
+    at_odd_address,
+    every_dtype,
+    every_name,
+    every_plain,
+    generator,
+    inputs_of,
+    same_bits,
+)
 
 import numba_act as act
 from numba_act.runtime import threads
@@ -237,18 +248,22 @@ def test_promotion(name, dtype):
 
 
 LAYOUTS = {"C": np.array, "F": np.asfortranarray, "strided": lambda a: np.repeat(a, 2, 1)[:, ::2],
-           "reversed": lambda a: a[::-1, ::-1], "repeated": lambda a: np.broadcast_to(a[:, None], (300, 2, 1000))}
+           "reversed": lambda a: a[::-1, ::-1], "odd address": at_odd_address,
+           "repeated": lambda a: np.broadcast_to(a[:, None], (300, 2, 1000))}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("kind", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "bfloat16", "f4", ">f4"])
+@pytest.mark.parametrize("kind", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "bfloat16", "f4", ">f4",
+                                  ">i4", ">f8", ">f2"])
 def test_large_operands_of_another_dtype(kind, layout):
     """They are cast block by block, to the same bits."""
     whole = generator(kind).integers(0, 1 << 63, (300, 1000), np.uint64)
     with np.errstate(all="ignore"):
         a = LAYOUTS[layout]((numbers(whole.shape) if "f" in kind else whole).astype(np.dtype(kind)))
         x = numbers(a.shape, "f8")
-        for dtype in {"f8", "f4" if kind in ("f2", "bfloat16") else "f8"}:
+        for dtype in ("f2", "bfloat16") if layout in ("C", "odd address") else ():
+            same_bits(act.gelu(a, dtype=dtype, casting="unsafe"), act.gelu(a.astype(dtype)))
+        for dtype in {"f8", "f4" if kind in ("f2", ">f2", "bfloat16") else "f8"}:
             x_, wide = x.astype(dtype), a.astype(dtype)
             same_bits(act.swish(x_, a), act.swish(x_, wide))
             same_bits(act.gelu(a, dtype=dtype), act.gelu(wide))
@@ -260,13 +275,30 @@ def test_large_operands_of_another_dtype(kind, layout):
                 same_bits(act.swish.backward(a, x_, beta, wrt=wrt), act.swish.backward(wide, x_, beta, wrt=wrt))
 
 
+def test_numbers_between_those_of_16_bits_round_once():
+    """Beside the middle of two, by less than float32 can tell."""
+    halves = np.arange(0x7C00, dtype="u2").view("f2").astype("f8")
+    middle = (halves[:-1] + halves[1:]) / 2
+    beside = np.concatenate([middle * (1 + sign * 2.0**-40) for sign in (-1, 0, 1)] + [halves])
+    rare = np.nan, np.inf, 65519.99, 65520, 1e300, 2.0**-25, 5e-324
+    x = np.resize(np.concatenate([beside, -beside, rare]), 1 << 20)
+    with np.errstate(all="ignore"):
+        same_bits(act.identity(x, dtype="f2"), x.astype("f2"))
+        same_bits(act.identity(x, dtype="bfloat16"), x.astype("bfloat16"))
+
+
 def test_memory_for_operands_of_another_dtype():
     x, out, beta = np.ones(1_500_000, "f4"), np.empty(1_500_000), np.float64(0.5)
+    half, odd, other = out.astype("f2"), at_odd_address(x), x.astype(">f4")
     mask, endless = x > 0, np.broadcast_to(np.float32(1), 1 << 24)
     for call in (lambda: act.swish(x, beta, out=out), lambda: act.swish.grad(x, beta, out=out),
                  lambda: act.swish(x, beta, out=out, where=mask), lambda: act.swish.backward(x, x, beta, out=out),
                  lambda: act.swish.backward(x, x, beta, wrt="beta"),
-                 lambda: act.swish.backward(endless, endless, beta, wrt="beta")):
+                 lambda: act.swish.backward(endless, endless, beta, wrt="beta"),
+                 lambda: act.swish(out, beta, dtype="f2", out=half), lambda: act.swish(other, out=x),
+                 lambda: act.swish(odd, out=x), lambda: act.swish.backward(odd, other, out=x),
+                 lambda: act.swish.backward(x, odd, 0.5, wrt="beta"),
+                 lambda: act.swish.backward(other, other, 0.5, wrt="beta")):
         tracemalloc.start()
         call()
         _, peak = tracemalloc.get_traced_memory()

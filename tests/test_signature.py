@@ -123,3 +123,10 @@ def test_such_arguments_in_blocks_pictures_and_compiled_code():
     act.warmup(crowded, dtypes="float64")
     assert "n=3" in crowded.plot(n=3).get_title("right")
     assert numba.njit(lambda v: (crowded.grad(v, wrt_="n"), crowded.backward(v, v, n=5.0)))(2.0) == (2, 10)
+
+
+@pytest.mark.parametrize("way", ["scalar", "grad", "value_and_grad", "backward"])
+def test_a_parameter_given_twice_is_named(way):
+    call = getattr(act.elu, way)
+    with pytest.raises(TypeError, match=r"^elu\(\) got multiple values for argument 'alpha'"):
+        call(*[1.0, 2.0, 3.0][way != "backward":], alpha=2.0)

@@ -108,3 +108,10 @@ def choices(name, dtype):
 OUTPUTS = [(name, what) for name in NAMES for what in ("f", *inputs_of(name))]
 ROWS = [(name, what, row) for name, what in OUTPUTS for row in rows(name)]
 every_output = pytest.mark.parametrize(("name", "what"), OUTPUTS)
+
+
+def at_odd_address(array):
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    shifted = memory[1:].view(array.dtype).reshape(array.shape)
+    shifted[...] = array
+    return shifted

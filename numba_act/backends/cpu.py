@@ -17,6 +17,7 @@ from .philox import LANES, philox
 Array, ARRAY_NAME = np.ndarray, "NumPy"
 CAST_BYTES = 1 << 20                         # an operand that takes less is cast whole
 DRAWN = 1 << 13                              # blocks of random numbers made at once: 64 KiB an array
+LARGE = 2.0 ** 15                            # no dtype is exceeded below
 SUM_TASKS = 64                               # the split of a sum depends on the shapes only
 SUM_GRAIN = 16 * driver.BLOCK
 
@@ -37,7 +38,7 @@ def cast(array, dtype):
     if array.size * dtype.itemsize <= CAST_BYTES:
         return array.astype(dtype, order="K")
     small = array[tuple([slice(0, 1) if step == 0 else slice(None) for step in array.strides])]
-    if small.size * dtype.itemsize > CAST_BYTES and castable(array.dtype, storage_of(dtype)) and array.flags.aligned:
+    if small.size * dtype.itemsize > CAST_BYTES and castable(array.dtype):
         return array
     return np.broadcast_to(small.astype(dtype, order="K"), array.shape)
 
@@ -91,13 +92,11 @@ def call(kernel, arrays, out=None, order="K", dtype=None):
 
 def _flat(arrays, shape):
     """Whether NumPy sees one dimension, which it can hand to the driver as well as we can."""
-    return all(a.ndim == 0 or (a.shape == shape and a.flags.c_contiguous) for a in arrays)
+    return all(a.ndim == 0 or (a.shape == shape and a.flags.c_contiguous and a.flags.aligned) for a in arrays)
 
 
 def _run(kernel, arrays, shape, out, order, dtype):
     """The outputs by the n-d driver, or None where NumPy's own machinery is needed."""
-    if not all(map(_plain, arrays)):
-        return None
     given = [a for a in out if a is not None]
     if not all(_usable(a, shape, dtype) for a in given) or _overlap(arrays, given):
         return None
@@ -106,14 +105,10 @@ def _run(kernel, arrays, shape, out, order, dtype):
     return results if _launch(kernel, arrays, results, shape, dtype) else None
 
 
-def _plain(array):
-    return array.flags.aligned and array.dtype.isnative
-
-
 def _usable(out, shape, dtype):
     """Whether the driver may write to a given output."""
     return (type(out) is np.ndarray and out.shape == shape and out.dtype == dtype and out.flags.writeable
-            and _plain(out) and all(step or n == 1 for step, n in zip(out.strides, shape, strict=True)))
+            and out.flags.aligned and all(step or n == 1 for step, n in zip(out.strides, shape, strict=True)))
 
 
 def _overlap(arrays, given):
@@ -136,18 +131,20 @@ def _address(array):
 def _launch(kernel, arrays, results, shape, dtype, sums=(), tasks=0, grain=0):
     """Run a job; False if it has too many dimensions.  `sums` says which results are rows of accumulators."""
     layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
-    others = tuple([None if a.dtype == dtype else a.dtype for a in arrays])
+    others = tuple([None if a.dtype == dtype and a.flags.aligned else a.dtype for a in arrays])
     plan = _plan(kernel, storage_of(dtype), shape, layouts, others, sums, tasks, grain)
     if plan is None:
         return False
-    failures.called(kernel.owner, _launcher(), driver.addressed(plan, map(_address, (*arrays, *results))))
+    failures.called(kernel.owner, _launcher(), driver.of_arrays(plan, (*arrays, *results)))
     return True
 
 
 @functools.lru_cache(maxsize=1024)
 def _plan(kernel, storage, shape, layouts, others, sums, tasks, grain):
-    """The job for operands of these shapes and strides, and dtypes other than the storage's, without their addresses;
-    None for too many dimensions."""
+    """The job for operands of these shapes and strides, without their addresses; None for too many dimensions.
+
+    others : the dtypes of inputs that must be cast, or only brought into line, block by block
+    """
     n_in, item = len(kernel.inputs), storage.size
     record = record_of(kernel, storage, frozenset(sums))
     rows = {n_in + j: 8 * math.prod(layouts[n_in + j][0][1:]) for j in sums}
@@ -191,7 +188,7 @@ def _period(flat, steps):
 
 @functools.cache
 def _launcher():
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(driver.load().launch)
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(driver.load().launch_arrays)
 
 
 # --- random numbers ---------------------------------------------------------------------------------------------------
@@ -221,11 +218,10 @@ def reduce(kernel, arrays, targets, dtype=None):
     _, cost = loop(kernel, dtype)
     shape, size = layout.common_shape(arrays)
     targets = [None if t == shape else t for t in targets]
-    if all(t is None for t in targets):
+    if targets.count(None) == len(targets):
         return call(kernel, arrays, dtype=dtype)
     if size == 0:
         return tuple(np.zeros(shape if t is None else t, dtype) for t in targets)
-    arrays = [a if _plain(a) else np.array(a, dtype, order="K") for a in arrays]
     if size * cost >= threads.MIN_WORK:
         threads.start()
     axes = layout.axes(arrays, shape, "K")
@@ -233,9 +229,16 @@ def reduce(kernel, arrays, targets, dtype=None):
     results = [outputs.empty(shape, dtype, axes) if t is None else np.zeros((tasks, *t)) for t in targets]
     if not _launch(kernel, arrays, results, shape, dtype, summed, tasks, grain):
         return _reduced_by_numpy(kernel, arrays, targets, dtype)
+    return tuple([r if t is None else _rounded(r[0] if tasks == 1 else r.sum(axis=0), dtype)
+                  for r, t in zip(results, targets, strict=True)])
+
+
+def _rounded(total, dtype):
+    """A sum in the dtype of the results; infinity comes without a warning, which costs as much as a small sum."""
+    if total.ndim == 0 and -LARGE < total < LARGE:
+        return dtype.type(total)
     with np.errstate(all="ignore"):
-        return tuple([r if t is None else np.asarray(r[0] if tasks == 1 else r.sum(axis=0)).astype(dtype)
-                      for r, t in zip(results, targets, strict=True)])
+        return np.asarray(total).astype(dtype)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -87,15 +87,15 @@ def _lanes_at(builder, base, i, kind, lanes):
 
 
 # --- operands of another dtype ----------------------------------------------------------------------------------------
-def castable(dtype, storage):
-    """Whether `cast` gives what NumPy's own cast does: to 16 bits that would round twice."""
-    return dtype.isnative and storage.name == storage.working and (dtype.kind in "biu" or dtype.name in STORAGE)
+def castable(dtype):
+    """Whether `cast` reads numbers of a dtype, in either byte order."""
+    return dtype.kind in "biu" or dtype.name in STORAGE
 
 
 @functools.cache
 def cast(dtype, storage):
-    """The address of a function, void(char **pointers, intp n), that reads numbers of a dtype and writes them as a
-    kernel of that storage takes them."""
+    """The address of a function, void(char **pointers, intp n), that reads numbers of a dtype, wherever they lie, and
+    writes them as a kernel of that storage takes them, with the bits of NumPy's own cast."""
     text = _cast_text(dtype, storage)
     address, = objects.load(text, lambda: text, ("cast",), optimise=True)
     return address
@@ -104,7 +104,7 @@ def cast(dtype, storage):
 def _cast_text(dtype, storage):
     from llvmlite import ir
     word, source = ir.IntType(64), STORAGE.get(dtype.name)
-    kind = source.element if source else ir.IntType(8 * dtype.itemsize)
+    kind = ir.IntType(8 * dtype.itemsize)
     module = ir.Module(name=f"numba_act_cast_{dtype.name}_{storage.name}")
     places = ir.IntType(8).as_pointer().as_pointer()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [places, word]), "cast")
@@ -112,24 +112,41 @@ def _cast_text(dtype, storage):
     start, loop, end = (function.append_basic_block(label) for label in ("start", "loop", "end"))
     b = ir.IRBuilder(start)
     given, target = (b.bitcast(b.load(b.gep(pointers, [word(k)])), type_.as_pointer())
-                     for k, type_ in enumerate((kind, storage.type)))
+                     for k, type_ in enumerate((kind, storage.element)))
     b.branch(loop)
     b.position_at_end(loop)
     i = b.phi(word)
     i.add_incoming(word(0), start)
-    value = b.load(b.gep(given, [i]), align=dtype.itemsize)
+    value = b.load(b.gep(given, [i]), align=1)
+    value = value if dtype.isnative else b.bswap(value)
     if source:
-        value, wider = source.widen(b, value), storage.size - STORAGE[source.working].size
-        value = b.fpext(value, storage.type) if wider > 0 else b.fptrunc(value, storage.type) if wider < 0 else value
+        value = _converted(b, source.widen(b, b.bitcast(value, source.element)), STORAGE[source.working], storage)
     else:
-        value = (b.sitofp if dtype.kind == "i" else b.uitofp)(value, storage.type)
-    b.store(value, b.gep(target, [i]), align=storage.size)
+        value = (b.sitofp if dtype.kind == "i" else b.uitofp)(value, storage.single)
+    b.store(storage.narrow(b, value), b.gep(target, [i]), align=storage.size)
     following = b.add(i, word(1))
     i.add_incoming(following, loop)
     b.cbranch(b.icmp_signed("<", following, count), loop, end)
     b.position_at_end(end)
     b.ret_void()
     return str(module)
+
+
+def _converted(b, value, source, storage):
+    """A number as one of the type that a storage is computed in."""
+    from llvmlite import ir
+    working = STORAGE[storage.working]
+    if source.size == working.size:
+        return value
+    if source.size < working.size:
+        return b.fpext(value, working.type)
+    if storage.name == "float16":                # what is dropped counts as one more bit, so that it rounds once
+        word = ir.IntType(64)
+        bits, dropped = b.bitcast(value, word), word((1 << source.digits - working.digits) - 1)
+        sticky = b.zext(b.icmp_unsigned("!=", b.and_(bits, dropped), word(0)), word)
+        kept = b.and_(bits, word(~dropped.constant))
+        value = b.bitcast(b.or_(kept, b.shl(sticky, word(source.digits - working.digits))), value.type)
+    return b.fptrunc(value, working.type)
 
 
 _records = {}

@@ -105,7 +105,7 @@ def backward(kernel, operands, names, wrt, calls, out=None):
     backend, arrays, dtype = found
     shape = _shape(kernel, arrays)
     targets = [arrays[1 + names.index(name)].shape for name in wrt]
-    if all(t == shape for t in targets):
+    if targets.count(shape) == len(targets):
         results = backend.call(kernel, arrays, _outputs(backend, kernel, out, shape, dtype, "same_kind"),
                                dtype=dtype)
     elif out is not None:
@@ -129,10 +129,16 @@ def _order(kernel, casting, order):
 def _plain(kernel, operands):
     """What _resolve gives, for NumPy's arrays of one dtype that there is a loop for, beside Python's numbers; None for
     anything else, which takes 8 us more to sort out."""
-    dtypes = {o.dtype for o in operands if type(o) is ndarray}
-    if len(dtypes) != 1 or not {type(o) for o in operands} <= PLAIN:
-        return None
-    dtype, = dtypes
+    dtype = None
+    for operand in operands:
+        kind = type(operand)
+        if kind is not ndarray:
+            if kind not in PLAIN:
+                return None
+        elif dtype is None:
+            dtype = operand.dtype
+        elif operand.dtype != dtype:
+            return None
     if dtype not in kernel.quick:
         return None
     try:
@@ -200,7 +206,10 @@ def _array(backend, kernel, name, operand, dtype, casting):
 def _shape(kernel, arrays):
     """The shape of the result."""
     first = arrays[0].shape
-    if all(a.shape == first or not a.ndim for a in arrays):
+    for array in arrays:
+        if array.ndim and array.shape != first:
+            break
+    else:
         return first
     try:
         return np.broadcast_shapes(*[a.shape for a in arrays])

@@ -1,10 +1,14 @@
-"""The true signature of every way to call an activation: Python binds the arguments, and tools read them."""
+"""The true signature of every way to call an activation, and what a plain call goes through, written out as source."""
 import functools
 from types import MethodType
 
 from numpy import ndarray
 
 from . import dispatch
+from .dtypes import number
+
+UNSET = object()
+NUMBERS = frozenset((float, int))
 
 
 def free(name, taken):
@@ -42,83 +46,109 @@ class _Way:
 
 def bound(activation, method, first, options, usual=None, instead=None):
     """A function of the activation's own arguments: the method gets them bound."""
-    inputs, operands, defaults = activation._inputs, activation.operands, activation.defaults
+    inputs, defaults = activation._inputs, activation.defaults
     first = [free(name, inputs) for name in first]
     options = {free(name, inputs): value for name, value in options.items()}
     quick = {inputs: usual(activation)} if usual else {}         # kernels, by what a quick call hands to them
     result = instead and free(instead[0], inputs)
     if instead and activation.expressions.from_result:
-        options, defaults = {**options, result: None}, {**dict.fromkeys(operands), **defaults}
+        options, defaults = {**options, result: None}, {**dict.fromkeys(activation.operands), **defaults}
         if usual:
             quick[result, *inputs[1:]] = instead[1](activation)
-    required = [name for name in operands if name not in defaults]
-    written = _written(method, first, inputs, options, defaults, quick, len(first and (*first, *operands)))
-    kernel = quick.get(inputs) if len((*first, *operands)) == 2 else None
-    pairs = kernel.quick if kernel else {}       # loops by dtype, for a call that two arrays complete
 
-    @functools.wraps(method)
-    def call(*args, **kwargs):                   # the activation is the first; to name it would cost 0.1 us
-        if len(args) == 3 and pairs and not kwargs:              # dispatch.quick written out: 1.4 us instead of 2
-            a, b = args[1], args[2]
-            if type(a) is ndarray is type(b) and a.dtype == b.dtype and a.shape == b.shape:
-                ufunc, limit, usual_numbers = pairs.get(a.dtype, dispatch.NOT_YET)
-                if a.size < limit:
-                    return ufunc(a, b, *usual_numbers)
-        try:
-            return written(*args, **kwargs)
-        except TypeError as error:
-            if error.__traceback__.tb_next:
-                raise
-        # the call itself failed; Python's own words name neither the activation nor what is accepted
-        said = (activation.results_taken if instead and result in kwargs and result not in options
-                else _fault(first, inputs, required, options, args[1:], kwargs))
-        raise TypeError(f"{activation.name}: {said}")
+    def arranged(given, rest, named):
+        """The arguments in order, UNSET what is missing."""
+        values = dict(zip((*first, *inputs), given, strict=True))
+        if rest or not all(name in inputs and values[name] is UNSET for name in named):
+            raise refused(given, rest, named)
+        values.update(named)
+        return values.values()
 
-    call.__wrapped__ = written                   # whose signature is shown
+    def refused(given, rest=(), named=()):
+        if result in named and result not in options:
+            return TypeError(f"{activation.name}: {activation.results_taken}")
+        return TypeError(f"{activation.name}: {_fault(first, inputs, defaults, options, given, rest, named)}")
+
+    call, shown = _written(method, first, inputs, options, defaults, activation.params, quick, arranged, refused)
+    functools.update_wrapper(call, method)
+    call.__wrapped__ = shown
+    call.__qualname__ = activation.name          # in Python's own words about a parameter that is given twice
     return call
 
 
-def _written(method, first, inputs, options, defaults, quick, arrays):
-    """The method as a function of the activation's arguments; with kernels, by what they are called with, it takes the
-    quick way, if it can, where nothing else but `out` is given.  The first so many operands must be arrays then."""
-    taken = (*first, *inputs, *options)
-    mark = "_" * (1 + max(len(name) - len(name.lstrip("_")) for name in taken))       # with which none of them begins
-    others = {name: value for name, value in options.items() if name != "out"}
-    space = {f"{mark}method": method, f"{mark}quick": dispatch.quick,
-             **{f"{mark}{name}": value for name, value in others.items()}}
+def _written(method, first, inputs, options, defaults, parameters, quick, arranged, refused):
+    """The method as a function of the activation's arguments, and another that shows its signature.
+
+    With kernels, by what they are called with, it takes the quick way, if it can, where nothing else but `out` is
+    given: without that, arrays of one dtype and shape, beside numbers as parameters, go to the ufunc at once.
+    """
+    arguments = (*first, *inputs)
+    space = {"method": method, "quick": dispatch.quick, "NOT_YET": dispatch.NOT_YET, "UNSET": UNSET, "number": number,
+             "NUMBERS": NUMBERS, "ndarray": ndarray, "type": type, "OverflowError": OverflowError,
+             "arranged": arranged, "refused": refused,
+             **{f"default_{name}": value for name, value in (defaults | options).items()}}
+    unset, named = [f"{name}=§UNSET" for name in arguments], [f"{name}=None" for name in options]
     shown = [f"{name}=None" if name in defaults else name for name in inputs]
-    lines = [f"def {method.__name__}({', '.join((f'{mark}self', *first, '/', *shown, *['*'][:len(options)]))}"
-             f"{''.join(f', {name}=None' for name in options)}):"]
+    required = [name for name in arguments if name not in defaults]
+    bare = len(arguments) - len(parameters)      # Python itself binds the others' names, 1 us faster
+    lines = [f"def shown({', '.join(('§self', *first, '/', *shown, *['*'][:len(options)], *named))}): ...",
+             f"def call({', '.join(('§self', *unset[:bare], '/', *unset[bare:], '*§rest', *named, '**§named'))}):",
+             "    if §rest or §named:",
+             f"        {', '.join(arguments)}, = §arranged(({', '.join(arguments)},), §rest, §named)"]
+    for name in defaults:
+        lines += [f"    if {name} is §UNSET:", f"        {name} = §default_{name}"]
     for k, (called, kernel) in enumerate(quick.items()):
         if kernel:
+            space |= {f"kernel{k}": kernel, f"loops{k}": kernel.quick}
             absent = [f"{name} is None" for name in inputs if name not in called]
-            usual = [f"{name} is {mark}{name}" for name in others if name not in called]
-            space[f"{mark}kernel{k}"] = kernel
+            usual = [f"{name} is §default_{name}" for name in options if name not in ("out", *called)]
+            numbers = list(kernel.parameters)
+            arrays = [name for name in (*first, *called) if name not in numbers]
             lines += [f"    if {' and '.join(absent + usual)}:",
-                      f"        {mark}result = "
-                      f"{mark}quick({mark}kernel{k}, ({', '.join((*first, *called))},), out, {arrays})",
-                      f"        if {mark}result is not None:",
-                      f"            return {mark}result"]
-    lines += [f"    return {mark}method({', '.join((f'{mark}self', *first, f'({chr(44).join(inputs)},)', *options))})"]
-    exec("\n".join(lines), space)
-    function = space[method.__name__]
-    function.__defaults__, function.__kwdefaults__ = tuple(defaults.values()), options
-    return function
+                      *_at_once(k, arrays, numbers),
+                      f"        §result = §quick(§kernel{k}, ({', '.join((*arrays, *numbers))},), out, "
+                      f"{len(arrays) if first else 1})",
+                      "        if §result is not None:",
+                      "            return §result"]
+    if required:
+        lines += [f"    if {' or '.join(f'{name} is §UNSET' for name in required)}:",
+                  f"        raise §refused(({', '.join(arguments)},))"]
+    lines += [f"    return §method({', '.join(('§self', *first, f'({chr(44).join(inputs)},)', *options))})"]
+    mark = "_" * (1 + max(len(name) - len(name.lstrip("_")) for name in (*arguments, *options)))
+    made = {f"{mark}{name}": value for name, value in space.items()}           # none of theirs begins so
+    exec("\n".join(lines).replace("§", mark), made)
+    made["shown"].__defaults__, made["shown"].__kwdefaults__ = tuple(defaults.values()), options
+    made["call"].__kwdefaults__ = options
+    return made["call"], made["shown"]
 
 
-def _fault(first, inputs, required, options, args, kwargs):
+def _at_once(k, arrays, numbers):
+    """The statements by which a call without out= goes to a loop of kernel k."""
+    x, *others = arrays
+    tests = [*[f"§type({name}) is §ndarray" for name in arrays],
+             *[f"{name}.dtype == {x}.dtype and {name}.shape == {x}.shape" for name in others],
+             *[f"§type({name}) in §NUMBERS" for name in numbers]]
+    given = [*arrays, *[f"§number({name}, {x}.dtype)" for name in numbers]]
+    return [f"        if out is None and {' and '.join(tests)}:",
+            f"            §function, §limit, §_ = §loops{k}.get({x}.dtype, §NOT_YET)",
+            f"            if {x}.size < §limit:",
+            "                try:",
+            f"                    return §function({', '.join(given)})",
+            "                except §OverflowError:",
+            "                    pass"]
+
+
+def _fault(first, inputs, defaults, options, given, rest, named):
     """What is wrong with arguments that do not fit."""
-    if len(args) < len(first):
-        return f"the operand {first[len(args)]} is missing"
-    given = inputs[:len(args) - len(first)]
-    if len(args) - len(first) > len(inputs):
-        return f"at most {len(inputs)} operands are accepted ({', '.join(inputs)}), not {len(args) - len(first)}"
-    for name in required:
-        if name not in given and name not in kwargs:
+    for name, value in zip((*first, *inputs), given, strict=True):
+        if value is UNSET and name not in defaults and (name in first or name not in named):
             return f"the operand {name} is missing"
-    accepted = ", ".join((*inputs[len(given):], *options)) or "no others"
-    wrong = next(name for name in kwargs if name in given or name not in (*inputs, *options))
-    return f"{wrong} {'is given twice' if wrong in given else 'is an unknown keyword'}; accepted are {accepted}"
+    if rest:
+        return f"at most {len(inputs)} operands are accepted ({', '.join(inputs)}), not {len(inputs) + len(rest)}"
+    bound = [name for name, value in zip(inputs, given[len(first):], strict=True) if value is not UNSET]
+    accepted = ", ".join((*[name for name in inputs if name not in bound], *options)) or "no others"
+    wrong = next(name for name in named if name in bound or name not in inputs)
+    return f"{wrong} {'is given twice' if wrong in bound else 'is an unknown keyword'}; accepted are {accepted}"
 
 
 class Signature:

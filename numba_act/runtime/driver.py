@@ -54,7 +54,9 @@ LINEAR, STAGED, CYCLE, VALUE, REDUCED = range(5)
 (RUN, LAUNCH, PARALLEL_FOR, HELP, ADD_TASK, SYNCHRONIZE, GET_NUM_THREADS, MIN_WORK, LIMIT, SERIAL, EXCLUSIVE, BUSY,
  ENSURE, NEW_NUMBER, SET_ERROR, ERROR, DROP, RELEASE, CONTROL_WORDS) = range(19)
 
-EXPORTED = "entry", "launch", "run_tasks", "help_out", "retire"
+HEAD = object.__basicsize__                  # bytes; behind it begins what is NumPy's own of an array, with its address
+
+EXPORTED = "entry", "launch", "launch_arrays", "run_tasks", "help_out", "retire"
 
 
 def record(words):
@@ -73,12 +75,12 @@ def job(words, operands):
     return made
 
 
-def addressed(plan, addresses):
-    """A copy of a job, with the operands' addresses."""
+def of_arrays(plan, arrays):
+    """A copy of a job for `launch_arrays`, with the addresses of NumPy's array objects for those of the operands."""
     made = type(plan).from_buffer_copy(plan)
     place = OPERANDS + BASE
-    for address in addresses:
-        made[place] = address
+    for array in arrays:
+        made[place] = id(array)
         place += OPERAND_WORDS
     return made
 

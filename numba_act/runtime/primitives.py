@@ -43,7 +43,7 @@ def copy_bytes(builder, target, source, count):
 
 def _load(bits):
     def load(builder, address, offset):
-        value = builder.load(pointer(builder, address, ir.IntType(bits), offset))
+        value = builder.load(pointer(builder, address, ir.IntType(bits), offset), align=1)
         return value if bits == 64 else builder.zext(value, WORD)
     return load
 
@@ -51,7 +51,7 @@ def _load(bits):
 def _store(bits):
     def store(builder, address, offset, value):
         value = value if bits == 64 else builder.trunc(value, ir.IntType(bits))
-        builder.store(value, pointer(builder, address, ir.IntType(bits), offset))
+        builder.store(value, pointer(builder, address, ir.IntType(bits), offset), align=1)
     return store
 
 
