@@ -1,4 +1,5 @@
 """Write the type stubs that follow from the registry: `python ci/stubs.py`.  Those of numba_act.declare are by hand."""
+import functools
 import inspect
 import textwrap
 import types
@@ -33,15 +34,17 @@ BLOCK = '''class Activation:
 '''
 
 
-PYTORCH = '''from typing import Any
+BRIDGE = '''from typing import Any
 
 from .declare import Activation as _Activation
 
-torch: Any
 class Function:
     activation: _Activation
     fast: Function
     def __call__(self, *operands: Any, **parameters: Any) -> Any: ...
+def get(name: str | _Activation | Function) -> Function: ...
+'''
+PYTORCH = '''torch: Any
 class Activation(torch.nn.Module):  # type: ignore[misc]
     function: Function
     learn: tuple[str, ...]
@@ -51,7 +54,6 @@ class Activation(torch.nn.Module):  # type: ignore[misc]
     def __init__(self, name: str | _Activation, learn: str | tuple[str, ...] = (), num_parameters: int = 1,
                  fast: bool = False, axis: int = 1, **settings: Any) -> None: ...
     def forward(self, *operands: Any) -> Any: ...
-def get(name: str | _Activation | Function) -> Function: ...
 '''
 
 
@@ -103,7 +105,8 @@ def package():
     rest = {name: value for name, value in public.items() if name not in (*declared, *functions)}
     return (
         f"{HEAD}from pathlib import Path\nfrom typing import Any\n\n"
-        "from . import fast as fast\nfrom . import math as math\nfrom . import torch as torch\n"
+        "from . import fast as fast\nfrom . import jax as jax\nfrom . import math as math\n"
+        "from . import torch as torch\n"
         + imported("declare", declared) + "from .declare import _Kind, _OfOne, _OfTwo, _Random\n\n__version__: str\n"
         + "".join(defined(name, f, RESULTS.get(name, "Any")) for name, f in functions.items()) + names(rest))
 
@@ -121,9 +124,9 @@ def mathematics():
     return (f"{HEAD}from .declare import _OfOne, _OfTwo\n\n{names({n: getattr(math, n) for n in math.__all__})}")
 
 
-def pytorch():
-    """numba_act.torch, without PyTorch's types, which a checker would take half a minute to read."""
-    return f"{HEAD}{PYTORCH}" + "".join(f"{name}: Function\n" for name in declare.names())
+def bridge(rest):
+    """numba_act.torch or numba_act.jax, without that library's types, for which a checker takes half a minute."""
+    return f"{HEAD}{BRIDGE}{rest}" + "".join(f"{name}: Function\n" for name in declare.names())
 
 
 def blocks():
@@ -154,7 +157,7 @@ def fast_network():
 
 
 STUBS = {"__init__.pyi": package, "fast/__init__.pyi": fast_tier, "fast/nn.pyi": fast_network, "math.pyi": mathematics,
-         "nn.pyi": network, "torch.pyi": pytorch}
+         "nn.pyi": network, "torch.pyi": functools.partial(bridge, PYTORCH), "jax.pyi": functools.partial(bridge, "")}
 
 if __name__ == "__main__":
     for name, make in STUBS.items():

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from . import fast as fast
+from . import jax as jax
 from . import math as math
 from . import torch as torch
 from .declare import Activation as Activation

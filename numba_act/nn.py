@@ -27,7 +27,7 @@ class Activation:
     `activation.backward(gy, x)`, with an x that stays as it is, takes neither.  With keep="y" it is the result that is
     copied, which an activation may start from whose slope follows from it.
 
-    numba_act.torch.Activation is one of PyTorch's modules.
+    numba_act.torch.Activation is one of PyTorch's modules; numba_act.jax has functions, as JAX itself.
 
     Parameters
     ----------

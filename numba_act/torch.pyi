@@ -3,11 +3,12 @@ from typing import Any
 
 from .declare import Activation as _Activation
 
-torch: Any
 class Function:
     activation: _Activation
     fast: Function
     def __call__(self, *operands: Any, **parameters: Any) -> Any: ...
+def get(name: str | _Activation | Function) -> Function: ...
+torch: Any
 class Activation(torch.nn.Module):  # type: ignore[misc]
     function: Function
     learn: tuple[str, ...]
@@ -17,7 +18,6 @@ class Activation(torch.nn.Module):  # type: ignore[misc]
     def __init__(self, name: str | _Activation, learn: str | tuple[str, ...] = (), num_parameters: int = 1,
                  fast: bool = False, axis: int = 1, **settings: Any) -> None: ...
     def forward(self, *operands: Any) -> Any: ...
-def get(name: str | _Activation | Function) -> Function: ...
 sigmoid: Function
 tanh: Function
 softsign: Function

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 import numba_act as act
 import numba_act.fast.nn
 from numba_act import fast, nn
+from numba_act import jax as nj
 from numba_act import math as nm
 from numba_act import torch as nt
 
@@ -59,6 +60,7 @@ block = nn.PReLU(num_parameters=3, init=np.zeros(3))
 gx: NDArray[np.float64] = block.train().backward(block(double))
 block.load_state_dict(block.eval().state_dict())
 assert_type(nt.get("gelu").fast, nt.Function)
+assert_type(nj.swish, nj.Function)
 tensor = nt.Activation("swish", learn="beta", num_parameters=3)(nt.leaky_relu(block, alpha=0.1))
 tier: nn.Activation = act.fast.nn.Activation(act.get("swish"), beta=2.0, keep="x")
 

@@ -1,0 +1,134 @@
+"""Activations on JAX's arrays, in jit, grad and vmap: numba_act computes, on the CPU, where JAX calls it back.
+
+    from numba_act import jax as nj
+    y = nj.gelu(x); slope = jax.jit(jax.vmap(jax.grad(nj.gelu)))(x)
+
+XLA neither fuses a callback with what stands around it nor moves it to a GPU, to which the numbers come back; a program
+with one cannot be exported.
+"""
+import functools
+import inspect
+
+try:
+    import jax
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("numba_act.jax needs JAX: pip install jax", name=error.name) from None
+import numpy as np
+from jax import numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from . import declare, functions  # noqa: F401, the latter declares the activations
+from .backends.dtypes import STORED
+
+ARRAYS = jax.Array | np.ndarray | np.generic | int | float       # tracers are the first
+
+
+@functools.cache
+def get(name):
+    """The activation of that name or alias, or an Activation, custom ones too, as a Function on JAX's arrays.
+
+    Raises
+    ------
+    ValueError : an unknown name; the nearest known ones are suggested
+
+    Examples
+    --------
+    >>> from numba_act import jax as nj
+    >>> nj.get("softrelu") is nj.softplus
+    True
+    """
+    if isinstance(name, Function):
+        return name
+    activation = declare.get(name)
+    return Function(activation) if activation is name else get(activation)
+
+
+class Function:
+    """An activation as a function of JAX's arrays, in any of its transformations, differentiable to the fourth order.
+
+    Parameters are numbers, or arrays that broadcast.  dtypes are JAX's: integers compute in its float, which is float32
+    unless the process has 64 bits enabled.  Sums over what was broadcast are XLA's.
+
+    Attributes
+    ----------
+    activation : on arrays
+    fast : the same in the fast tier
+
+    Raises
+    ------
+    TypeError : another dtype, an unknown keyword
+    ValueError : shapes that do not broadcast
+
+    Examples
+    --------
+    >>> import jax, numpy as np
+    >>> from numba_act import jax as nj
+    >>> total = lambda x, alpha: nj.leaky_relu(x, alpha).sum()
+    >>> jax.jit(jax.grad(total, 1))(np.float32([-2, 0, 3]), 0.05).item()
+    -2.0
+    """
+
+    def __init__(self, activation):
+        self.activation, self._bound = activation, activation._operands
+        self.__name__, self.__doc__ = activation.name, activation.__doc__
+        self.__signature__ = inspect.signature(activation._operands)
+        self.fast = self if activation.fast is activation else get(activation.fast)
+
+    def __call__(self, /, *args, **kwargs):
+        operands = lined_up(self.activation, self._bound(*args, **kwargs))
+        if any(isinstance(operand, jax.core.Tracer) for operand in operands):
+            return differentiable(self.activation)(*operands)
+        return self.activation(*operands)
+
+    def __repr__(self):
+        return f"<{self.__name__} on JAX's arrays>"
+
+    def __reduce__(self):
+        return get, (self.activation,)
+
+
+def lined_up(activation, operands):
+    """The operands as arrays of one dtype and as many axes, before which vmap then puts its own."""
+    for name, operand in zip(activation._inputs, operands, strict=True):
+        if not isinstance(operand, ARRAYS):
+            raise TypeError(f"{activation.name}: {name} is a {type(operand).__name__}; arrays and numbers are accepted")
+    dtype = jnp.result_type(*operands)
+    dtype = jnp.result_type(float) if dtype.kind in "biu" else dtype
+    if dtype.name not in STORED:
+        raise TypeError(f"{activation.name}: dtype {dtype} is not supported; {', '.join(STORED)} are, and integers and "
+                        f"bool, which compute in {jnp.result_type(float)}")
+    arrays = [jnp.asarray(operand, dtype) for operand in operands]
+    try:
+        ndim = len(jnp.broadcast_shapes(*[a.shape for a in arrays]))
+    except ValueError:
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(activation._inputs, arrays, strict=True))
+        raise ValueError(f"{activation.name}: the shapes of the operands do not broadcast: {shapes}") from None
+    return [a if a.ndim == ndim else a.reshape((1,) * (ndim - a.ndim) + a.shape) for a in arrays]
+
+
+@functools.cache
+def differentiable(activation, wrt=()):
+    """The value, or the derivative in one name after another, whose own derivatives are the next ones."""
+    function = functools.partial(activation.slope, wrt) if wrt else activation
+
+    def on_host(*arrays):
+        return np.asarray(function(*map(np.asarray, arrays)))
+
+    @jax.custom_jvp
+    def called(*operands):
+        shape = jnp.broadcast_shapes(*[o.shape for o in operands])
+        like = jax.ShapeDtypeStruct(shape, operands[0].dtype)
+        return jax.pure_callback(on_host, like, *operands, vmap_method="expand_dims")
+
+    @functools.partial(called.defjvp, symbolic_zeros=True)
+    def _(operands, tangents):
+        changes = [tangent * differentiable(activation, (*wrt, name))(*operands)
+                   for name, tangent in zip(activation._inputs, tangents, strict=True)
+                   if not isinstance(tangent, SymbolicZero)]
+        return called(*operands), sum(changes[1:], changes[0])
+
+    return called
+
+
+globals().update({name: get(name) for name in declare.names()})
+__all__ = ["get", *declare.names()]

@@ -1,0 +1,77 @@
+# Written by ci/stubs.py.
+from typing import Any
+
+from .declare import Activation as _Activation
+
+class Function:
+    activation: _Activation
+    fast: Function
+    def __call__(self, *operands: Any, **parameters: Any) -> Any: ...
+def get(name: str | _Activation | Function) -> Function: ...
+sigmoid: Function
+tanh: Function
+softsign: Function
+relu: Function
+softplus: Function
+leaky_relu: Function
+prelu: Function
+elu: Function
+selu: Function
+swish: Function
+silu: Function
+gelu: Function
+gelu_tanh: Function
+quick_gelu: Function
+mish: Function
+celu: Function
+log_sigmoid: Function
+squareplus: Function
+shifted_softplus: Function
+exponential: Function
+relu6: Function
+relu2: Function
+threshold: Function
+hard_sigmoid: Function
+hard_swish: Function
+hard_tanh: Function
+hard_mish: Function
+softshrink: Function
+hard_shrink: Function
+sparse_plus: Function
+sparse_sigmoid: Function
+identity: Function
+tanhshrink: Function
+logcosh: Function
+lisht: Function
+telu: Function
+stanh: Function
+rrelu: Function
+glu: Function
+reglu: Function
+geglu: Function
+swiglu: Function
+bilinear: Function
+logistic: Function
+expit: Function
+soft_sign: Function
+softrelu: Function
+soft_relu: Function
+smooth_relu: Function
+leakyrelu: Function
+gelu_erf: Function
+gelu_new: Function
+gelu_sigmoid: Function
+logsigmoid: Function
+log_expit: Function
+ssp: Function
+squared_relu: Function
+thresholded_relu: Function
+trelu: Function
+hardsigmoid: Function
+hardswish: Function
+hard_silu: Function
+hardtanh: Function
+soft_shrink: Function
+hardshrink: Function
+linear: Function
+tanh_shrink: Function
