@@ -243,13 +243,18 @@ class Function:
         launches.append(Launch(self.name, grid, block, tuple(args), current.device, current.stream))
         ptx.run(self.module.ptx, memory, arguments, *grid, *block)
 
+    def linear_launch(self, size, args, shared_mem=0, block_max_size=128):
+        assert shared_mem == 0
+        block = min(block_max_size, size)
+        self((-(-size // block_max_size),), (block,), args)
+
 
 def _argument(value):
-    """What CuPy's launcher passes: a pointer, a NumPy array of one element by value, an integer as int64."""
+    """What CuPy's launcher passes: a pointer, a NumPy number or array of one element by value, an integer as int64."""
     if isinstance(value, ndarray):
         assert value.device.id == current.device, "an array of another device"
         return value.data.ptr
-    if type(value) is numpy.ndarray:
+    if isinstance(value, numpy.ndarray | numpy.generic):
         assert value.size == 1
         return value
     assert type(value) is int, f"{value!r} would be passed as something else"

@@ -420,36 +420,42 @@ def test_devices(cupy):
         act.swish(*arrays)
 
 
+def forget():
+    """Load every kernel again."""
+    backend = sys.modules["numba_act.backends.cuda"]
+    for table in (backend._functions, backend._alike, backend._views):
+        table.clear()
+
+
 def test_the_targets_of_two_devices(stand_in, monkeypatch):
     monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", "0")
-    sys.modules["numba_act.backends.cuda"]._functions.clear()
+    forget()
     for device, target in ((0, 90), (1, 75)):
         with stand_in.Device(device):
             act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
         assert f".target sm_{target}\n" in stand_in.compiled[-1]
     monkeypatch.setattr(stand_in, "capabilities", ["61", "120"])
-    sys.modules["numba_act.backends.cuda"]._functions.clear()
+    forget()
     with pytest.raises(RuntimeError, match=r"^softsign: device 0 has compute capability 6.1; 7.5 is the least"):
         act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
     with stand_in.Device(1):
         act.softsign.grad(stand_in.asarray(numbers(6, "f4"))[::2])
     assert ".target sm_100\n" in stand_in.compiled[-1]
-    sys.modules["numba_act.backends.cuda"]._functions.clear()
+    forget()
 
 
 def test_cubins_are_kept(stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", str(tmp_path))
-    functions = sys.modules["numba_act.backends.cuda"]._functions
-    functions.clear()
+    forget()
     x = stand_in.asarray(numbers(6, "f4"))[::2]
     act.tanh(x)
     assert len(stand_in.compiled) == 1
-    functions.clear()
+    forget()
     act.tanh(x)
     assert len(stand_in.compiled) == 1
     file, = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-1])                       # a damaged file is made again
-    functions.clear()
+    forget()
     act.tanh(x)
     assert len(stand_in.compiled) == 2
 

@@ -143,16 +143,28 @@ def _loaded(kernel, storage, form, device):
     return module.get_function(name)
 
 
-def _launch(kernel, dtype, form, device, threads, arguments):
-    """Start the kernel on the device's current stream.  NumPy's arrays are numbers, which are passed by value."""
+class Launch(NamedTuple):
+    """A loaded kernel, how many threads it takes, and what it takes after the arrays and numbers."""
+    function: object
+    threads: int
+    words: tuple
+
+    def __call__(self, arguments):
+        """Start it on the device's current stream."""
+        self.function.linear_launch(self.threads, (*arguments, *self.words), 0, ptx.THREADS)
+
+
+def _launch(kernel, dtype, form, device, threads, arguments, *words):
+    """Start a kernel, and what starts it again.  NumPy's arrays are numbers, which are passed by value."""
     storage = storage_of(dtype)
-    arguments = [a.astype(storage.working) if type(a) is np.ndarray and a.dtype == dtype else a for a in arguments]
-    _function(kernel, storage, form, device)((-(-threads // ptx.THREADS),), (ptx.THREADS,), arguments)
+    launch = Launch(_function(kernel, storage, form, device), threads, words)
+    launch([a.astype(storage.working)[()] if type(a) is np.ndarray else a for a in arguments])
+    return launch
 
 
 # --- calls whose like has been made before ----------------------------------------------------------------------------
-_quick = {}                                  # (kernel, dtype, letters of the inputs, device) -> function, tile
-_results = {}                                # dtype, layouts of the inputs -> shape and axes of the result
+_alike = {}                                  # (kernel, dtype, letters of the inputs, device) -> function, tile
+_views = {}                                  # what `_seen` gives -> launch, shape and axes of the result
 MOST = 4096                                  # layouts to remember
 
 
@@ -161,10 +173,10 @@ def quick(kernel, operands, out, arrays):
     for anything else.  The first so many operands must be arrays of one shape."""
     first, device = operands[0], cupy.cuda.runtime.getDevice()
     dtype, shape, n = first.dtype, first.shape, first.size
-    if n == 0 or storage_of(dtype) is None or (out is not None and kernel.n_outputs > 1):
+    if n == 0 or storage_of(dtype) is None:
         return None
-    letters, arguments, addresses, alike = "", [], 0, True
-    for operand in operands if out is None else (*operands, out):
+    letters, arguments, starts, addresses, alike = "", [], [], 0, True
+    for operand in operands:
         if type(operand) is Array:
             data = operand.data
             if operand.dtype != dtype or data.device_id != device:
@@ -175,6 +187,7 @@ def quick(kernel, operands, out, arrays):
                 alike = False
             alike = alike and operand.flags.c_contiguous
             letters += "a"
+            starts.append(data.ptr)
             addresses |= data.ptr
             arguments.append(operand)
         elif (type(operand) is float or type(operand) is int) and len(letters) >= arrays:
@@ -182,37 +195,51 @@ def quick(kernel, operands, out, arrays):
             arguments.append(_number(operand, dtype))
         else:
             return None
-    found = _quick.get((kernel, dtype, letters[:len(kernel.inputs)], device)) if alike else None
+    if out is not None and not (alike and kernel.n_outputs == 1 and _takes(out, dtype, shape, device, starts)):
+        return None
+    found = _alike.get((kernel, dtype, letters, device)) if alike else None
     if found is None or addresses % ptx.ACCESS:
         expected = shape if arrays > 1 else None
         return _quick_views(kernel, arguments, dtype, device, expected) if out is None else None
-    if out is not None and _overlaps(out, arguments[:-1]):
-        return None
     function, tile = found
-    results = [cupy.empty(shape, dtype) for _ in range(kernel.n_outputs)] if out is None else [out]
+    results = [out] if out is not None else [cupy.empty(shape, dtype) for _ in range(kernel.n_outputs)]
     tiles = n // tile
-    blocks = tiles - (n - tiles * tile) // -ptx.THREADS
-    function((blocks,), (ptx.THREADS,), (*arguments, *results[out is not None:], tiles, 0, n))
+    function.linear_launch(n - tiles * (tile - ptx.THREADS), (*arguments, *results, tiles, 0, n), 0, ptx.THREADS)
     return results[0] if kernel.n_outputs == 1 else tuple(results)
+
+
+def _takes(out, dtype, shape, device, starts):
+    """Whether an output takes the result of contiguous operands that start at these addresses."""
+    if type(out) is not Array or out.dtype != dtype or out.shape != shape or not out.flags.c_contiguous:
+        return False
+    here, nbytes = out.data.ptr, out.nbytes
+    return here % ptx.ACCESS == 0 and out.data.device_id == device and not any(
+        start != here and -nbytes < start - here < nbytes for start in starts)
 
 
 def _quick_views(kernel, arguments, dtype, device, expected):
     """The same for other layouts; `expected` is the shape that the result must have, if any."""
-    shape, axes = _results.get((dtype, _layouts(arguments)), (None, None))
+    launch, shape, axes = _views.get(_seen(kernel, arguments, dtype, device), (None, None, None))
     if shape is None or (expected is not None and shape != expected):
         return None
     results = tuple([_empty(shape, dtype, axes) for _ in range(kernel.n_outputs)])
-    _run(kernel, arguments, results, shape, dtype, device)
+    launch((*arguments, *results))
     return results[0] if kernel.n_outputs == 1 else results
 
 
+def _seen(kernel, arguments, dtype, device):
+    """What decides how a kernel is launched that makes new results."""
+    return kernel, dtype, device, tuple([(a.shape, a.strides, a.data.ptr % ptx.ACCESS) if isinstance(a, Array) else None
+                                         for a in arguments])
+
+
 def _layouts(arrays):
-    return tuple([None if type(a) is np.ndarray else (a.shape, a.strides) for a in arrays])
+    return tuple([(a.shape, a.strides) if isinstance(a, Array) else None for a in arrays])
 
 
 @kept
 def _number(value, dtype):
-    return number(value, dtype).astype(storage_of(dtype).working)
+    return number(value, dtype).astype(storage_of(dtype).working)[()]
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------------
@@ -226,10 +253,12 @@ def call(kernel, arrays, out=None, order="K", dtype=None):
         safe = [a if a is None or not _overlaps(a, (*arrays, *given[:k])) else None for k, a in enumerate(given)]
         results = tuple([_empty(shape, dtype, axes) if a is None else a for a in safe])
         if size:
-            _run(kernel, arrays, results, shape, dtype, device)
+            launch = _run(kernel, arrays, results, shape, dtype, device)
             kernel.quick[Array] = quick
-            if order == "K" and len(_results) < MOST:
-                _results[dtype, _layouts(arrays)] = shape, axes
+            if order == "K" and out is None and launch:
+                if len(_views) == MOST:
+                    _views.clear()
+                _views[_seen(kernel, arrays, dtype, device)] = launch, shape, axes
         return tuple([_copied(target, r) for target, r in zip(given, results, strict=True)])
 
 
@@ -280,6 +309,7 @@ def _ends(array):
 
 
 def _run(kernel, arrays, results, shape, dtype, device):
+    """Fill the results; the launch that did it, if it was a single one."""
     layouts = _layouts((*arrays, *results))
     plan = _plan(shape, layouts, len(arrays), dtype.itemsize)
     if plan is None:
@@ -292,15 +322,14 @@ def _run(kernel, arrays, results, shape, dtype, device):
         if shape == "general":
             letters, threads, words = "".join("n" if p is None else "a" for p in layouts), count, plan.general
         form = ptx.Form(shape, letters[:len(arrays)], letters[len(arrays):])
-        return _launch(kernel, dtype, form, device, threads, (*arrays, *results, words))
+        return _launch(kernel, dtype, form, device, threads, (*arrays, *results), words)
     form = ptx.Form("wide", letters[:len(arrays)], letters[len(arrays):])
     tile = ptx.tile(kernel, storage_of(dtype))
     tiles, head = max(0, count - head) // tile, min(head, count)
     threads = tiles * ptx.THREADS + count - tiles * tile
-    _launch(kernel, dtype, form, device, threads, (*arrays, *results, tiles, head, count))
-    function = _functions[kernel, storage_of(dtype), form, device]
-    _quick[kernel, dtype, form.inputs, device] = function, tile
-    return None
+    launch = _launch(kernel, dtype, form, device, threads, (*arrays, *results), tiles, head, count)
+    _alike[kernel, dtype, form.inputs, device] = launch.function, tile
+    return launch
 
 
 class Walks(NamedTuple):
@@ -397,7 +426,7 @@ def _convert(array, target):
         count, words = plan.count, plan.general
         working = np.dtype(np.float64 if 8 in (array.itemsize, target.itemsize) else np.float32)
         form = ptx.Form("general", "a", "a", (array.dtype.name, target.dtype.name))
-        _launch(CONVERSION, working, form, device, count, (array, target, words))
+        _launch(CONVERSION, working, form, device, count, (array, target), words)
 
 
 # --- random numbers ---------------------------------------------------------------------------------------------------
@@ -417,7 +446,7 @@ def drawn(kernel, x, operands, shape, key):
                         tuple(a.dtype.name for a in (*arrays, result) if isinstance(a, Array)))
         words = ptx.PLANS["random"].packed(count=result.size, low=key[0], high=key[1], all=(flat, steps))
         if result.size:
-            _launch(kernel, np.dtype(np.float64), form, device, result.size, (*arrays, result, words))
+            _launch(kernel, np.dtype(np.float64), form, device, result.size, (*arrays, result), words)
         return result
 
 
@@ -465,7 +494,7 @@ def _sum(kernel, arrays, outputs, target, shape, dtype, device):
     form = ptx.Form("sum", "".join("n" if type(a) is np.ndarray else "a" for a in arrays),
                     "".join("-" if o is None else "s" if o is target else "a" for o in outputs))
     stored = [partial.get(j, o) for j, o in enumerate(outputs) if o is not None]
-    _launch(kernel, dtype, form, device, slices * math.prod(target), (*arrays, *stored, words))
+    _launch(kernel, dtype, form, device, slices * math.prod(target), (*arrays, *stored), words)
     return {j: cast(p.sum(axis=0), dtype) for j, p in partial.items()}
 
 

@@ -1,5 +1,6 @@
 """The dtypes of a call: which are supported, and what operands are computed in."""
 import functools
+import math
 
 import numpy as np
 
@@ -26,9 +27,12 @@ def storage_of(dtype):
 
 
 def kept(convert):
-    """Decorator of a conversion of numbers to a dtype: results are kept, but for 0 and -0, which would be one."""
+    """Decorator of a conversion of numbers to a dtype: results are kept, those of 0 and -0, which are equal, by their
+    signs."""
     known = functools.lru_cache(maxsize=1024)(convert)
-    return functools.wraps(convert)(lambda value, dtype: known(value, dtype) if value else convert(value, dtype))
+    zero = functools.cache(lambda sign, dtype: convert(0 * sign, dtype))
+    return functools.wraps(convert)(
+        lambda value, dtype: known(value, dtype) if value else zero(math.copysign(1, value), dtype))
 
 
 @kept
