@@ -235,7 +235,8 @@ class _Run:
                 values = memory[places[:, k]].astype(_width(register))
                 self.write(register, values if address.ndim else values[0])
             else:
-                memory[places[:, k]] = self.value(register, f"b{8 * _width(register).itemsize}")
+                width = _width(register) if register.startswith("%") else np.dtype(word)
+                memory[places[:, k]] = self.value(register, f"b{8 * width.itemsize}")
 
     def parameter(self, addresses, word):
         """Words of the parameters, most often one for all lanes."""
@@ -383,6 +384,7 @@ def _opcodes():
     table["bfe.u32"] = ("u32", "u32", "u32"), lambda a, at, n: a >> at & (np.uint32(1) << n) - np.uint32(1)
     table["prmt.b32"] = ("b32", "b32", "u32"), _bytes_of
     table["cvt.f32.f16"] = ("f16",), lambda a: a.astype(np.float32)
+    table["cvt.f64.f16"] = ("f16",), lambda a: a.astype(np.float64)
     table["cvt.f64.f32"] = ("f32",), lambda a: a.astype(np.float64)
     table["cvt.rn.f16.f64"] = ("f64",), _half
     table["cvt.rn.f32.f64"] = ("f64",), lambda a: a.astype(np.float32)

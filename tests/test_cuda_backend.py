@@ -1,12 +1,15 @@
 """Calls on CuPy's arrays, from the call to the result: layouts, outputs, options, sums, devices, streams, launches."""
+import importlib
 import math
 import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import ml_dtypes
+import numba
 import numpy as np
 import pytest
 from tools import DTYPES, every_dtype, every_name, generator, same_bits
@@ -483,6 +486,55 @@ def test_custom_activation(cupy):
     same(bump(on_gpu, 0.5), bump(x, 0.5))
     same(bump.grad(on_gpu, wrt="width"), bump.grad(x, wrt="width"))
     same(bump.grad(on_gpu, n=2), bump.grad(x, n=2))
+
+
+@pytest.fixture
+def numba_cuda(cupy, monkeypatch):
+    """numba-cuda, which asks the driver for the current device as it compiles."""
+    pytest.importorskip("numba_cuda")
+    dispatcher = importlib.import_module("numba.cuda.dispatcher")
+    if "numba_cuda" not in dispatcher.__file__:
+        pytest.skip("numba.cuda is not numba-cuda's here")
+    if hasattr(cupy, "launches"):
+        monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=(9, 0)))
+
+
+def halved(x, most=3.0):
+    if most < 0:
+        raise ValueError("most")
+    while most < abs(x) < np.inf:
+        x = x / 2
+    return doubled(x) * x + most
+
+
+@numba.njit
+def doubled(x):
+    return x + x
+
+
+@every_dtype
+def test_what_numba_compiles(dtype, numba_cuda, cupy):
+    """By numba-cuda, in every form of a kernel, with the CPU's bits; an exception gives NaN."""
+    a, x, gy = act.activation(halved), numbers((20, 150), dtype), numbers((20, 150), dtype, 1)
+    assert a.compiler == "numba"
+    most = abs(numbers(150, dtype, 2))
+    for change in (lambda v: v, lambda v: v[:, ::3], lambda v: v.T[:, :4]):
+        on_gpu = change(cupy.asarray(x))
+        for call in (a, lambda v: a(v, 2), a.grad, lambda v: a.grad(v, 1.5, wrt="most"),
+                     lambda v: a.value_and_grad(v)[1], lambda v: a.backward(v, v)):
+            same(call(on_gpu), call(change(x)))
+    same(a(cupy.asarray(x), cupy.asarray(most)), a(x, most))
+    for got, right in zip(a.backward(*map(cupy.asarray, (gy, x, most)), wrt=("x", "most")),
+                          a.backward(gy, x, most, wrt=("x", "most")), strict=True):
+        close(got, right, np.full(right.shape, 1e4))
+    assert np.isnan(a(cupy.asarray(x), -1.0).get().astype("f4")).all()
+
+
+def test_without_numba_cuda(cupy, monkeypatch):
+    monkeypatch.setattr("numba_act.jitted.gpu.find_spec", lambda name: None)
+    a = act.activation(lambda x: halved(x, 2.0))
+    with pytest.raises(ModuleNotFoundError, match=r"on a GPU numba-cuda compiles it: pip install numba-cuda$"):
+        a(cupy.asarray(np.ones(3, "f4")))
 
 
 def test_blocks(cupy):

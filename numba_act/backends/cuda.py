@@ -132,14 +132,18 @@ def _loaded(kernel, storage, form, device):
     if target is None:
         raise RuntimeError(f"{kernel.owner}: device {device} has compute capability {capability / 10}; "
                            f"{ptx.TARGETS[0] / 10} is the least that is supported")
-    name, text = ptx.module_text(kernel, storage, form)
+    name = ptx.symbol_of(kernel, storage, form)
+
+    def text():
+        return ptx.module_text(kernel, storage, form)[1]
+    key = (*kernel.calls.key(kernel, storage), form) if kernel.calls else (text(),)
 
     def link():
         linker = cupy.cuda.function.LinkState()
-        linker.add_ptr_data(ptx.compile_ptx(text, target).encode() + b"\0", name)
+        linker.add_ptr_data(ptx.compile_ptx(text(), target).encode() + b"\0", name)
         return linker.complete()
     module = cupy.cuda.function.Module()
-    module.load(objects.cached((text, capability, cupy.cuda.runtime.driverGetVersion()), link))
+    module.load(objects.cached((*key, capability, cupy.cuda.runtime.driverGetVersion()), link))
     return module.get_function(name)
 
 

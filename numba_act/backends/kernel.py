@@ -52,8 +52,7 @@ class Kernel:
     def _in_tier(self, storage):
         """The output nodes with the marks of usual numbers; they are asked for up to four times as a kernel is made."""
         if self.calls:
-            raise TypeError(f"{self.owner}: there is no expression tree; Numba compiles the function whole, "
-                            "for the CPU only")
+            raise TypeError(f"{self.owner}: there is no expression tree; Numba compiles the function whole")
         tier = SHORT if storage.name != storage.working else FAST if self.fast else EXACT
         if (storage.working, tier) not in self._resolved:
             self._resolved[storage.working, tier] = resolved(self.build(storage.working), tier)

@@ -68,6 +68,8 @@ def walked(form):
 @functools.cache
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand."""
+    if kernel.calls:
+        return 1
     return 2 if operations(kernel.trees(storage)) * kernel.n_outputs <= LIGHT else 1
 
 
@@ -156,14 +158,16 @@ def compile_ptx(text, target):
     """PTX from a module's LLVM IR."""
     import llvmlite.binding as llvm
     module = llvm.parse_assembly(text)
-    if f'@"{LIBRARY}' in text:
-        _link_library(module, _machine(target))
+    if any(function.name.startswith(LIBRARY) for function in module.functions):
+        _link_library(module)
+    if sum(not function.is_declaration for function in module.functions) > 1:
+        _inline(module, _machine(target))
     module.verify()
     return _machine(target).emit_assembly(module)
 
 
-def _link_library(module, machine):
-    """Write out what a module calls of libdevice, NVIDIA's mathematics."""
+def _link_library(module):
+    """Add what a module calls of libdevice, NVIDIA's mathematics."""
     import llvmlite.binding as llvm
     own = {function.name for function in module.functions if not function.is_declaration}
     library = llvm.parse_bitcode(_library())
@@ -172,10 +176,25 @@ def _link_library(module, machine):
     for function in module.functions:
         if not function.is_declaration and function.name not in own:
             function.linkage = "internal"
+
+
+def _inline(module, machine):
+    """Write out what a module's kernel calls."""
+    import llvmlite.binding as llvm
     passes = llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
+    passes.add_sroa_pass()
     passes.add_global_dead_code_eliminate_pass()
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
+
+
+def optimise(module):
+    """Have LLVM's passes over what others wrote; the kernels of trees find nothing in them."""
+    import llvmlite.binding as llvm
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = False, False, False
+    builder = llvm.create_pass_builder(_machine(TARGETS[0]), options)
+    builder.getModulePassManager().run(module, builder)
 
 
 @functools.cache
@@ -194,14 +213,20 @@ def _library():
                               f"its own for: pip install {LIBRARY_PACKAGES[0]}, or set CUDA_PATH")
 
 
+def symbol_of(kernel, storage, form):
+    """The name of a kernel's function."""
+    return "_".join(("numba_act", kernel.symbol, storage.name, form.shape, form.inputs, form.outputs.replace("-", "0"),
+                     *form.stored))
+
+
 def module_text(kernel, storage, form):
     """Name and LLVM IR of a kernel.  Its parameters: inputs, outputs, then (tiles, head, n) or a plan by value."""
-    name = "_".join(("numba_act", kernel.symbol, storage.name, form.shape, form.inputs, form.outputs.replace("-", "0"),
-                     *form.stored))
+    name = symbol_of(kernel, storage, form)
     module = ir.Module(name=name)
     module.triple, module.library = "nvptx64-nvidia-cuda", LIBRARY
-    _Builder(module, name, kernel, storage, form)
-    return name, str(module)
+    compiled = kernel.calls and kernel.calls.on_gpu(kernel, storage)
+    _Builder(module, name, kernel, storage, form, compiled)
+    return name, compiled.linked(str(module)) if compiled else str(module)
 
 
 class Whole:
@@ -222,11 +247,11 @@ class Whole:
 class _Builder:
     """The kernel that is being written."""
 
-    def __init__(self, module, name, kernel, storage, form):
-        self.kernel, self.storage, self.form = kernel, storage, form
+    def __init__(self, module, name, kernel, storage, form, compiled):
+        self.kernel, self.storage, self.form, self.compiled = kernel, storage, form, compiled
         self.single, self.element = storage.single, storage.element
-        self.nodes, usual = kernel.trees(storage), kernel.usual_trees(storage)
-        self.usual = usual and ((usual[0],), usual[1])
+        usual = None if compiled else kernel.usual_trees(storage)
+        self.nodes, self.usual = None if compiled else kernel.trees(storage), usual and ((usual[0],), usual[1])
         stored = iter(map(STORAGE.get, form.stored or [storage.name] * (form.inputs + form.outputs).count("a")))
         held = [next(stored) if letter == "a" else storage for letter in form.inputs + form.outputs]
         kinds = [_global(DOUBLE if letter == "s" else own.element) if letter != "n" else self.single
@@ -302,7 +327,7 @@ class _Builder:
     def computed(self, words):
         """The outputs' words, from as many of the inputs': where all numbers are usual by the shorter trees."""
         count = len(next(iter(words.values())))
-        if operations(self.usual[1] if self.usual else self.nodes) * count > UNROLLED:
+        if self.compiled or operations(self.usual[1] if self.usual else self.nodes) * count > UNROLLED:
             return self.in_turns(words, self.quick)
         return self.quick(words, self.in_turns)
 
@@ -539,6 +564,8 @@ class _Builder:
 
     def emit(self, arguments, outputs=None, values=None):
         """The values of output nodes, usually the kernel's for all numbers."""
+        if self.compiled:
+            return self.compiled.emit(self.b, {**self.once, **arguments})
         return emit(self.b, outputs or self.nodes, {**self.once, **arguments}, self.storage, self.narrow, scheduled,
                     values, WAYS)
 

@@ -18,6 +18,7 @@ import numpy as np
 from ..tree.callables import argument_names, has_effects, plain
 
 OPTIONS = "fastmath", "inline"                   # of @njit, that a helper keeps
+ROLES = "dispatcher", "on_gpu"                   # what Numba makes of a function
 
 
 def chosen(condition, a, b):
@@ -86,15 +87,24 @@ class Captured:
     def dispatcher(self):
         """The function as Numba's @njit makes it: division as IEEE's, indices checked."""
         import numba
+        return self._made("dispatcher", numba.njit(error_model="numpy", boundscheck=True, no_cpython_wrapper=True,
+                                                   no_cfunc_wrapper=True, **self.options))
+
+    @functools.cached_property
+    def on_gpu(self):
+        """The function as numba-cuda makes it, which divides as IEEE 754 says, and checks no index."""
+        from numba import cuda
+        return self._made("on_gpu", cuda.jit(device=True))
+
+    def _made(self, role, jit):
+        """The function by one of Numba's decorators, with its helpers in the same role."""
         cells = {name: CellType() for name in self.code.co_freevars}
         space = {"__builtins__": builtins, "__name__": __name__}
-        function = FunctionType(self.code, space, self.name, self.defaults, tuple(cells.values()))
-        made = numba.njit(error_model="numpy", boundscheck=True, no_cpython_wrapper=True, no_cfunc_wrapper=True,
-                          **self.options)(function)
-        self.__dict__["dispatcher"] = made       # before its helpers are made, one of which may be itself
-        space |= {name: _usable(value) for name, value in self.names.items()}
+        made = jit(FunctionType(self.code, space, self.name, self.defaults, tuple(cells.values())))
+        self.__dict__[role] = made               # before its helpers are made, one of which may be itself
+        space |= {name: _usable(value, role) for name, value in self.names.items()}
         for name, value in self.closure.items():
-            cells[name].cell_contents = _usable(value)
+            cells[name].cell_contents = _usable(value, role)
         return made
 
     def facts(self, seen):
@@ -105,7 +115,7 @@ class Captured:
         return "function", self.name, *[_facts(part, seen) for part in parts]
 
     def __getstate__(self):
-        return {k: v for k, v in self.__dict__.items() if k != "dispatcher"} | {"code": marshal.dumps(self.code)}
+        return {k: v for k, v in self.__dict__.items() if k not in ROLES} | {"code": marshal.dumps(self.code)}
 
     def __setstate__(self, state):
         self.__dict__ |= state | {"code": marshal.loads(state["code"])}
@@ -184,13 +194,13 @@ def _is_table(value):
     return all(isinstance(part, list) and _is_table(part) for part in value) and len(set(map(len, value))) == 1
 
 
-def _usable(value):
+def _usable(value, role):
     """A captured value as Numba takes it."""
     if isinstance(value, Part):
         module = Part(value.__name__)
-        vars(module).update({name: _usable(part) for name, part in value.used.items()})
+        vars(module).update({name: _usable(part, role) for name, part in value.used.items()})
         return module
-    return value.dispatcher if isinstance(value, Captured) else value
+    return getattr(value, role) if isinstance(value, Captured) else value
 
 
 def _facts(value, seen):

@@ -1,6 +1,7 @@
 """Kernels of functions that Numba compiles, as machine code of this CPU: a loop around calls of the function."""
 import functools
 import linecache
+import math
 import os
 import pkgutil
 import re
@@ -35,7 +36,7 @@ class Call:
         """What its code follows from."""
         return facts((self.captured, self.inputs, self.parameters, self.wrt, self.part))
 
-    def compiled(self, number):
+    def compiled(self, number, on_gpu):
         """The function for numbers of a type, or duals of them."""
         from numba import config, errors
 
@@ -46,6 +47,8 @@ class Call:
                        if name in self.wrt or (self.wrt and name not in self.parameters) else number
                        for name in self.inputs])
         try:
+            if on_gpu:
+                return self.captured.on_gpu.compile_device(given)
             self.captured.dispatcher.compile(given)
         except NotDifferentiableError:
             raise
@@ -54,11 +57,12 @@ class Call:
             raise (_UnknownSlopeError if self.wrt else RefusedError)(said) from None
         return self.captured.dispatcher.overloads[given]
 
-    def emit(self, context, module, builder, values, made, number):
+    def emit(self, made, context, builder, values, number):
         """A call of the compiled function: its status, and the result as a number."""
-        signature, callee = made.signature, context.declare_function(module, made.fndesc)
+        signature = made.signature
         given = [self._given(builder, *parts) for parts in zip(self.inputs, values, signature.args, strict=True)]
-        status, value = context.call_conv.call_function(builder, callee, signature.return_type, signature.args, given)
+        caller = getattr(made.fndesc, "call_conv", context)              # numba-cuda's functions have their own
+        status, value = caller.call_internal_no_propagate(builder, made.fndesc, signature, given)
         return status, self._number(context, builder, value, signature.return_type, number)
 
     def _given(self, builder, name, value, type_):
@@ -130,7 +134,7 @@ class Calls:
 
     def loaded(self, kernel, storage, summed):
         """As cpu_code's: the addresses of a kernel's functions, by the object file on disk or a new one."""
-        key = (self.facts(), kernel.inputs, kernel.name, storage.name, sorted(summed), _versions(), objects.target())
+        key = *self.key(kernel, storage), sorted(summed), objects.target()
         with objects.lock:
             image = objects.cached(key, lambda: _made(self, kernel, storage, summed))
             symbols, _, image = image.partition(b"\n")
@@ -141,25 +145,38 @@ class Calls:
         """What its code follows from."""
         return [call.facts() for call in self.calls]
 
-    def compiled(self, kernel, storage):
+    def on_gpu(self, kernel, storage):
+        """What a kernel on a GPU calls."""
+        from .gpu import Compiled
+        return Compiled(self, kernel, storage)
+
+    def key(self, kernel, storage):
+        """What a kernel's code follows from, but for what it is made for."""
+        return self.facts(), kernel.inputs, kernel.name, storage.name, _versions()
+
+    def compiled(self, kernel, storage, on_gpu=False):
         """The functions for numbers of a storage's working type."""
         from numba.core import types
         try:
-            return [call.compiled(getattr(types, storage.working)) for call in self.calls]
+            return [call.compiled(getattr(types, storage.working), on_gpu) for call in self.calls]
         except (_UnknownSlopeError, NotDifferentiableError) as error:
             why = error if isinstance(error, NotDifferentiableError) else error.reason()
             raise NotImplementedError(f"{kernel.owner}: {why}; declare the derivative with @{kernel.owner}.derivative"
                                       ) from None
 
-    def emit(self, context, module, builder, kernel, storage, arguments, failed):
-        """The outputs; `failed` is what happens upon the status of a call that raised."""
+    def emit(self, compiled, context, builder, kernel, storage, arguments, failed=None):
+        """The outputs; `failed` is what happens upon the status of a call that raised, which gives NaN if there is
+        nothing that could happen."""
         from numba.core import types
         values = []
-        for call, made in zip(self.calls, self.compiled(kernel, storage), strict=True):
+        for call, made in zip(self.calls, compiled, strict=True):
             given = [arguments[name] for name in call.inputs]
-            status, value = call.emit(context, module, builder, given, made, getattr(types, storage.working))
-            with builder.if_then(status.is_error, likely=False):
-                failed(status)
+            status, value = call.emit(made, context, builder, given, getattr(types, storage.working))
+            if failed is None:
+                value = builder.select(status.is_error, value.type(math.nan), value)
+            else:
+                with builder.if_then(status.is_error, likely=False):
+                    failed(status)
             if len(kernel.inputs) > len(call.inputs):
                 rounded = storage.widen(builder, storage.narrow(builder, value))
                 value = builder.fmul(arguments[kernel.inputs[0]], rounded)
@@ -214,7 +231,7 @@ def _module_text(calls, kernel, storage, summed):
             place = b.load(b.gep(b.function.args[0], [word(len(kernel.inputs) + kernel.n_outputs)]))
             b.store(b.ptrtoint(status.excinfoptr, word), b.bitcast(place, word.as_pointer()))
             b.ret_void()
-        return calls.emit(context, module, b, kernel, storage, arguments, failed)
+        return calls.emit(compiled, context, b, kernel, storage, arguments, failed)
 
     cpu_code.add_functions(module, kernel, storage, None, summed, results)
     whole = llvm.parse_assembly(str(module))

@@ -73,7 +73,7 @@ class DualType(types.Type):
 
     def of_activation(self, context, callee, given):
         """The type of what an activation makes of duals, in compiled code."""
-        call = _ActivationCall(callee, given)
+        call = _ActivationCall(context, callee, given)
         if call.whole:
             return call.whole.get_call_type(context, call.operands, {}).return_type
         return _result(call.build, call.of_numbers(context).return_type, call.operands)
@@ -175,7 +175,7 @@ def _with_slopes(context, builder, y, build, given, types_, result):
 class _ActivationCall:
     """A call of an activation, or of its grad, on duals."""
 
-    def __init__(self, callee, given):
+    def __init__(self, context, callee, given):
         owner, count = callee.owner, len(callee.owner.expressions.inputs)
         self.callee, self.options = callee, dict(zip(calls.OPTIONS[callee.kind], given[count:], strict=True))
         options = {name: calls.constant(owner, name, type_) for name, type_ in self.options.items()}
@@ -183,7 +183,10 @@ class _ActivationCall:
         if callee.kind not in ("value", "grad") or (wrt and owner.compiler == "numba"):
             raise NotImplementedError(f"the derivative of {owner.name}.{callee.kind}() is not known")
         self.operands = given[:count]
-        self.whole = types.Dispatcher(owner.expressions.value.dispatcher) if owner.compiler == "numba" else None
+        self.whole = None
+        if owner.compiler == "numba":
+            captured = owner.expressions.value
+            self.whole = types.Dispatcher(captured.on_gpu if calls.on_gpu(context) else captured.dispatcher)
         self.build = functools.partial(owner.on_nodes, wrt=tuple(wrt))
 
     def of_numbers(self, context):
@@ -194,7 +197,7 @@ class _ActivationCall:
 @lower_builtin(DualType, types.VarArg(types.Any))
 def _activation(context, builder, sig, given):
     callee, *types_ = sig.args
-    call = _ActivationCall(callee, tuple(types_))
+    call = _ActivationCall(context.typing_context, callee, tuple(types_))
     count = len(call.operands)
     if call.whole:
         inner = call.whole.get_call_type(context.typing_context, call.operands, {})

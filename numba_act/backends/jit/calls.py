@@ -42,10 +42,7 @@ class ActivationType(types.Callable, types.Dummy):
             other = _other(given)
             if other:
                 return Signature(other.of_activation(context, self, given), given, self, self.signature)
-            on_cpu = get_local_target(context) is target_registry["cpu"]
-            call = Call(self, given, arrays=on_cpu and not self.method.startswith("scalar"))
-            if call.kernel.calls and not on_cpu:
-                raise TypeError(f"{self.owner.name}: it is no expression tree, and so for the CPU only")
+            call = Call(self, given, arrays=not (on_gpu(context) or self.method.startswith("scalar")))
             result = call.result(context)
         except (TypeError, ValueError, NotImplementedError) as error:
             raise errors.TypingError(str(error)) from None
@@ -76,6 +73,16 @@ class ActivationType(types.Callable, types.Dummy):
         """By which Numba brings the values of a call into the same order."""
         _, *arguments = inspect.signature(self._bind).parameters.values()
         return inspect.Signature([a.replace(kind=a.POSITIONAL_OR_KEYWORD) for a in arguments])
+
+
+def on_gpu(context):
+    """Whether the code that is compiled is for a GPU."""
+    return get_local_target(context) is not target_registry["cpu"]
+
+
+def _compiled(kernel, storage, context):
+    """What Numba compiled, for code in the same place."""
+    return kernel.calls.on_gpu(kernel, storage).made if on_gpu(context) else kernel.calls.compiled(kernel, storage)
 
 
 def _other(given):
@@ -110,7 +117,7 @@ class Call:
         if self.arrays:
             return types.Dispatcher(self.loop).get_call_type(context, self.types, {}).return_type
         storage = STORAGE[str(self.dtype)]       # a derivative that is not known is an error here
-        _ = self.kernel.calls.compiled(self.kernel, storage) if self.kernel.calls else self.kernel.trees(storage)
+        _ = _compiled(self.kernel, storage, context) if self.kernel.calls else self.kernel.trees(storage)
         return self.number if self.single else types.UniTuple(self.number, self.kernel.n_outputs)
 
     @property
@@ -192,7 +199,7 @@ def _lower(context, builder, signature, values):
     call = Call(callee, tuple(given))
     taken = [values[1 + place] for place in call.places]
     ready = [_ready(context, builder, *each) for each in zip(call.operands, taken, call.types, strict=True)]
-    if getattr(context, "environment", None) is not None:
+    if hasattr(getattr(context, "environment", None), "consts"):         # which numba-cuda's has not
         context.environment.consts.append(witness.Witness(callee.owner, call.plan, call.kernel, str(call.dtype)))
     if call.arrays:
         function = types.Dispatcher(call.loop)
@@ -207,9 +214,10 @@ def _outputs(context, builder, kernel, storage, arguments):
     """What a kernel makes of numbers: its tree, or calls of what Numba compiles, whose errors are raised here, too."""
     if not kernel.calls:
         return exactly(builder, kernel, arguments, storage)
-    context.add_linking_libs([made.library for made in kernel.calls.compiled(kernel, storage)])
+    compiled = _compiled(kernel, storage, context.typing_context)
+    context.add_linking_libs([made.library for made in compiled])
     failed = functools.partial(context.call_conv.return_status_propagate, builder)
-    return kernel.calls.emit(context, builder.module, builder, kernel, storage, arguments, failed)
+    return kernel.calls.emit(compiled, context, builder, kernel, storage, arguments, failed)
 
 
 def _ready(context, builder, type_, value, wanted):
