@@ -143,10 +143,12 @@ class Operator:
     # what PyTorch calls: the operands, and wrt unless it is the default ---------------------------------------------
     def _on_memory(self, *given):
         operands, wrt = given[:len(self.inputs)], split(*given[len(self.inputs):])
-        return laid_out(self._computed(operands, wrt), promised(operands, "meta"))
+        return laid_out(self._computed(operands, wrt), largest(operands))
 
     def _promised(self, *given):
-        return promised(given[:len(self.inputs)])
+        operands = given[:len(self.inputs)]
+        shape = torch.broadcast_shapes(*[o.shape for o in operands])
+        return empty(largest(operands), shape, result_type(*[o.dtype for o in operands]))
 
     def _keep(self, ctx, inputs, output):
         *operands, wrt = inputs
@@ -158,12 +160,15 @@ class Operator:
     def _gradients_on_memory(self, gy, *given):
         *operands, wrt = given
         made = self._products(gy, operands, split(wrt))
-        return [laid_out(g, p) for g, p in zip(made, self._gradients_promised(gy, *given, device="meta"), strict=True)]
+        return [laid_out(gradient, like) for gradient, like in zip(made, self._differing(given), strict=True)]
 
-    def _gradients_promised(self, gy, *given, device=None):
+    def _gradients_promised(self, gy, *given):
+        return [empty(like, like.shape, gy.dtype) for like in self._differing(given)]
+
+    def _differing(self, given):
+        """The operands in which something is differentiated."""
         *operands, wrt = given
-        return [torch.empty_like(operands[self.inputs.index(name)], dtype=gy.dtype, device=device)
-                for name in split(wrt)]
+        return [operands[self.inputs.index(name)] for name in split(wrt)]
 
 
 def on_memory(function, operands):
@@ -279,10 +284,13 @@ def as_tensors(activation, operands):
             for o in operands]
 
 
-def promised(operands, device=None):
-    """An empty tensor like the result."""
-    shape = torch.broadcast_shapes(*[o.shape for o in operands])
-    like, dtype = max(operands, key=lambda o: o.ndim), result_type(*[o.dtype for o in operands])
+def largest(operands):
+    """Whose memory layout a result has."""
+    return max(operands, key=lambda o: o.ndim)
+
+
+def empty(like, shape, dtype, device=None):
+    """A result of that shape beside a tensor, with its layout if it has the shape as well."""
     if like.shape == shape:
         return torch.empty_like(like, dtype=dtype, device=device)
     return torch.empty(shape, dtype=dtype, device=device or like.device)
@@ -296,12 +304,14 @@ def result_type(*dtypes):
     return getattr(torch, found.name)
 
 
-def laid_out(result, promised):
-    """The result in the memory layout that was promised."""
-    if result.stride() == promised.stride():
+def laid_out(result, like):
+    """A result in the layout that `empty` promises."""
+    if result.is_contiguous() and like.is_contiguous():
         return result
-    made = torch.empty_strided(promised.shape, promised.stride(), dtype=result.dtype, device=result.device)
-    return made.copy_(result)
+    strides = empty(like, result.shape, result.dtype, "meta").stride()
+    if result.stride() == strides:
+        return result
+    return torch.empty_strided(result.shape, strides, dtype=result.dtype, device=result.device).copy_(result)
 
 
 class Activation(torch.nn.Module):
