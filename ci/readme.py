@@ -6,7 +6,7 @@ from pathlib import Path
 from numba_act import activations, gallery
 from numba_act.tools.bench.cells import EQUAL, summary
 from numba_act.tools.bench.timing import KINDS
-from numba_act.tools.peers import LIBRARIES, called
+from numba_act.tools.peers import ELSEWHERE, LIBRARIES, called
 
 ROOT = Path(__file__).parent.parent
 README, PICTURE = ROOT / "README.md", ROOT / "notebooks" / "activations.png"
@@ -36,6 +36,13 @@ def comparison():
         cells = [f"`{call}`" if (call := called(name, library)) else "" for library in LIBRARIES]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def differences():
+    """Calls elsewhere whose defaults are not ours, in Markdown."""
+    lines = ["| library | there | here | |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {library} | `{there}` | `act.{here.replace('split', 'act.split')}` | {why} |"
+                                for library, there, here, why in ELSEWHERE)])
 
 
 def fingerprint():
@@ -88,7 +95,8 @@ def bold(ratio):
     return f"**{ratio:.2f}**" if ratio > EQUAL else f"{ratio:.2f}"
 
 
-PARTS = {"activations": table, "comparison": comparison, "exactness": exactness, "speed": speed}
+PARTS = {"activations": table, "differences": differences, "comparison": comparison,
+         "exactness": exactness, "speed": speed}
 
 
 def renewed(text):

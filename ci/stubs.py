@@ -11,7 +11,8 @@ from numba_act import declare, fast, math, nn
 HOME = Path(act.__file__).parent
 HEAD = "# Written by ci/stubs.py.\n"
 ARGUMENTS = {                                    # those whose default does not tell the type
-    "x": "_Kind", "axis": "int", "rng": "int | np.random.Generator | None", "path": "str | Path | None",
+    "x": "_Kind", "activation": "str | Activation", "axis": "int", "rng": "int | np.random.Generator | None",
+    "path": "str | Path | None",
     "init": "ArrayLike | Callable[[tuple[int, ...]], ArrayLike]", "keep": 'Literal["x", "y"]', "alpha": "float",
 }
 RESULTS = {"split_gate": "tuple[_Kind, _Kind]", "show_config": "None", "warmup": "None"}

@@ -11,8 +11,8 @@ from .functions.gated import split_gate
 
 __version__ = "0.1.0"
 globals().update(names())
-_elsewhere = {"visualize_activation": "plotting", "gallery": "plotting", "warmup": "tools.machine",
-              "show_config": "tools.machine"}
+_elsewhere = {"visualize_activation": "plotting", "gallery": "plotting", "explore": "sliders",
+              "warmup": "tools.machine", "show_config": "tools.machine"}
 __all__ = ["Activation", "activation", "activations", "get", "split_gate", *_elsewhere, *names()]
 
 

@@ -38,7 +38,8 @@ def get(name):
 
     Raises
     ------
-    ValueError : an unknown name; the nearest known ones are suggested
+    ValueError
+        An unknown name; the nearest known ones are suggested.
 
     Examples
     --------
@@ -64,8 +65,10 @@ class Function:
 
     Raises
     ------
-    TypeError : an operand that is no tensor, another dtype, an unknown keyword
-    ValueError : shapes that do not broadcast
+    TypeError
+        An operand that is no tensor, another dtype, an unknown keyword.
+    ValueError
+        Shapes that do not broadcast.
 
     Examples
     --------
@@ -328,8 +331,10 @@ class Activation(torch.nn.Module):
 
     Raises
     ------
-    ValueError : an unknown name; in a call, shapes that do not broadcast
-    TypeError : a parameter that the activation does not have
+    ValueError
+        An unknown name; in a call, shapes that do not broadcast.
+    TypeError
+        A parameter that the activation does not have.
 
     Examples
     --------

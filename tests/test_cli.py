@@ -23,9 +23,11 @@ def test_demo(tmp_path, capsys):
     assert run("demo", "--epochs", 1, "-o", tmp_path / "gallery.png") == 0
     lines = capsys.readouterr().out.splitlines()
     names = [a.name for a in act.activations.values() if len(a.operands) == 1]
-    assert [line.split()[0] for line in lines[-len(names):]] == names
+    table = lines.index(next(line for line in lines if line.startswith("activation "))) + 1
+    assert [line.split()[0] for line in lines[table:table + len(names)]] == names
     assert any("alpha 0.25 -> " in line for line in lines)
-    assert (tmp_path / "gallery.png").exists()
+    assert "Try next:" in lines[table + len(names):] and f"-o {tmp_path / 'gallery-best.png'}" in "".join(lines)
+    assert {file.name for file in tmp_path.iterdir()} == {"gallery.png", "gallery-learning.png"}
 
 
 @pytest.mark.parametrize("missing", ["sklearn", "matplotlib"])

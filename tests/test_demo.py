@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import numba_act as act
+from numba_act import __main__ as command_line
 from numba_act.tools import demo
 
 
@@ -21,8 +22,7 @@ def test_gradients(name, tiny):
     weights = demo.initial(activation, rng, 5, np.float64)
 
     def loss(weights):
-        scores = demo.forward(activation, weights, images)[2]
-        return -np.log(demo.probabilities(scores)[np.arange(7), labels]).mean()
+        return demo.loss(activation, weights, images, labels)
 
     slopes = demo.gradients(activation, weights, images, labels)
     assert slopes.keys() == weights.keys()
@@ -35,14 +35,37 @@ def test_gradients(name, tiny):
 @pytest.mark.parametrize("name", [a.name for a in act.activations.values() if len(a.operands) == 1])
 def test_every_activation_learns(name):
     activation, data = act.get(name), demo.digits()
-    weights = demo.train(activation, data, epochs=6)
+    weights, losses = demo.train(activation, data, epochs=6)
+    assert len(losses) == 6 and losses[-1] < losses[0]
+    assert losses[-1] == demo.loss(activation, weights, *data[2:])
     assert demo.accuracy(activation, weights, *data[2:]) > 0.9
     assert all(w.dtype == np.float32 for w in weights.values())
 
 
 def test_the_same_seed_gives_the_same_weights():
     data = [part[:64] for part in demo.digits()]
-    first, second = (demo.train(act.prelu, data, epochs=2) for _ in range(2))
+    first, second = (demo.train(act.prelu, data, epochs=2)[0] for _ in range(2))
     for name, weights in first.items():
         np.testing.assert_array_equal(weights, second[name])
     assert np.ptp(first["alpha"]) > 0
+
+
+def test_the_loss_is_the_mean_of_the_logarithms(tiny):
+    rng, images, labels = tiny
+    weights = demo.initial(act.gelu, rng, 5, np.float64)
+    scores = demo.forward(act.gelu, weights, images)[2]
+    right = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(7), labels]
+    assert demo.loss(act.gelu, weights, images, labels) == pytest.approx(right.mean(), rel=1e-12)
+
+
+def test_learning_is_drawn(tmp_path):
+    losses = {str(k): [1 / (1 + k), 0.5 / (1 + k)] for k in range(9)}
+    demo.draw_learning(losses, tmp_path / "learning.png")
+    demo.draw_learning({"one": [1.0]}, tmp_path / "one.png")
+    assert (tmp_path / "learning.png").stat().st_size > (tmp_path / "one.png").stat().st_size
+
+
+def test_what_to_try_next_can_be_typed():
+    for command, what in demo.following(["gelu", "swish", "elu"], lambda what: f"{what}.png"):
+        given = command_line._parser().parse_args(command.split())
+        assert what and given.run

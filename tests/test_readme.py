@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 import numba_act as act
+from numba_act import nn
 from numba_act.backends.dtypes import STORED
-from numba_act.tools.peers import called
+from numba_act.tools.peers import ELSEWHERE, called
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,6 +65,32 @@ def test_what_is_said_of_other_libraries(library, package):
     for name in act.activations:
         call = called(name, library)
         assert call is None or any(hasattr(place, call.name) for place in places), (name, call)
+
+
+def test_the_guide_runs():
+    """What it says of this library; of the others, next."""
+    guide = README.partition("### Guide\n")[2].partition("<!-- generated")[0]
+    rows = re.findall(r"^\| (?:\w+ )?\| (.+) \| (.+) \|$", guide, re.MULTILINE)
+    assert len(rows) > 15
+    x = np.linspace(-2, 2, 12, dtype="f4").reshape(4, 3)
+    space = {"act": act, "nn": nn, "x": x, "gy": x + 1, "alpha": 0.5, "function": act.elu.expressions.value.function}
+    for _, here in rows[1:]:
+        for code in re.findall(r"`((?:act|nn)\..+?)`", here):
+            eval(code, space)
+
+
+@pytest.mark.parametrize("library", ["torch", "jax", "keras"])
+def test_defaults_that_differ(library):
+    """The calls there give what ours give beside them."""
+    module = pytest.importorskip(library)
+    x = np.linspace(-4, 4, 16, dtype="f4")
+    x_there = module.tensor(x) if library == "torch" else module.numpy.asarray(x) if library == "jax" else x
+    rows = [row for row in ELSEWHERE if row[0].lower().replace("py", "") == library]
+    assert len(rows) > 1
+    for _, there, here, _ in rows:
+        found = eval(f"module.{there}", {"module": module, "x": x_there})
+        found = found.detach() if hasattr(found, "detach") else found
+        np.testing.assert_allclose(eval(here, {**vars(act), "x": x}), found, rtol=1e-5, atol=1e-6, err_msg=there)
 
 
 @pytest.mark.parametrize("name", ["demo", "test"])

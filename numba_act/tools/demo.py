@@ -1,5 +1,9 @@
 """A two-layer network learns to read handwritten digits, once with each activation, in plain NumPy."""
+import functools
+import os
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -13,24 +17,69 @@ RATE, MOMENTUM = 0.05, 0.9
 STEEPEST = 1.0                                   # length of the gradient, without which exponential diverges
 TEST_IMAGES = 360
 LEARNED = "prelu", "swish"                       # the two whose parameter is part of what is learned
+SHOWN = 3                                        # of the best, and of the worst
+OTHERS = {"color": "0.85", "linewidth": 0.8, "zorder": 0}
 ROW = "{:<18}{:>10}{:>10}   {}"
 
 
 def run(epochs=EPOCHS, path="gallery.png"):
-    """Draw every activation of one array, train a network with each of them, print a table of what came of it."""
+    """Draw every activation of one array, train a network with each of them, print a table of what came of it, draw how
+    it went, and say what to try next."""
     from tqdm import tqdm
-    data = digits()
+    data, beside = digits(), functools.partial(_beside, Path(path))
     gallery(path)
     print(f"{path} shows the functions and their gradients.\n\nThe same network, with each in turn:")
     print(ROW.format("activation", "accuracy", "seconds", "learned by each hidden unit"))
-    chosen = [a for a in activations.values() if len(a.operands) == 1]
+    chosen, losses, scores = [a for a in activations.values() if len(a.operands) == 1], {}, {}
     for activation in tqdm(chosen, desc="training", unit="network", leave=False, disable=None):
-        start = time.perf_counter()
-        weights = train(activation, data, epochs)
+        name, start = activation.name, time.perf_counter()
+        weights, losses[name] = train(activation, data, epochs)
         seconds = time.perf_counter() - start
-        score = accuracy(activation, weights, *data[2:])
-        row = ROW.format(activation.name, f"{score:.3f}", f"{seconds:.2f}", _learned(activation, weights))
-        tqdm.write(row.rstrip())
+        scores[name] = accuracy(activation, weights, *data[2:])
+        tqdm.write(ROW.format(name, f"{scores[name]:.3f}", f"{seconds:.2f}", _learned(activation, weights)).rstrip())
+    draw_learning(losses, beside("learning"))
+    best = sorted(scores, key=scores.get, reverse=True)[:SHOWN]
+    print(f"\n{beside('learning')} shows how fast each learned.\n\nTry next:")
+    for command, what in following(best, beside):
+        print(f"  {program()} {command}\n      {what}")
+    print("  An activation of your own: one function of numbers, as README.md and notebooks/3_your_own.ipynb show.")
+
+
+def _beside(path, what):
+    """The name of another picture."""
+    return path.with_stem(f"{path.stem}-{what}")
+
+
+def following(best, beside):
+    """Commands that lead on from here, and what they do."""
+    return ((f"plot {' '.join(best)} -o {beside('best')}", "draws those that read most digits, if by little"),
+            (f"plot swish --beta 0.5 1 2 -o {beside('swish')}", "draws a curve for each value of a parameter"),
+            (f"bench {best[0]} --size 1e5", "times one of them, beside PyTorch and JAX where they are installed"),
+            (f"accuracy {best[0]} --dtype float32", "finds its largest errors, which takes mpmath"))
+
+
+def program():
+    """What runs the command line from here."""
+    here = os.path.relpath(sys.executable)
+    return f"{'python' if here.startswith(os.pardir) else here} -m numba_act"
+
+
+def draw_learning(losses, path):
+    """The loss on the test images after each epoch, with a colour for the least and the largest at the end."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    ordered = sorted(losses, key=lambda name: losses[name][-1])
+    told = [*ordered[:SHOWN], *ordered[SHOWN:][-SHOWN:]]
+    ax = Figure(figsize=(8, 5), layout="constrained").subplots()
+    for name in ordered:
+        ax.plot(range(1, len(losses[name]) + 1), losses[name], **OTHERS)
+    for name, colour in zip(told, colormaps["viridis"](np.linspace(0, 0.85, len(told))), strict=True):
+        ax.plot(range(1, len(losses[name]) + 1), losses[name], ".-", color=colour, label=name)
+    ax.set(xlabel="epoch", ylabel="cross-entropy of the test images", yscale="log",
+           title=f"{len(losses)} activations, the {SHOWN} best and worst in colour")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    ax.figure.savefig(path, dpi=150)
 
 
 def _learned(activation, weights):
@@ -57,11 +106,11 @@ def learnable(activation):
 
 
 def train(activation, data, epochs=EPOCHS, seed=0):
-    """The weights after some epochs of gradient descent with momentum."""
+    """The weights after some epochs of gradient descent with momentum, and the loss on the test images after each."""
     images, labels = data[:2]
     rng = np.random.default_rng(seed)
     weights = initial(activation, rng, images.shape[1])
-    velocity = dict.fromkeys(weights, 0)
+    velocity, losses = dict.fromkeys(weights, 0), []
     for _ in range(epochs):
         order = rng.permutation(len(images))
         for batch in np.split(order, range(BATCH, len(order), BATCH)):
@@ -71,7 +120,8 @@ def train(activation, data, epochs=EPOCHS, seed=0):
             for name, slope in slopes.items():
                 velocity[name] = MOMENTUM * velocity[name] - rate * slope
                 weights[name] = weights[name] + velocity[name]
-    return weights
+        losses.append(loss(activation, weights, *data[2:]))
+    return weights, losses
 
 
 def initial(activation, rng, inputs, dtype=np.float32):
@@ -99,6 +149,12 @@ def gradients(activation, weights, images, labels):
                                              wrt=(*activation.operands, *learned))
     return {"w1": images.T @ gz, "b1": gz.sum(axis=0), "w2": h.T @ g, "b2": g.sum(axis=0),
             **dict(zip(learned, of_parameters, strict=True))}
+
+
+def loss(activation, weights, images, labels):
+    """The mean cross-entropy."""
+    scores = forward(activation, weights, images)[2]
+    return -np.log(probabilities(scores)[np.arange(len(labels)), labels]).mean()
 
 
 def probabilities(scores):

@@ -66,6 +66,23 @@ NAMES = {                                        # by library; one name stands f
     "rrelu": ("rrelu", "", "", "rrelu", ""),
     "glu": ("glu", "glu", "glu", "", ""),
 }
+# calls there that are not our function of that name at its defaults, and ours that are the same
+ELSEWHERE = (
+    ("PyTorch", "nn.functional.softplus(x)", "softplus(x)", "linear from 20 on, off by up to 2e-9 there"),
+    ("PyTorch", "nn.functional.glu(x)", "glu(*split_gate(x))", "one array, whose second half is the gate"),
+    ("JAX", "nn.gelu(x)", "gelu_tanh(x)", "the approximation unless approximate=False"),
+    ("JAX", "nn.glu(x)", "glu(*split_gate(x))", "as PyTorch"),
+    ("Flax", "PReLU()(x)", "prelu(x, 0.01)", "its first alpha; here 0.25, as in PyTorch"),
+    ("Keras", "activations.leaky_relu(x)", "leaky_relu(x, 0.2)", "the function; here 0.01, as in PyTorch and JAX"),
+    ("Keras", "layers.LeakyReLU()(x)", "leaky_relu(x, 0.3)", "the layer"),
+    ("Keras", "layers.PReLU()(x)", "prelu(x, 0)", "its first alpha"),
+    ("Keras", "activations.glu(x)", "glu(*split_gate(x))", "as PyTorch"),
+    ("TensorFlow", "nn.leaky_relu(x)", "leaky_relu(x, 0.2)", ""),
+    ("MXNet", "nd.LeakyReLU(x)", "leaky_relu(x, 0.25)", "the operator; a block needs its alpha written out"),
+    ("MXNet", "nd.LeakyReLU(x, act_type='elu')", "elu(x, 0.25)", "the operator; the block has 1, as here"),
+    ("MXNet", "nd.hard_sigmoid(x)", "hard_sigmoid(x, 0.2)", "here 1/6, as in PyTorch, JAX and Keras"),
+    ("ONNX", "HardSigmoid(x)", "hard_sigmoid(x, 0.2)", ""),
+)
 OPSET, IR = 20, 10                               # of ONNX: the first that has Gelu, and what goes with it
 # at their defaults these are another function there, with less to compute
 SAME = {"prelu": call("leaky_relu", negative_slope=0.25), "swish": call("silu")}
