@@ -115,7 +115,8 @@ def package():
 def fast_tier():
     """numba_act.fast."""
     public = {name: getattr(fast, name) for name in fast.__all__ if name not in ("activations", "get")}
-    return (f"{HEAD}from collections.abc import Mapping\n\nfrom ..declare import Activation, _OfOne, _OfTwo, _Random\n"
+    return (f"{HEAD}from collections.abc import Mapping\nfrom typing import Any\n\n"
+            "from ..declare import Activation, _OfOne, _OfTwo, _Random\n"
             "from . import nn as nn\n\nactivations: Mapping[str, Activation]\n"
             f"def get(name: str | Activation) -> Activation: ...\n{names(public)}")
 

@@ -86,3 +86,8 @@ soft_shrink: _OfOne
 hardshrink: _OfOne
 linear: _OfOne
 tanh_shrink: _OfOne
+softmax: Any
+softmin: Any
+log_softmax: Any
+logsoftmax: Any
+logsumexp: Any

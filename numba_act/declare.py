@@ -23,7 +23,9 @@ MAX_ORDER = 4                                    # of a derivative: trees grow t
 
 _registry = {}                                   # name -> Activation, in the order declared
 _aliases = {}
+_row_functions = {}                              # by names and aliases; functions of arrays, not of numbers
 activations = MappingProxyType(_registry)
+row_functions = MappingProxyType(_row_functions)
 
 
 def activation(function=None, *, aliases=(), formula=None, nonzero=()):
@@ -94,8 +96,13 @@ def names():
     return {**_registry, **_aliases}
 
 
+def register(row_function):
+    """Make a function along an axis known by its name and aliases."""
+    _row_functions.update(dict.fromkeys((row_function.name, *row_function.aliases), row_function))
+
+
 def get(name):
-    """The activation of that name or alias; an Activation is returned as it is.
+    """The activation, or function along an axis, of that name or alias; such an object is returned as it is.
 
     Raises
     ------
@@ -108,12 +115,12 @@ def get(name):
     >>> act.get("softrelu") is act.softplus
     True
     """
-    if isinstance(name, Activation):
+    if isinstance(name, Activation) or any(name is known for known in _row_functions.values()):
         return name
-    found = (_registry.get(name) or _aliases.get(name)) if isinstance(name, str) else None
+    found = {**names(), **_row_functions}.get(name) if isinstance(name, str) else None
     if found is None:
         import difflib
-        near = difflib.get_close_matches(str(name), [*_registry, *_aliases], n=3)
+        near = difflib.get_close_matches(str(name), [*names(), *_row_functions], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_registry)}"
         hint = "a function becomes one by numba_act.activation" if callable(name) else hint
         raise ValueError(f"there is no activation {name!r}; {hint}")

@@ -248,14 +248,14 @@ def test_sum_is_exact_in_float64():
 @pytest.mark.parametrize("raised", [0, 4, 1 | 16])          # none; division by zero; invalid and underflow
 def test_the_processors_flags_are_as_they_were(monkeypatch, raised):
     """Read around the driver itself, for NumPy clears the flags around every ufunc."""
-    maths, launch, seen = ctypes.CDLL("libm.so.6"), cpu._launcher(), []
+    maths, launch, seen = ctypes.CDLL("libm.so.6"), cpu.launcher(), []
 
     def watched(job):
         maths.feclearexcept(1 | 4 | 8 | 16)
         maths.feraiseexcept(raised)
         launch(job)
         seen.append(maths.fetestexcept(1 | 4 | 8 | 16))
-    monkeypatch.setattr(cpu, "_launcher", lambda: watched)
+    monkeypatch.setattr(cpu, "launcher", lambda: watched)
     values = np.tile(np.float32([np.inf, -np.inf, np.nan, 1e-45, 3e38, -95]), 4000)
     square = kernel("square_over", ("x", "alpha"), ("alpha",), lambda dtype: (
         argument("x", dtype) * argument("x", dtype) / argument("alpha", dtype),))

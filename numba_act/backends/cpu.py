@@ -117,13 +117,13 @@ def _overlap(arrays, given):
         if any(np.may_share_memory(out, other) for other in given[:k]):
             return True
         for array in arrays:
-            same = (_address(array), array.shape, array.strides) == (_address(out), out.shape, out.strides)
+            same = (address(array), array.shape, array.strides) == (address(out), out.shape, out.strides)
             if not same and np.may_share_memory(out, array):
                 return True
     return False
 
 
-def _address(array):
+def address(array):
     """Where an array's elements begin: the first word of NumPy's own after the head of a Python object."""
     return ctypes.c_ssize_t.from_address(id(array) + object.__basicsize__).value
 
@@ -135,7 +135,7 @@ def _launch(kernel, arrays, results, shape, dtype, sums=(), tasks=0, grain=0):
     plan = _plan(kernel, storage_of(dtype), shape, layouts, others, sums, tasks, grain)
     if plan is None:
         return False
-    failures.called(kernel.owner, _launcher(), driver.of_arrays(plan, (*arrays, *results)))
+    failures.called(kernel.owner, launcher(), driver.of_arrays(plan, (*arrays, *results)))
     return True
 
 
@@ -187,7 +187,7 @@ def _period(flat, steps):
 
 
 @functools.cache
-def _launcher():
+def launcher():
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(driver.load().launch_arrays)
 
 

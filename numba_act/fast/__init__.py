@@ -8,11 +8,11 @@ numba_act.fast.nn has the blocks.
 import importlib
 from types import MappingProxyType
 
-from .. import declare, functions  # noqa: F401, the latter declares the activations
+from .. import declare, functions, rows  # noqa: F401, they declare what there is
 
 activations = MappingProxyType({name: exact.fast for name, exact in declare.activations.items()})
-globals().update({name: exact.fast for name, exact in declare.names().items()})
-__all__ = ["activations", "get", *declare.names()]
+globals().update({name: exact.fast for name, exact in declare.names().items()}, **declare.row_functions)
+__all__ = ["activations", "get", *declare.names(), *declare.row_functions]
 
 
 def get(name):

@@ -1,5 +1,6 @@
 # Written by ci/stubs.py.
 from collections.abc import Mapping
+from typing import Any
 
 from ..declare import Activation, _OfOne, _OfTwo, _Random
 from . import nn as nn
@@ -73,3 +74,8 @@ soft_shrink: _OfOne
 hardshrink: _OfOne
 linear: _OfOne
 tanh_shrink: _OfOne
+softmax: Any
+softmin: Any
+log_softmax: Any
+logsoftmax: Any
+logsumexp: Any

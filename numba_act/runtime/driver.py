@@ -35,16 +35,21 @@ SUM_CUT = 32                                 # elements, as many as the widest v
 BUFFER_BYTES = 2 * BLOCK * 8 + 128           # room for a block from anywhere in a cycle; not a power of two, for then
 #                                              loads wait for stores at the same offset of another page
 BUFFER_WORDS = MAX_OPERANDS * BUFFER_BYTES // 8
+KEPT_BYTES = 1 << 16                         # what a row kernel keeps of a row, or of several
+KEPT_WORDS = KEPT_BYTES // 8
 
 # Words of a kernel's record.
-GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, RECORD_WORDS = range(10)
+GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, ROWS, RECORD_WORDS = range(11)
 # Words of a job; then SHAPE, MAX_DIMS words; then the operands.  A kernel finds the address of FAILURE behind those of
 # its operands, and leaves there what its function has raised.
-RECORD, SIZE, NDIM, TASKS, GRAIN, LEFT, ALL_UNIFORM, FAILURE, SHAPE = range(9)
+# Where a record's ROWS is not 0 it is a function of rows, of LENGTH elements each, and the index space is one of rows,
+# or of vectors of COLUMNS rows side by side; what it keeps goes to the operand KEPT_IN, or if that is 0 to the stack.
+(RECORD, SIZE, NDIM, TASKS, GRAIN, LEFT, ALL_UNIFORM, FAILURE, LENGTH, COLUMNS, KEPT_IN, SHAPE) = range(12)
 OPERANDS = SHAPE + MAX_DIMS
 # Words of an operand; then STEPS, MAX_DIMS words, in bytes.  CAST is 0 or the address of a function that casts elements
 # of CAST_ITEM bytes to those of the kernel.
-BASE, ITEM, MODE, ROW, PERIOD, CAST, CAST_ITEM, STEPS = range(8)
+# ALONG and ACROSS are the steps along a row and from one column to the next.
+BASE, ITEM, MODE, ROW, PERIOD, CAST, CAST_ITEM, ALONG, ACROSS, STEPS = range(10)
 OPERAND_WORDS = STEPS + MAX_DIMS
 JOB_WORDS = OPERANDS + MAX_OPERANDS * OPERAND_WORDS
 # Modes: contiguous over the whole index space; copied block by block; a pattern that repeats after so many elements,

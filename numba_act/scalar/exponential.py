@@ -8,6 +8,7 @@ float64; "beside 1" is the error in units of 1.
 | reduced_plain     | e^z as s (1 + p)        | exponent in range | -25.7, -54.8           | 15         |
 | reduced_binary    | 2^ab as s (1 + p)       | exponent in range | -25.7, -54.8           | 16         |
 | decay             | e^z, scaled pair        | z <= 0            | -27.8, -57.0           | 24         |
+| lifted_decay      | e^z 2^SHIFT             | z <= 0            | -23.9, -52.9           | 18         |
 | exp_pair          | e^z, scaled pair        | everywhere        | -28.0, -56.9           | 29         |
 | exp_pair_fine     | e^z, scaled pair        | everywhere        | -32.7, -61.9           | 58         |
 | exp               | e^z                     | everywhere        | -23.9, -52.9           | 22         |
@@ -137,6 +138,13 @@ def _decay_parts(z, low, bounded=False, far=None):
     shift = SHIFT[z.dtype]
     rounder = ROUND[z.dtype]
     return reduced(z, low, where(far, number(rounder + shift, z), rounder)), where(far, number(2.0**-shift, z), 1)
+
+
+def lifted_decay(z, low):
+    """e^(z + low) for z <= 0, times 2^SHIFT so that it is a normal number; 0 below LEAST."""
+    z, low = at_least(z, LEAST), tier(where(z < LEAST, 0, low), None)
+    s, p = reduced_plain(z, ROUND[z.dtype] + SHIFT[z.dtype], low=low)
+    return fma(s, p.high, s)
 
 
 def times_exp(scale, x):

@@ -5,7 +5,7 @@ from ..tree.evaluate import for_numbers_too
 from ..tree.marks import tier
 from ..tree.node import PerType, bits, copysign, fma, from_bits, to_float, where
 from .coefficients import LOG1P, LOG1P_FAST, LOGCOSH
-from .exponential import BIAS, LN2, MANTISSA
+from .exponential import BIAS, LN2, MANTISSA, SHIFT
 from .pairs import (
     Pair,
     fast_two_sum,
@@ -73,6 +73,16 @@ def log(x):
     n, m = taken_apart(x)
     y = with_exponent(n, *log1p_near(m - 1, 0))
     return where(x > 0, where(x > LARGEST, x, y), where(x == 0, float("-inf"), float("nan")))
+
+
+def log_of_lifted(total):
+    """log of a pair that is lifted by 2^SHIFT, as a pair; -inf at 0."""
+    n, m, unit = exponent_and_mantissa(total.high)
+    log, log_low = log1p_near(*magnified(fast_two_sum(m - 1, total.low * unit)))
+    n = to_float(n) - SHIFT[m.dtype]
+    high, low = magnified(fast_two_sum(n * number(LN2_SHORT, n), log))
+    low = low + (log_low + n * (LN2 - Fraction(LN2_SHORT[n.dtype])))
+    return Pair(where(total.high > 0, high, total.high - float("inf")), where(total.high > 0, low, 0))
 
 
 def exponent_and_mantissa(u):

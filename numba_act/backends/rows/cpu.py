@@ -1,0 +1,112 @@
+"""A row kernel on NumPy's arrays."""
+import functools
+import math
+
+import numpy as np
+
+from ...runtime import driver, failures, outputs, threads
+from .. import layout
+from ..cpu import ARRAY_NAME, Array, address, asarray, launcher, wrapped  # noqa: F401, what dispatch asks for
+from ..dtypes import storage_of
+from .code import lanes_of, record_of
+
+FEW = 4                                      # columns; fewer are read one by one
+
+
+def broadcast(array, shape):
+    """An array that repeats another one."""
+    return np.broadcast_to(array, shape)
+
+
+def expanded(array, axis):
+    """An array with one more axis, of one element."""
+    return np.expand_dims(array, axis)
+
+
+def rowwise(kernel, arrays, out, shape, axis, dtype):
+    """The kernel's outputs, as a tuple, for operands that broadcast to the shape, to that with one element along the
+    axis if they are given once a row.  `out` has None for what is made."""
+    storage = storage_of(dtype)
+    program = kernel.program(storage)
+    arrays = [a if a.flags.aligned and a.dtype.isnative else a.astype(a.dtype.newbyteorder("=")) for a in arrays]
+    of_row = shape[:axis] + (1,) + shape[axis + 1:]
+    shapes = [shape if program.along[k] else of_row for k in range(len(program.outputs))]
+    axes = layout.axes(arrays[:len(kernel.inputs)], shape, "K")
+    results = [given if given is not None and _usable(given, dtype, arrays) else outputs.empty(s, dtype, axes)
+               for s, given in zip(shapes, out, strict=True)]
+    if math.prod(of_row):
+        layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
+        plan, cost = _plan(kernel, storage, shape, axis, layouts, _in_place(arrays, results))
+        if cost >= threads.MIN_WORK:
+            threads.start()
+        failures.called(kernel.owner, launcher(), driver.of_arrays(plan, (*arrays, *results)))
+    for given, result in zip(out, results, strict=True):
+        if given is not None and given is not result:
+            np.copyto(given, result, casting="unsafe")
+    return tuple([r if given is None else given for given, r in zip(out, results, strict=True)])
+
+
+def prepared(kernel, shape, axis, dtype):
+    """The kernel as a function of C-contiguous arrays of a shape and dtype."""
+    storage, item = storage_of(dtype), dtype.itemsize
+    along, = kernel.program(storage).along
+    of_row = shape if along else shape[:axis] + (1,) + shape[axis + 1:]
+    result = shape if along else shape[:axis] + shape[axis + 1:]
+    layouts = tuple([(s, tuple([item * math.prod(s[d + 1:]) for d in range(len(s))])) for s in (shape, of_row)])
+    plan, cost = _plan(kernel, storage, shape, axis, layouts, False)
+    if cost >= threads.MIN_WORK:
+        threads.start()
+    launch, empty = launcher(), np.empty if math.prod(result) * item < outputs.LEAST_BYTES else outputs.empty
+
+    def call(x):
+        y = empty(result, dtype)
+        launch(driver.of_arrays(plan, (x, y)))
+        return y if result else y[()]
+    return call
+
+
+def _usable(out, dtype, arrays):
+    """Whether results may be written where they are wanted."""
+    return out.flags.aligned and out.dtype == dtype and out.dtype.isnative and all(
+        step or n == 1 for step, n in zip(out.strides, out.shape, strict=True)) and not any(
+        np.may_share_memory(out, a) and not _same_place(out, a) for a in arrays)
+
+
+def _same_place(a, b):
+    return (address(a), a.shape, a.strides) == (address(b), b.shape, b.strides)
+
+
+def _in_place(arrays, results):
+    """Whether a result lies where an operand does."""
+    return any(np.may_share_memory(r, a) for r in results for a in arrays)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(kernel, storage, shape, axis, layouts, in_place):
+    """The job for operands of these shapes and strides, without their addresses, and what it costs."""
+    program, n, lanes = kernel.program(storage), shape[axis], lanes_of(storage)
+    names = [*kernel.operands, *range(len(program.outputs))]
+    steps = [layout.steps(*part, shape) for part in layouts]
+    items = [kernel.item(name, storage) for name in names]
+    of_elements = [k for k, name in enumerate(names) if name in (*kernel.inputs, *kernel.masks)
+                   or (isinstance(name, int) and program.along[name])]
+    along, leader = [s[axis] for s in steps], steps[of_elements[-1]]
+    axes = sorted([d for d in range(len(shape)) if d != axis], key=lambda d: -abs(leader[d]))
+    flat, outer = layout.coalesced([shape[d] for d in axes], [[s[d] for d in axes] for s in steps])
+    across = [s[-1] for s in outer]
+    form, columns, room = "strided", lanes, driver.KEPT_BYTES // (64 // lanes)
+    if n == 1 or all(along[k] == items[k] for k in of_elements):
+        form = "rows"
+    elif flat[-1] >= FEW and all(across[k] == items[k] for k in of_elements):
+        form, columns, room = "columns", flat[-1], room // lanes
+        flat, outer = [*flat[:-1], -(-columns // lanes)], [[*s[:-1], s[-1] * lanes] for s in outer]
+    kept_in = 0
+    if n > room and form == "rows" and storage.name == storage.working and not in_place:
+        kept_in = next((k for k in of_elements if isinstance(names[k], int)), 0)
+    record = record_of(kernel, storage, form, n <= room or kept_in > 0)
+    operands = [{driver.ALONG: a, driver.ACROSS: b, driver.STEPS: s}
+                for a, b, s in zip(along, across, outer, strict=True)]
+    job = driver.job({driver.RECORD: record.ctypes.data, driver.SIZE: math.prod(flat), driver.NDIM: len(flat),
+                      driver.LENGTH: n, driver.COLUMNS: columns if form == "columns" else 1 << 62,
+                      driver.KEPT_IN: kept_in, driver.SHAPE: flat}, operands)
+    return job, math.prod(flat) * n * record.item(driver.COST)

@@ -1,0 +1,121 @@
+"""From the operands of a call to the backend that owns them: dtypes, shapes, the axis and outputs are decided here."""
+import functools
+import importlib
+import math
+import operator
+
+import numpy as np
+
+from .. import containers
+from ..dispatch import backend_of
+from ..dtypes import common_dtype, result_dtype, storage_of
+
+
+def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
+    """The kernel's outputs: one, or a tuple of them.
+
+    The operands with a number for each element have the shape of the first, those with one for each row broadcast to
+    it.  Outputs of a number for each row lose the axis unless `keepdims`.
+    """
+    if containers.owner(kernel, operands) is not None:
+        again = functools.partial(call, kernel, out=out, dtype=dtype, keepdims=keepdims)
+        return containers.owner(kernel, operands).rowwise(kernel, operands, axis, again)
+    backend = _backend(kernel, operands)
+    operands = dict(zip(kernel.operands, backend.wrapped(kernel, operands), strict=True))
+    dtype = common_dtype(kernel, [operands[name] for name in kernel.inputs], dtype)
+    first = backend.asarray(kernel, kernel.inputs[0], operands[kernel.inputs[0]])
+    shape, axis = first.shape, _axis(kernel, axis, first.shape)
+    of_row = shape[:axis] + (1,) + shape[axis + 1:]
+    arrays = []
+    for name, operand in operands.items():
+        array = first if operand is operands[kernel.inputs[0]] else backend.asarray(kernel, name, operand)
+        own = _number_type(kernel, name, array, dtype)
+        if array.dtype != own:
+            with np.errstate(all="ignore"):
+                array = array.astype(own)
+        arrays.append(_fitting(backend, kernel, name, array, of_row if name in kernel.once else shape))
+    shapes = [shape if along else of_row if keepdims else shape[:axis] + shape[axis + 1:]
+              for along in kernel.program(storage_of(dtype)).along]
+    given = _outputs(backend, kernel, out, shapes, dtype)
+    kept = [None if a is None else a if along or keepdims else backend.expanded(a, axis)
+            for a, along in zip(given, kernel.program(storage_of(dtype)).along, strict=True)]
+    results = backend.rowwise(kernel, arrays, kept, shape, axis, dtype)
+    results = tuple([a if a is not None else r if r.shape == s else r.reshape(s)[()]
+                     for r, s, a in zip(results, shapes, given, strict=True)])
+    return results[0] if len(results) == 1 else results
+
+
+def prepared(kernel, shape, axis, dtype):
+    """The kernel as a function of C-contiguous, aligned arrays of NumPy, of that shape and dtype; None for others."""
+    if storage_of(dtype) is None or not dtype.isnative or not math.prod(shape):
+        return None
+    return importlib.import_module(".cpu", __package__).prepared(kernel, shape, axis % len(shape), dtype)
+
+
+def _backend(kernel, operands):
+    try:
+        module = backend_of(operands).__name__.rpartition(".")[2]
+        return importlib.import_module(f".{module}", __package__)
+    except (TypeError, ModuleNotFoundError) as error:
+        raise type(error)(f"{kernel.owner}: {error}") from None
+
+
+def _axis(kernel, axis, shape):
+    """The axis, counted from the first."""
+    if not shape:
+        raise ValueError(f"{kernel.owner}: {kernel.inputs[0]} is a number; an array with an axis is accepted")
+    try:
+        place = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"{kernel.owner}: axis={axis!r} is not accepted; one int is") from None
+    if not -len(shape) <= place < len(shape):
+        raise ValueError(f"{kernel.owner}: axis={axis} is none of an array of shape {shape}; accepted are "
+                         f"{-len(shape)} to {len(shape) - 1}")
+    return place % len(shape)
+
+
+def _number_type(kernel, name, array, dtype):
+    """The dtype in which an operand is read."""
+    if name in kernel.masks:
+        if array.dtype != bool:
+            raise TypeError(f"{kernel.owner}: {name} has dtype {array.dtype}; a mask of bool is accepted")
+        return array.dtype
+    if name in kernel.once:
+        try:
+            result_dtype((array,))
+        except TypeError as error:
+            raise TypeError(f"{kernel.owner}: {name}: {error}") from None
+    return dtype
+
+
+def _fitting(backend, kernel, name, array, shape):
+    """An operand with the shape that is wanted."""
+    if array.shape == shape:
+        return array
+    try:
+        return backend.broadcast(array, shape)
+    except ValueError:
+        what = "of each row, " if name in kernel.once else ""
+        raise ValueError(f"{kernel.owner}: {name} has shape {array.shape}; one that broadcasts to that {what}{shape}, "
+                         "is accepted") from None
+
+
+def _outputs(backend, kernel, out, shapes, dtype):
+    """`out` as a tuple of arrays or None, checked before anything is written."""
+    if out is None:
+        return (None,) * len(shapes)
+    out = out if isinstance(out, tuple) else (out,)
+    if len(out) != len(shapes):
+        raise TypeError(f"{kernel.owner}: out needs {len(shapes)} arrays, not {len(out)}")
+    for array, shape in zip(out, shapes, strict=True):
+        if array is None:
+            continue
+        if not isinstance(array, backend.Array):
+            raise TypeError(f"{kernel.owner}: out must be a {backend.ARRAY_NAME} array, not {type(array).__name__}")
+        if array.shape != shape:
+            raise ValueError(f"{kernel.owner}: out has shape {array.shape}; the result has {shape}")
+        if not np.can_cast(dtype, array.dtype, "same_kind"):
+            raise TypeError(f"{kernel.owner}: out has dtype {array.dtype}, to which {dtype} cannot be cast")
+        if not getattr(array.flags, "writeable", True):
+            raise ValueError(f"{kernel.owner}: out is read-only")
+    return out

@@ -1,0 +1,146 @@
+"""What is compiled: a function of one row, cut into passes over its elements.
+
+A row function is written with nodes, as scalar functions are, and a `Row` that gathers what all elements say:
+
+    def softmax(row, x):
+        e = row.kept(exp(x - row.largest(x)))
+        return e / row.total(e).high
+
+What hangs on a result of `largest` or `total` comes a pass after it, so that this function takes three: the largest
+number, the sum, the results.  Nodes without elements below them are computed once a row.
+"""
+from typing import NamedTuple
+
+from ...scalar.pairs import Pair
+from ...tree.marks import everywhere, resolved
+from ...tree.node import Node, argument, in_order
+from ..kernel import symbol
+
+
+class Gathered(NamedTuple):
+    """What is gathered over a row, in a pass: the largest of some numbers, or the sum of their products.
+
+    factors : the numbers, or the one or two numbers whose products are added up
+    results : the names of the result, for sums of its high and its low part
+    """
+    kind: str
+    level: int
+    factors: tuple
+    results: tuple
+
+
+class Row:
+    """A row, for the function that is written with it."""
+
+    def __init__(self, inputs, dtype, keeps):
+        self.dtype, self.keeps = dtype, keeps
+        self.levels, self.gathered, self.saved = dict.fromkeys(inputs, 0), [], {}
+
+    def largest(self, x):
+        """The largest of the row's numbers, NaN left aside; -inf if there is none."""
+        return self._gather("largest", (x,), 1)[0]
+
+    def total(self, *factors):
+        """The sum of some numbers, or of the products of two, as a pair of twice the precision."""
+        return Pair(*self._gather("total", factors, 2))
+
+    def kept(self, x):
+        """A number of each element that is computed once if there is room for a row of them."""
+        if not self.keeps:
+            return x
+        name = f"kept{len(self.saved)}"
+        self.levels[name] = self.level(x)
+        self.saved[name] = x
+        return argument(name, self.dtype)
+
+    def _gather(self, kind, factors, parts):
+        results = tuple(f"{kind}{len(self.gathered)}{'.low' * k}" for k in range(parts))
+        level = max(map(self.level, factors))
+        self.levels.update(dict.fromkeys(results, level + 1))
+        self.gathered.append(Gathered(kind, level, factors, results))
+        return [argument(name, self.dtype) for name in results]
+
+    def level(self, node):
+        """The pass in which a node can be computed."""
+        return max((self.levels[n.value] for n in in_order([node]) if n.op == "argument"), default=0)
+
+
+class Program:
+    """A row function in one working dtype, with room for what it keeps or without.
+
+    gathered, kept, outputs : with nodes that are ready to be emitted
+    along : for each output, whether it has a number for each element, or one for the row
+    levels : the pass in which each argument is there
+    passes : how many come before the last one, which gives the outputs
+    """
+
+    def __init__(self, kernel, storage, keeps):
+        row = Row(kernel.operands, storage.working, keeps)
+        operands = {name: Node("argument", (), "bool" if name in kernel.masks else "float", storage.working, name)
+                    for name in kernel.operands}
+        outputs = kernel.build(row, **operands)
+        self.levels, fast = row.levels, storage.name != storage.working
+
+        def ready(nodes):
+            return everywhere(resolved(nodes, fast))
+        self.gathered = [g._replace(factors=ready(g.factors)) for g in row.gathered]
+        self.kept = dict(zip(row.saved, ready(tuple(row.saved.values())), strict=True))
+        self.outputs = ready(tuple([outputs[name] for name in kernel.wanted]) if kernel.wanted else (outputs,))
+        self.passes = max((g.level for g in self.gathered), default=-1) + 1
+        self.elements = {*kernel.inputs, *kernel.masks, *self.kept}
+        self.along = tuple([bool(self.elements_below([node])[node]) for node in self.outputs])
+
+    def elements_below(self, nodes):
+        """The nodes that have a number of an element below them, or are one, each with the names of these."""
+        below = {}
+        for node in in_order(nodes):
+            names = {node.value} & self.elements if node.op == "argument" else set()
+            below[node] = names.union(*(below[a] for a in node.args))
+        return below
+
+    def of_rows(self, nodes):
+        """The largest parts of some nodes that have no element below them, but for constants."""
+        below, found, seen, stack = self.elements_below(nodes), [], set(), list(nodes)
+        while stack:
+            node = stack.pop()
+            if node not in seen and node.op != "constant":
+                seen.add(node)
+                if below[node]:
+                    stack += node.args
+                else:
+                    found.append(node)
+        return found
+
+    def at(self, level):
+        """What a pass gathers, and the names of what it keeps."""
+        return ([g for g in self.gathered if g.level == level],
+                [name for name in self.kept if self.levels[name] == level])
+
+
+class RowKernel:
+    """A row function to compile.
+
+    name : for symbols
+    owner : whose function it is, for messages
+    build : from a Row, and the operands' nodes by their names, to the output, or to some by their names
+    inputs : names of the operands with a number for each element
+    masks : names of those with a truth for each element
+    once : names of those with a number for each row
+    wanted : names of the outputs, if it gives some
+    """
+
+    def __init__(self, name, owner, build, inputs, masks, once, wanted=()):
+        self.name, self.owner, self.build, self.wanted = name, owner, build, wanted
+        self.inputs, self.masks, self.once = inputs, masks, once
+        self.operands = *inputs, *masks, *once
+        self.symbol, self._programs = symbol(name), {}
+
+    def item(self, name, storage):
+        """The bytes of an operand's or an output's number."""
+        return 1 if name in self.masks else storage.size
+
+    def program(self, storage, keeps=True):
+        """The function in the working dtype of a Storage."""
+        if (storage, keeps) not in self._programs:
+            self._programs[storage, keeps] = Program(self, storage, keeps)
+        return self._programs[storage, keeps]
