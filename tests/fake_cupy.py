@@ -13,9 +13,9 @@ import ptx
 __version__ = "stand-in"
 memory = ptx.Memory(1 << 26)
 launches, compiled = [], []                  # of kernels; of PTX
-waits = []                                   # what made the host wait for a device
+waits = []                                   # what made the host wait, for a device or for the driver
 places = {}                                  # where an allocation begins -> its device
-current = types.SimpleNamespace(device=0, stream=0)
+current = types.SimpleNamespace(device=0, stream=0, captured=False)
 capabilities = ["90", "75"]                  # a device each
 
 
@@ -154,6 +154,7 @@ def asarray(a):
     if isinstance(a, ndarray):
         return a if a.device.id == current.device else _made(a.host)
     a = numpy.asarray(a)
+    waits.append("asarray")
     made = empty(a.shape, a.dtype, "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C")
     made.host[...] = a
     return made
@@ -183,7 +184,7 @@ def clear():
     memory.__init__(memory.bytes.size)
     for record in (launches, compiled, waits, places):
         record.clear()
-    current.device = current.stream = 0
+    current.device, current.stream, current.captured = 0, 0, False
 
 
 class Device:
@@ -209,6 +210,10 @@ def stream(number):
     current.stream = before
 
 
+class CUDADriverError(RuntimeError):
+    pass
+
+
 class LinkState:
     def add_ptr_data(self, data, name):
         assert type(data) is bytes
@@ -223,6 +228,9 @@ class LinkState:
 class Module:
     def load(self, cubin):
         assert cubin.startswith(b"cubin of ")
+        if current.captured:
+            raise CUDADriverError("CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED: operation not permitted")
+        waits.append("load")
         self.ptx, self.device = cubin.removeprefix(b"cubin of ").decode(), current.device
 
     def get_function(self, name):
@@ -285,5 +293,5 @@ class _Runtime:
 
 
 cuda = types.SimpleNamespace(
-    Device=Device, runtime=_Runtime, is_available=lambda: True,
-    function=types.SimpleNamespace(Module=Module, LinkState=LinkState, Function=Function))
+    driver=types.SimpleNamespace(CUDADriverError=CUDADriverError), Device=Device, runtime=_Runtime,
+    is_available=lambda: True, function=types.SimpleNamespace(Module=Module, LinkState=LinkState, Function=Function))

@@ -405,6 +405,39 @@ def test_streams(stand_in):
         assert stand_in.launches[-1].stream == number
 
 
+def test_nothing_waits(stand_in):
+    """Calls whose like has been made before neither wait, nor bring anything from the host, nor load a kernel, so that
+    they can be captured; one that has to load is refused in one line, where the driver refuses it."""
+    x, mask = stand_in.asarray(numbers((6, 40), "f4")), stand_in.asarray(numbers((6, 40), "f4") > 0)
+    out, alpha, block = stand_in.zeros((6, 40), "f4"), stand_in.asarray(abs(numbers(40, "f4"))), nn.PReLU(40)
+
+    def calls():
+        act.gelu(x)
+        act.gelu(x, out=out)
+        act.gelu(x, out=out, where=mask)
+        act.gelu(x[:, ::2], dtype="f8")
+        act.swish.value_and_grad(x, 0.3)
+        act.gelu.fast.backward(x, x)
+        act.prelu.backward(x, x, alpha, wrt=("x", "alpha"))
+        act.rrelu.sample(x, rng=1)
+        block.backward(block(x))
+
+    calls()
+    stand_in.waits.clear()
+    stand_in.current.captured = True
+    calls()
+    assert stand_in.waits == []
+    with pytest.raises(RuntimeError, match=r"^lisht: its kernel cannot be loaded while a stream is captured in this m"):
+        act.lisht.grad(x, n=3)
+
+
+def test_many_operands(cupy):
+    """As many as on the CPU."""
+    pairs, x = act.activation(lambda a, b, c, d, e, f, g, h: a * b + c * d + e * f + g * h), cupy.ones(3, "f4")
+    with pytest.raises(ValueError, match=r": at most 16 inputs and outputs fit in a kernel, not 17; ask for fewer"):
+        pairs.backward(*[x] * 9)
+
+
 def test_devices(cupy):
     if cupy.cuda.runtime.getDeviceCount() < 2:
         pytest.skip("one device")
@@ -474,6 +507,15 @@ def test_arrays_of_others(cupy):
     same(act.gelu(theirs), act.gelu(x.T))
     same(act.swish.backward(theirs, cupy.asarray(x).T, 0.5), act.swish.backward(x.T, x.T, 0.5))
     assert isinstance(act.gelu(theirs), cupy.ndarray)
+    for device in range(cupy.cuda.runtime.getDeviceCount()):
+        with cupy.cuda.Device(device):
+            theirs = Other(cupy.asarray(x))
+        assert act.identity(theirs).device.id == device          # it is no copy on the current device
+    bfloats = x.astype(DTYPES[1])
+    exported = SimpleNamespace(__cuda_array_interface__={"typestr": "<V2"}, __dlpack__=None)
+    with pytest.MonkeyPatch.context() as patch:                  # as PyTorch shows bfloat16
+        patch.setattr(cupy, "from_dlpack", lambda given: cupy.asarray(bfloats) if given is exported else None)
+        same(act.gelu(exported), act.gelu(bfloats))
 
 
 def test_custom_activation(cupy):

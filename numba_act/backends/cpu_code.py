@@ -3,6 +3,7 @@ import functools
 
 from ..runtime import driver, objects, processor, threads
 from ..tree.storage import STORAGE
+from . import layout
 
 STREAM_COST = 6                              # nodes; a kernel with fewer an operand is bound by memory
 
@@ -165,11 +166,8 @@ def record_of(kernel, storage, summed=frozenset()):
 
 
 def _compiled(kernel, storage, summed):
-    if len(kernel.inputs) + kernel.n_outputs > driver.MAX_OPERANDS:
-        raise ValueError(f"{kernel.owner}: at most {driver.MAX_OPERANDS} inputs and outputs fit in a kernel, not "
-                         f"{len(kernel.inputs) + kernel.n_outputs}; ask for fewer gradients at once")
+    n_all = layout.counted(kernel)
     addresses, lanes, cost = (kernel.calls.loaded if kernel.calls else _loaded)(kernel, storage, summed)
-    n_all = len(kernel.inputs) + kernel.n_outputs
     return driver.record({
         driver.GENERAL: addresses[0],
         driver.UNIFORM: addresses[-1] if kernel.parameters else 0,

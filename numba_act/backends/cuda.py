@@ -127,6 +127,7 @@ def _function(kernel, storage, form, device):
 
 
 def _loaded(kernel, storage, form, device):
+    layout.counted(kernel)                   # the parameters of a kernel have room for 4 KB
     capability = int(cupy.cuda.Device(device).compute_capability)
     target = ptx.target_of(capability)
     if target is None:
@@ -143,7 +144,14 @@ def _loaded(kernel, storage, form, device):
         linker.add_ptr_data(ptx.compile_ptx(text(), target).encode() + b"\0", name)
         return linker.complete()
     module = cupy.cuda.function.Module()
-    module.load(objects.cached((*key, capability, cupy.cuda.runtime.driverGetVersion()), link))
+    image = objects.cached((*key, capability, cupy.cuda.runtime.driverGetVersion()), link)
+    try:
+        module.load(image)
+    except cupy.cuda.driver.CUDADriverError as error:
+        if "STREAM_CAPTURE" not in str(error):
+            raise
+        raise RuntimeError(f"{kernel.owner}: its kernel cannot be loaded while a stream is captured in this mode; make "
+                           f"the same call once before, or capture in CuPy's mode, relaxed") from None
     return module.get_function(name)
 
 

@@ -3,6 +3,17 @@ import math
 
 import numpy as np
 
+from ..runtime.driver import MAX_OPERANDS
+
+
+def counted(kernel):
+    """How many inputs and outputs a kernel has; where they are too many it is refused."""
+    count = len(kernel.inputs) + kernel.n_outputs
+    if count > MAX_OPERANDS:
+        raise ValueError(f"{kernel.owner}: at most {MAX_OPERANDS} inputs and outputs fit in a kernel, not {count}; "
+                         "ask for fewer gradients at once")
+    return count
+
 
 def common_shape(arrays):
     """The shape that the operands broadcast to, and its size."""

@@ -36,6 +36,7 @@ DIVISION = 10                                # operations, of a division
 REGISTERS = 64                               # at most, of a thread
 MAX_DIMS = 8
 LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
+TOOLKIT = "/usr/local/cuda"                  # where it usually is
 LIBRARY_PACKAGES = "nvidia-nvvm", "nvidia-cuda-nvcc-cu12"
 TARGETS = 75, 80, 90, 100                    # compute capabilities; PTX for one runs on all that follow
 
@@ -206,7 +207,7 @@ def _library():
             for file in importlib.metadata.files(package) or ():
                 if file.name == LIBRARY_FILE:
                     return Path(file.locate()).read_bytes()
-    for home in filter(None, map(os.environ.get, ("CUDA_PATH", "CUDA_HOME"))):
+    for home in filter(None, [*map(os.environ.get, ("CUDA_PATH", "CUDA_HOME")), TOOLKIT]):
         with contextlib.suppress(OSError):
             return (Path(home) / "nvvm" / "libdevice" / LIBRARY_FILE).read_bytes()
     raise ModuleNotFoundError(f"{LIBRARY_FILE}, NVIDIA's mathematics, is needed for what numba_act has no form of "
