@@ -1,5 +1,6 @@
 """Tensors of other libraries: the same memory as an array of NumPy or CuPy, and the result as a tensor."""
 import contextlib
+import warnings
 
 import numpy as np
 
@@ -111,12 +112,17 @@ def quick(kernel, operands, out, arrays):
     return None if made is None else from_memory(made)
 
 
+@contextlib.contextmanager
 def _on_stream(device):
     """CuPy at work where PyTorch is: else memory may be given back while the other still reads it."""
     import torch
 
     from ..cuda import cupy
-    return cupy.cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device.index)
+    with warnings.catch_warnings():              # Stream.from_external, to be used instead, destroys what it was lent
+        warnings.simplefilter("ignore", DeprecationWarning)
+        stream = cupy.cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device.index)
+    with cupy.cuda.Device(device.index), stream:
+        yield
 
 
 class Jax(Tensors):
