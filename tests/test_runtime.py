@@ -1,9 +1,11 @@
 """Object files on disk, threads, the driver's language, recycled outputs."""
 import concurrent.futures
 import ctypes
+import errno
 import gc
 import inspect
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +77,63 @@ def test_damaged_file_is_replaced(cache, damage):
     assert file.read_bytes() == whole
 
 
+def test_a_file_of_another_object_is_replaced(cache):
+    """As where names were mixed up, or a folder was put together from those of several machines."""
+    answer(42)
+    own, = cache.iterdir()
+    answer(43)
+    other, = {*cache.iterdir()} - {own}
+    whole = own.read_bytes()
+    own.write_bytes(other.read_bytes())
+    assert answer(42) == 42
+    assert own.read_bytes() == whole
+
+
+def test_another_processor_has_its_own_objects(cache, monkeypatch):
+    answer(44)
+    other = objects.target()._replace(cpu="haswell", features="")
+    monkeypatch.setattr(objects, "target", lambda: other)
+    answer(44)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_a_folder_deleted_in_use(cache, monkeypatch):
+    answer(45)
+    shutil.rmtree(cache)
+    assert answer(46) == 46
+    assert len(list(cache.iterdir())) == 1
+    replace = os.replace
+
+    def deleted(*paths):                                 # by another process, in the midst of it
+        shutil.rmtree(cache)
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", deleted)
+    assert answer(47) == 47
+
+
+def test_a_folder_where_the_file_should_be(cache):
+    answer(48)
+    file, = cache.iterdir()
+    file.unlink()
+    (file / "kept").mkdir(parents=True)
+    assert answer(48) == 48
+    assert list(cache.iterdir()) == [file]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of another kind")
+def test_a_full_disk(tmp_path):
+    """A file that ends in the midst leaves nothing."""
+    script = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+import numpy as np, numba_act as act
+print(act.relu(np.float32([-1, 2])))"""
+    assert run(script, NUMBA_ACT_CACHE_DIR=str(tmp_path), PYTHONDONTWRITEBYTECODE="1") == "[0. 2.]"
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_cache(cache, monkeypatch, tmp_path):
     monkeypatch.setenv("NUMBA_ACT_CACHE_DIR", "0")
     assert answer(3) == 3
@@ -139,9 +198,11 @@ def test_pruning_beside_another_user(cache, monkeypatch):
     assert list(cache.iterdir()) == [kept]
 
 
-def test_a_failed_replace_leaves_nothing(cache, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSYS, errno.EXDEV, errno.EROFS])
+def test_a_failed_replace_leaves_nothing(cache, monkeypatch, number):
+    """As on a file system without it."""
     def refuse(*paths):
-        raise PermissionError(*paths)
+        raise OSError(number, os.strerror(number), *paths)
     monkeypatch.setattr(os, "replace", refuse)
     assert answer(40) == 40
     assert not list(cache.iterdir())

@@ -132,8 +132,13 @@ def _read(path):
         return None
     with contextlib.suppress(OSError):       # another user's file
         os.utime(path)                       # the cache drops what was used least recently
-    digest, image = content[len(MAGIC):len(MAGIC) + 32], content[len(MAGIC) + 32:]
-    return image if content.startswith(MAGIC) and _digest(image) == digest else None
+    image = content[len(MAGIC) + 32:]
+    return image if content == _signed(path, image) else None
+
+
+def _signed(path, image):
+    """A file's content: one that is damaged, or lies under another's name, differs from that."""
+    return MAGIC + _digest(path.stem.encode() + image) + image
 
 
 def _write(path, image):
@@ -146,7 +151,7 @@ def _write(path, image):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with open(descriptor, "wb") as file:
-            file.write(MAGIC + _digest(image) + image)
+            file.write(_signed(path, image))
         os.replace(temporary, path)
         if path.name < PRUNING:
             _prune(path.parent)
