@@ -1,20 +1,16 @@
 """Scalar functions inside kernels that numba-cuda compiles: without a GPU, run by the interpreter of PTX."""
 import math
-import warnings
 
 import numpy as np
 import ptx
 import pytest
-from tools import random_patterns, same_bits
+from numba import types
+from numba.core.errors import TypingError
+from tools import numba_cuda, random_patterns, same_bits
 
 import numba_act as act
 
-pytest.importorskip("numba_cuda")
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", "The 'generic' unit for NumPy timedelta", DeprecationWarning)     # of NumPy 2.5
-    from numba import cuda
-from numba import types
-from numba.core.errors import TypingError
+cuda = numba_cuda()
 
 
 def compiled(function, number, n_inputs):

@@ -1,5 +1,6 @@
 """What the tests share: dtypes, bits, every output of every activation."""
 import functools
+import warnings
 import zlib
 
 import ml_dtypes
@@ -64,6 +65,19 @@ def same_bits(actual, expected):
     different = (np.ascontiguousarray(actual).view(word(actual.dtype)).reshape(actual.shape)
                  != np.ascontiguousarray(expected).view(word(expected.dtype)).reshape(actual.shape)) & ~both
     assert not different.any(), (np.argwhere(different)[:3], actual[different][:3], expected[different][:3])
+
+
+def numba_cuda():
+    """numba-cuda's compiler; where it is not installed, or compiles nothing, what asks for it is skipped."""
+    pytest.importorskip("numba_cuda")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The 'generic' unit for NumPy", DeprecationWarning)            # of NumPy 2.5
+        from numba import cuda, float32
+        try:
+            cuda.compile(lambda x: x * x, (float32,), device=True, cc=(9, 0))
+        except Exception as error:
+            pytest.skip(f"numba-cuda compiles nothing here: {type(error).__name__}: {error}", allow_module_level=True)
+    return cuda
 
 
 def inputs_of(name):

@@ -21,6 +21,7 @@ from numba.core.typing.templates import AbstractTemplate, infer, infer_global
 from numba.extending import lower_builtin, lower_cast, models, overload, register_model
 
 from ..backends.jit import calls
+from ..backends.jit.exact import in_dialect
 from ..scalar import VOCABULARY
 from ..tree.call import expand, rewritten, with_operands
 from ..tree.differentiate import differential
@@ -169,7 +170,7 @@ def _with_slopes(context, builder, y, build, given, types_, result):
             number, parts = result.number, [context.get_constant(result.number, type_.value)]
         arguments |= {f"{k}.{m}": context.cast(builder, part, number, result.number) for m, part in enumerate(parts)}
     slopes = _slopes(build, result.number, types_)
-    return packed(builder, [y, *emit(builder, slopes, arguments, STORAGE[str(result.number)])])
+    return packed(builder, [y, *emit(in_dialect(builder), slopes, arguments, STORAGE[str(result.number)])])
 
 
 class _ActivationCall:

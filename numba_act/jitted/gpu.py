@@ -1,17 +1,33 @@
 """Kernels of functions that Numba compiles, for a GPU: numba-cuda makes LLVM IR of the functions, which goes the way of
 the trees' from there on, so that nothing contracts a * b + c."""
+import functools
 from importlib.util import find_spec
 
 from ..backends import ptx
+
+
+@functools.cache
+def complaint():
+    """Why numba-cuda compiles nothing here; None where it does."""
+    if find_spec("numba_cuda") is None:
+        return "and is not installed: pip install numba-cuda"
+    try:
+        from numba import cuda, float32
+        cuda.jit(device=True)(lambda x: x * x).compile_device((float32,))
+    except Exception as error:                   # of NumPy's, Numba's, the driver's: it knows no version too new for it
+        from importlib.metadata import version
+        return (f"but {version('numba-cuda')} fails here, with NumPy {version('numpy')} and Numba {version('numba')}: "
+                f"{type(error).__name__}: {f'{error}'.strip().partition(chr(10))[0]}")
+    return None
 
 
 class Compiled:
     """What a kernel on a GPU calls, compiled for numbers of a storage's working type."""
 
     def __init__(self, calls, kernel, storage):
-        if find_spec("numba_cuda") is None:
-            raise ModuleNotFoundError(f"{kernel.owner}: it is no expression tree; on a GPU numba-cuda compiles it: "
-                                      "pip install numba-cuda", name="numba_cuda")
+        if complaint():
+            raise ModuleNotFoundError(f"{kernel.owner}: it is no expression tree; on a GPU numba-cuda compiles it, "
+                                      f"{complaint()}", name="numba_cuda")
         self.calls, self.kernel, self.storage = calls, kernel, storage
         self.made = calls.compiled(kernel, storage, on_gpu=True)
 

@@ -8,12 +8,16 @@ def exactly(builder, kernel, arguments, storage):
     """LLVM values of a kernel's outputs, for `arguments` by name."""
     block, blocks = builder.block, builder.function.blocks
     n, n_blocks = len(block.instructions), len(blocks)
-    target = _Nvvm(builder) if builder.module.triple.startswith("nvptx") else builder
-    results = emit(target, kernel.trees(storage), arguments, storage)
+    results = emit(in_dialect(builder), kernel.trees(storage), arguments, storage)
     for emitted in (block.instructions[n:], *[new.instructions for new in blocks[n_blocks:]]):
         for instruction in emitted:
             instruction.flags = instruction.fastmath = _NoFlags()
     return results
+
+
+def in_dialect(builder):
+    """The builder, or one that writes what NVVM understands."""
+    return _Nvvm(builder) if builder.module.triple.startswith("nvptx") else builder
 
 
 UNROUNDED = {"fabs": "fabs", "floor": "floor", "ceil": "ceil", "trunc": "trunc", "roundeven": "round"}
