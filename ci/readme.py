@@ -10,7 +10,7 @@ from numba_act.tools.peers import ELSEWHERE, LIBRARIES, called
 
 ROOT = Path(__file__).parent.parent
 README, PICTURE = ROOT / "README.md", ROOT / "notebooks" / "activations.png"
-ERRORS, TIMES = ROOT / "ci" / "accuracy.json", ROOT / "ci" / "bench.json"
+ERRORS, TIMES, GPU = (ROOT / "ci" / f"{name}.json" for name in ("accuracy", "bench", "gpu"))
 
 
 def table():
@@ -88,6 +88,33 @@ def speed():
     return "\n".join([*lines, "", *(f"- {line}" for line in summary(cells))])
 
 
+def gpu():
+    """What `ci/gpu -o ci/gpu.md` found, in Markdown: shares of a copy by function and dtype at the largest size, and in
+    brackets those of the fastest other."""
+    if not GPU.exists():                         # not measured yet
+        return ""
+    found = json.loads(GPU.read_text(encoding="utf-8"))
+    size = max(cell["size"] for cell in found["results"])
+    shares = {(cell["name"], cell["dtype"], cell["kind"]): cell["shares"] for cell in found["results"]
+              if cell["size"] == size}
+    dtypes = list(dict.fromkeys(dtype for _, dtype, _ in shares))
+    lines = [f"Of {found['machine']['gpu']}, {size:,} elements: forward / backward.", "",
+             f"| name | {' | '.join(dtypes)} |", "|---|" + "---|" * len(dtypes)]
+    for name in dict.fromkeys(name for name, _, _ in shares):
+        each = [" / ".join(beside(shares.get((name, dtype, kind))) for kind in KINDS) for dtype in dtypes]
+        lines.append(f"| `{name}` | {' | '.join(each)} |")
+    calls = ", ".join(f"{what} {microseconds:.1f}" for what, microseconds in found["calls"].items())
+    return "\n".join([*lines, "", f"Microseconds until a call on one element returns: {calls}."])
+
+
+def beside(shares):
+    """Our share, and in brackets the best other."""
+    if shares is None:
+        return "-"
+    others = [share for library, share in shares.items() if library != "numba_act"]
+    return f"{shares['numba_act']:.2f}{f' ({max(others):.2f})' if others else ''}"
+
+
 def bold(ratio):
     """A loss stands out."""
     if ratio is None:
@@ -96,7 +123,7 @@ def bold(ratio):
 
 
 PARTS = {"activations": table, "differences": differences, "comparison": comparison,
-         "exactness": exactness, "speed": speed}
+         "exactness": exactness, "speed": speed, "gpu": gpu}
 
 
 def renewed(text):
