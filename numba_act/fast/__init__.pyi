@@ -79,3 +79,7 @@ softmin: Any
 log_softmax: Any
 logsoftmax: Any
 logsumexp: Any
+gumbel_softmax: Any
+softmax_cross_entropy: Any
+sparsemax: Any
+entmax15: Any

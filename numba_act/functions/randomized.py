@@ -4,7 +4,7 @@ import numpy as np
 from ..backends import containers, dispatch
 from ..backends.dtypes import result_dtype
 from ..backends.kernel import Kernel
-from ..backends.philox import WORD
+from ..backends.philox import key_of
 from ..declare import declared, get
 from ..scalar.pairs import two_sum
 from ..scalar.ranges import LARGEST, clipped, multiplicand
@@ -75,7 +75,7 @@ def sample(x, lower=1 / 8, upper=1 / 3, rng=None):
     array([0.15150166, 0.30280605, 1.        ], dtype=float32)
     >>> gx = np.float32([1, 1, 1]) * slope
     """
-    dtype, key = _checked(x, lower, upper), _key(rng)
+    dtype, key = _checked(x, lower, upper), key_of("rrelu.sample", rng)
     try:
         backend = dispatch.backend_of((x, lower, upper))
     except (TypeError, ModuleNotFoundError) as error:
@@ -109,16 +109,3 @@ def _checked(x, lower, upper):
         return result_dtype((x, lower, upper))
     except TypeError as error:
         raise TypeError(f"rrelu.sample: {error}") from None
-
-
-def _key(rng):
-    """64 bits as two words."""
-    if rng is None:
-        rng = np.random.default_rng()
-    if isinstance(rng, np.random.Generator):
-        rng = rng.integers(1 << 64, dtype=np.uint64)
-    if not isinstance(rng, int | np.integer) or isinstance(rng, bool):
-        raise TypeError(f"rrelu.sample: rng must be an integer, a numpy.random.Generator or None, not {rng!r}")
-    if not 0 <= rng < 1 << 64:
-        raise ValueError(f"rrelu.sample: rng={rng} is no seed; accepted are 0 to 2^64 - 1")
-    return int(rng) & WORD, int(rng) >> 32

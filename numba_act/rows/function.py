@@ -21,25 +21,20 @@ class RowFunction:
     """
 
     def __init__(self, function, program, aliases=()):
-        self._function, self._gradient, self._prepared = function, None, {}
+        self._function, self._prepared = function, {}
         self.name, self.aliases = function.__name__, tuple(aliases)
-        self._kernel = _kernel(program, self.name, ("x",), (), (), ())
+        self._kernel = program and _kernel(program, self.name, ("x",), (), (), (), ())
         functools.update_wrapper(self, function)
         self.__signature__ = inspect.signature(function)
 
     def __call__(self, /, *args, **kwargs):
-        if args and type(args[0]) is ndarray and len(args) + len(kwargs) < 3:
+        if args and type(args[0]) is ndarray and len(args) + len(kwargs) < 3 and self._kernel:
             x = args[0]
             axis = args[1] if len(args) == 2 else kwargs.get("axis") if kwargs else -1
             if type(axis) is int and x.flags.c_contiguous:
                 found = self._prepared.get((axis, x.dtype, x.shape))
-                if found:
-                    return found(x)
-                return self._first(x, axis)
-        try:
-            return self._function(*args, **kwargs)
-        except TypeError as error:
-            raise _said(self.name, error, self._function) from None
+                return found(x) if found else self._first(x, axis)
+        return self._called(self.name, self._function, args, kwargs)
 
     def _first(self, x, axis):
         """The result for an array whose like may come again."""
@@ -48,17 +43,31 @@ class RowFunction:
             self._prepared[axis, x.dtype, x.shape] = dispatch.prepared(self._kernel, x.shape, axis, x.dtype)
         return y
 
-    def backward(self, /, *args, **kwargs):
-        """The gradient."""
-        try:
-            return self._gradient(*args, **kwargs)
-        except TypeError as error:
-            raise _said(f"{self.name}.backward", error, self._gradient) from None
-
     def gradient(self, function):
-        """Decorator of what `backward` calls."""
-        self._gradient = function
+        """Decorator of what `backward` is."""
+        return self._method("backward", function)
+
+    def value_and_gradient(self, function):
+        """Decorator of what `value_and_grad` is."""
+        return self._method("value_and_grad", function)
+
+    def _method(self, name, function):
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            return self._called(f"{self.name}.{name}", function, args, kwargs)
+        vars(self)[name] = call
         return function
+
+    @staticmethod
+    def _called(name, function, args, kwargs):
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            if error.__traceback__.tb_next:
+                raise
+            # the call itself failed; Python's own words name neither the function nor what is accepted
+            what, accepted = str(error).partition("() ")[2], ", ".join(inspect.signature(function).parameters)
+        raise TypeError(f"{name}: {what}; accepted are {accepted}")
 
     @property
     def fast(self):
@@ -80,24 +89,17 @@ def row_function(program, *aliases):
     return made
 
 
-def _said(name, error, function):
-    """Python's error where a call does not fit, with the name and what is accepted; any other as it is."""
-    if error.__traceback__.tb_next:
-        return error
-    what = str(error).partition("() ")[2]
-    return TypeError(f"{name}: {what}; accepted are {', '.join(inspect.signature(function).parameters)}")
-
-
 @functools.cache
 def _kernel(build, owner, *names):
     name = "_".join((build.__name__.strip("_"), *[name for group in names for name in group]))
     return RowKernel(name, owner, build, *names)
 
 
-def computed(build, owner, axis, inputs, where=None, once=None, wanted=(), **options):
+def computed(build, owner, axis, inputs, where=None, once=None, wanted=(), places=None, **options):
     """What a row program makes of operands: `inputs` with a number for each element, a mask, and numbers `once` a row,
-    of which those that are None are none; `wanted` says which of its outputs, if it has several."""
-    masks = {} if where is None else {"where": where}
+    of which those that are None are none, and places in it; `wanted` says which of its outputs, if it has several."""
+    masks, places = {} if where is None else {"where": where}, places or {}
     once = {name: operand for name, operand in (once or {}).items() if operand is not None}
-    kernel = _kernel(build, owner, tuple(inputs), tuple(masks), tuple(once), wanted)
-    return dispatch.call(kernel, (*inputs.values(), *masks.values(), *once.values()), axis, **options)
+    kernel = _kernel(build, owner, *map(tuple, (inputs, masks, once, places)), wanted)
+    operands = *inputs.values(), *masks.values(), *once.values(), *places.values()
+    return dispatch.call(kernel, operands, axis, **options)

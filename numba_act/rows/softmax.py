@@ -129,18 +129,18 @@ def _less(gy, mean):
     return (gy - mean.high) - mean.low
 
 
-def _masked(where, x, instead=0):
+def masked(where, x, instead=0):
     return x if where is None else node.where(where, x, instead)
 
 
 def _begun(gy, where, temperature):
     """gy, 0 where nothing counts, over the temperature."""
-    gy = _masked(where, gy)
+    gy = masked(where, gy)
     return gy if temperature is None else gy / temperature
 
 
 def _softmax_slope(row, gy, y, where=None, temperature=None):
-    gy, y = _begun(gy, where, temperature), _masked(where, y)
+    gy, y = _begun(gy, where, temperature), masked(where, y)
     return y * _less(gy, row.total(gy, y))
 
 
@@ -149,7 +149,7 @@ def _softmin_slope(row, gy, y, **options):
 
 
 def _log_softmax_slope(row, gy, y, where=None, temperature=None):
-    gy, y = _begun(gy, where, temperature), _masked(where, y, -INFINITY)
+    gy, y = _begun(gy, where, temperature), masked(where, y, -INFINITY)
     return _log_slope(gy, exp(y), row.total(gy))
 
 
@@ -191,11 +191,16 @@ def _logsumexp_gradient(row, x, gy, temperature=None, **options):
 
 
 # --- what there is to call --------------------------------------------------------------------------------------------
-def _once(owner, temperature, sink):
-    """The operands with a number for each row; the temperature is checked."""
+def _temperature(owner, name, temperature):
+    """A temperature that is positive, None for 1."""
     if not (isinstance(temperature, int | float | np.generic) and 0 < temperature < INFINITY):
-        raise ValueError(f"{owner}: temperature={temperature!r} is not accepted; a positive number is")
-    return {"temperature": None if temperature == 1 else temperature, "sink": sink}
+        raise ValueError(f"{owner}: {name}={temperature!r} is not accepted; a positive number is")
+    return None if temperature == 1 else temperature
+
+
+def _once(owner, temperature, sink):
+    """The operands with a number for each row."""
+    return {"temperature": _temperature(owner, "temperature", temperature), "sink": sink}
 
 
 def _gradient(owner, of_result, of_x):

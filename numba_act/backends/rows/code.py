@@ -3,6 +3,7 @@
 rows     the elements of a row follow each other in memory; a vector holds elements of one row
 strided  the same for any step between them
 columns  rows lie side by side; a vector holds the same element of several rows
+short    the same for any step between them
 
 All have the same bits: a sum is taken in LANES lanes, element i in lane i % LANES, which are added up in a fixed tree,
 piece after piece of PIECE bytes.
@@ -18,6 +19,7 @@ from ...tree.node import in_order
 from ...tree.storage import STORAGE
 
 PIECE = driver.KEPT_BYTES
+ABREAST = "columns", "short"                 # forms in which a vector holds several rows
 REGISTER = 64                                # bytes of a vector, on any processor, so that sums do not depend on it
 
 BYTE, BIT, INT, WORD, DOUBLE = ir.IntType(8), ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.DoubleType()
@@ -41,13 +43,14 @@ def record_of(kernel, storage, form, keeps):
     return driver.record(words | {
         driver.ROWS: address, driver.CONTROL: threads.control_address(), driver.N_IN: len(kernel.operands),
         driver.N_ALL: len(kernel.operands) + len(program.outputs), driver.LANES: lanes_of(storage),
-        driver.COST: cost * STORAGE[storage.working].size // 4 * (lanes_of(storage) if form == "columns" else 1)})
+        driver.COST: cost * STORAGE[storage.working].size // 4 * (lanes_of(storage) if form in ABREAST else 1)})
 
 
 def module_text(kernel, storage, form, keeps):
     """LLVM IR of a form of a kernel, void(words pointers, steps, n, columns, kept)."""
     module = ir.Module(name=f"numba_act_{kernel.symbol}_{storage.name}")
-    {"rows": _Rows, "strided": _Strided, "columns": _Columns}[form](module, form, kernel, storage, keeps)
+    classes = {"rows": _Rows, "strided": _Strided, "columns": _Columns, "short": _Short}
+    classes[form](module, form, kernel, storage, keeps)
     return str(module)
 
 
@@ -168,6 +171,8 @@ class _Form:
 
     def element(self, name, i, lanes):
         """An operand's numbers at i, as they are computed with."""
+        if name == "position":
+            return self.position(i)
         if name in self.program.kept:
             return self.load(self.kept_place(name, i), self.single, lanes)
         if name in self.kernel.masks:
@@ -237,9 +242,14 @@ class _Form:
     # --- passes -------------------------------------------------------------------------------------------------------
     def passes(self, lanes=None):
         """All passes; `lanes` says of which rows a vector has numbers."""
-        known, program = {name: self.number(name) for name in self.kernel.once}, self.program
+        program, kernel = self.program, self.kernel
+        known = {name: self.number(name) for name in (*kernel.once, *kernel.places)}
+        known["length"] = self.alike(self.b.sitofp(self.n, self.single))
         for level in range(program.passes):
-            known |= self.gathering(*program.at(level), known, lanes)
+            gathered, settling, saved = program.at(level)
+            known |= self.gathering(gathered, saved, known, lanes)
+            for settled in settling:
+                known[settled.name] = self.settle(settled, known, lanes)
         along = [k for k in range(len(program.outputs)) if program.along[k]]
         self.last([(k, program.outputs[k]) for k in along], known, lanes)
         once = [k for k in range(len(program.outputs)) if k not in along]
@@ -272,12 +282,14 @@ class _Form:
                                       order=functools.partial(in_order, known=ready))
             for name, node in zip(saved, kept, strict=True):
                 arguments[name], = write([node])
-                self.store(arguments[name], self.kept_place(name, i), lanes)
+                self.store(arguments[name], self.kept_place(name, i), self.kept_lanes(lanes))
             return write(nodes)
         return compute
 
     def gathering(self, gathered, saved, known, lanes):
         """A pass that gathers and keeps; the numbers that it gives, by name."""
+        if not gathered:
+            return {}
         nodes = [f for g in gathered for f in g.factors]
         compute = self.computation(nodes, known, saved)
 
@@ -288,6 +300,39 @@ class _Form:
         return {name: v for g, f in zip(gathered, found, strict=True) for name, v in self.result(g, f).items()}
 
 
+    def settle(self, settled, known, lanes):
+        """The number for which one pass after the other is made, at last."""
+        b = self.b
+        first, = emit(b, [settled.first], known, self.storage)
+        again, end = b.append_basic_block("again"), b.append_basic_block("settled")
+        before = b.block
+        b.branch(again)
+        b.position_at_end(again)
+        number = b.phi(first.type)
+        number.add_incoming(first, before)
+        known = {**known, settled.name: number}
+        known |= self.gathering(settled.gathered, (), known, lanes)
+        following, = emit(b, [settled.following], known, self.storage)
+        grown = b.fcmp_ordered(">", following, number)
+        following = b.select(b.fcmp_ordered("<=", following, number), number, following)         # NaN stays
+        number.add_incoming(following, b.block)
+        b.cbranch(self.any(grown, lanes), again, end)
+        b.position_at_end(end)
+        return following
+
+    def any(self, conditions, lanes):
+        """Whether one of the conditions holds, in lanes that count."""
+        if not isinstance(conditions.type, ir.VectorType):
+            return conditions
+        conditions = conditions if lanes is None else self.b.and_(conditions, lanes)
+        word = ir.IntType(self.lanes)
+        return self.b.icmp_unsigned("!=", self.b.bitcast(conditions, word), word(0))
+
+    def whole_number(self, value):
+        """A whole number, or a vector of them, as computed with."""
+        return self.b.sitofp(value, self.like(value, self.single))
+
+
 class _Rows(_Form):
     """A vector holds elements of one row."""
 
@@ -295,8 +340,16 @@ class _Rows(_Form):
         self.passes()
 
     def number(self, name):
-        pointer = self.b.bitcast(self.base[name], self.storage.element.as_pointer())
-        return self.storage.widen(self.b, self.b.load(pointer, align=self.storage.size))
+        type_ = WORD if name in self.kernel.places else self.storage.element
+        value = self.b.load(self.b.bitcast(self.base[name], type_.as_pointer()), align=_bytes(type_))
+        return self.whole_number(value) if type_ is WORD else self.storage.widen(self.b, value)
+
+    def alike(self, number):
+        return number
+
+    def position(self, i):
+        start = self.splat(self.b.trunc(i, INT))
+        return self.whole_number(self.b.add(start, ir.Constant(self.vector(INT), list(range(self.lanes)))))
 
     def store_number(self, k, value, lanes):
         self.b.store(value, self.b.bitcast(self.base[k], value.type.as_pointer()), align=self.storage.size)
@@ -312,6 +365,9 @@ class _Rows(_Form):
 
     def kept_place(self, name, i):
         return self.b.gep(self.kept, [self.b.mul(i, WORD(self.size))])
+
+    def kept_lanes(self, lanes):
+        return lanes                             # it may be kept where the output will be
 
     def over_row(self, body, lanes):
         whole, rest = self.whole(WORD(0), self.n)
@@ -379,8 +435,15 @@ class _Columns(_Form):
                     lambda: self.passes(self.first(self.columns)))
 
     def number(self, name):
-        value = self.gather(self.base[name], self.offsets(name), self.storage.element, self.first(self.columns))
-        return self.storage.widen(self.b, value)
+        type_ = WORD if name in self.kernel.places else self.storage.element
+        value = self.gather(self.base[name], self.offsets(name), type_, self.first(self.columns))
+        return self.whole_number(value) if type_ is WORD else self.storage.widen(self.b, value)
+
+    def alike(self, number):
+        return self.splat(number)
+
+    def position(self, i):
+        return self.splat(self.whole_number(self.b.trunc(i, INT)))
 
     def store_number(self, k, value, lanes):
         self.scatter(value, self.base[k], self.offsets(k), lanes)
@@ -392,13 +455,19 @@ class _Columns(_Form):
         return value
 
     def read(self, name, i, type_, lanes):
-        return self.load(self.b.gep(self.base[name], [self.b.mul(i, self.along[name])]), type_, lanes)
+        return self.load(self.at(name, i), type_, lanes)
 
     def write(self, k, i, value, lanes):
-        self.store(value, self.b.gep(self.base[k], [self.b.mul(i, self.along[k])]), lanes)
+        self.store(value, self.at(k, i), lanes)
+
+    def at(self, name, i):
+        return self.b.gep(self.base[name], [self.b.mul(i, self.along[name])])
 
     def kept_place(self, name, i):
         return self.b.gep(self.kept, [self.b.mul(i, WORD(self.lanes * self.size))])
+
+    def kept_lanes(self, lanes):
+        return None
 
     def over_row(self, body, lanes):
         self.loop(WORD(0), self.n, 1, [], lambda i: body(i, lanes) or [])
@@ -452,6 +521,16 @@ class _Columns(_Form):
             vectors = [self.joined(gathered, one, other)
                        for one, other in zip(vectors[:half], vectors[half:], strict=True)]
         return vectors[0]
+
+
+class _Short(_Columns):
+    """The rows lie anywhere."""
+
+    def read(self, name, i, type_, lanes):
+        return self.gather(self.at(name, i), self.offsets(name), type_, lanes)
+
+    def write(self, k, i, value, lanes):
+        self.scatter(value, self.at(k, i), self.offsets(k), lanes)
 
 
 def _grouped(values, counts):

@@ -8,9 +8,11 @@ from ...runtime import driver, failures, outputs, threads
 from .. import layout
 from ..cpu import ARRAY_NAME, Array, address, asarray, launcher, wrapped  # noqa: F401, what dispatch asks for
 from ..dtypes import storage_of
-from .code import lanes_of, record_of
+from .code import ABREAST, lanes_of, record_of
 
-FEW = 4                                      # columns; fewer are read one by one
+FEW = 4                                      # rows abreast; with fewer each is computed by itself
+SHORT = 32                                   # elements; shorter rows are computed abreast, two to five times as fast,
+#                                              wherever they lie, unless they fill vectors
 
 
 def broadcast(array, shape):
@@ -94,11 +96,15 @@ def _plan(kernel, storage, shape, axis, layouts, in_place):
     axes = sorted([d for d in range(len(shape)) if d != axis], key=lambda d: -abs(leader[d]))
     flat, outer = layout.coalesced([shape[d] for d in axes], [[s[d] for d in axes] for s in steps])
     across = [s[-1] for s in outer]
-    form, columns, room = "strided", lanes, driver.KEPT_BYTES // (64 // lanes)
-    if n == 1 or all(along[k] == items[k] for k in of_elements):
+    form, columns, room = "strided", 1 << 62, driver.KEPT_BYTES // (64 // lanes)
+    if flat[-1] >= FEW and all(across[k] == items[k] for k in of_elements):
+        form = "columns"
+    elif flat[-1] >= FEW and n < SHORT and n % lanes:
+        form = "short"
+    elif all(along[k] == items[k] for k in of_elements):
         form = "rows"
-    elif flat[-1] >= FEW and all(across[k] == items[k] for k in of_elements):
-        form, columns, room = "columns", flat[-1], room // lanes
+    if form in ABREAST:
+        columns, room = flat[-1], room // lanes
         flat, outer = [*flat[:-1], -(-columns // lanes)], [[*s[:-1], s[-1] * lanes] for s in outer]
     kept_in = 0
     if n > room and form == "rows" and storage.name == storage.working and not in_place:
@@ -107,6 +113,6 @@ def _plan(kernel, storage, shape, axis, layouts, in_place):
     operands = [{driver.ALONG: a, driver.ACROSS: b, driver.STEPS: s}
                 for a, b, s in zip(along, across, outer, strict=True)]
     job = driver.job({driver.RECORD: record.ctypes.data, driver.SIZE: math.prod(flat), driver.NDIM: len(flat),
-                      driver.LENGTH: n, driver.COLUMNS: columns if form == "columns" else 1 << 62,
+                      driver.LENGTH: n, driver.COLUMNS: columns,
                       driver.KEPT_IN: kept_in, driver.SHAPE: flat}, operands)
     return job, math.prod(flat) * n * record.item(driver.COST)

@@ -24,7 +24,7 @@ def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
     operands = dict(zip(kernel.operands, backend.wrapped(kernel, operands), strict=True))
     dtype = common_dtype(kernel, [operands[name] for name in kernel.inputs], dtype)
     first = backend.asarray(kernel, kernel.inputs[0], operands[kernel.inputs[0]])
-    shape, axis = first.shape, _axis(kernel, axis, first.shape)
+    shape, axis = first.shape, axis_of(kernel.owner, kernel.inputs[0], axis, first.shape)
     of_row = shape[:axis] + (1,) + shape[axis + 1:]
     arrays = []
     for name, operand in operands.items():
@@ -33,7 +33,8 @@ def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
         if array.dtype != own:
             with np.errstate(all="ignore"):
                 array = array.astype(own)
-        arrays.append(_fitting(backend, kernel, name, array, of_row if name in kernel.once else shape))
+        once = name in kernel.once or name in kernel.places
+        arrays.append(_fitting(backend, kernel, name, array, of_row if once else shape))
     shapes = [shape if along else of_row if keepdims else shape[:axis] + shape[axis + 1:]
               for along in kernel.program(storage_of(dtype)).along]
     given = _outputs(backend, kernel, out, shapes, dtype)
@@ -60,16 +61,16 @@ def _backend(kernel, operands):
         raise type(error)(f"{kernel.owner}: {error}") from None
 
 
-def _axis(kernel, axis, shape):
-    """The axis, counted from the first."""
+def axis_of(owner, name, axis, shape):
+    """The axis of an operand of that name and shape, counted from the first."""
     if not shape:
-        raise ValueError(f"{kernel.owner}: {kernel.inputs[0]} is a number; an array with an axis is accepted")
+        raise ValueError(f"{owner}: {name} is a number; an array with an axis is accepted")
     try:
         place = operator.index(axis)
     except TypeError:
-        raise TypeError(f"{kernel.owner}: axis={axis!r} is not accepted; one int is") from None
+        raise TypeError(f"{owner}: axis={axis!r} is not accepted; one int is") from None
     if not -len(shape) <= place < len(shape):
-        raise ValueError(f"{kernel.owner}: axis={axis} is none of an array of shape {shape}; accepted are "
+        raise ValueError(f"{owner}: axis={axis} is none of an array of shape {shape}; accepted are "
                          f"{-len(shape)} to {len(shape) - 1}")
     return place % len(shape)
 
@@ -80,6 +81,8 @@ def _number_type(kernel, name, array, dtype):
         if array.dtype != bool:
             raise TypeError(f"{kernel.owner}: {name} has dtype {array.dtype}; a mask of bool is accepted")
         return array.dtype
+    if name in kernel.places:
+        return np.dtype(np.int64)
     if name in kernel.once:
         try:
             result_dtype((array,))

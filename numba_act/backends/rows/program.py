@@ -16,6 +16,8 @@ from ...tree.marks import everywhere, resolved
 from ...tree.node import Node, argument, in_order
 from ..kernel import symbol
 
+OWN = "position", "length"                       # numbers that no operand gives
+
 
 class Gathered(NamedTuple):
     """What is gathered over a row, in a pass: the largest of some numbers, or the sum of their products.
@@ -29,12 +31,26 @@ class Gathered(NamedTuple):
     results: tuple
 
 
+class Settled(NamedTuple):
+    """A number of the row that is improved pass by pass until it no longer grows.
+
+    level : the pass from which on
+    name : of the number
+    first, following : its first value, and the next one, that hangs on the number and on what is gathered with it
+    """
+    level: int
+    name: str
+    first: Node
+    following: Node
+    gathered: tuple
+
+
 class Row:
     """A row, for the function that is written with it."""
 
     def __init__(self, inputs, dtype, keeps):
         self.dtype, self.keeps = dtype, keeps
-        self.levels, self.gathered, self.saved = dict.fromkeys(inputs, 0), [], {}
+        self.levels, self.gathered, self.settling, self.saved = dict.fromkeys((*inputs, *OWN), 0), [], [], {}
 
     def largest(self, x):
         """The largest of the row's numbers, NaN left aside; -inf if there is none."""
@@ -53,8 +69,31 @@ class Row:
         self.saved[name] = x
         return argument(name, self.dtype)
 
+    def settled(self, first, step):
+        """What `step` gives of itself again and again, from `first` on, as long as it grows."""
+        name = f"settled{len(self.settling)}"
+        outside, self.gathered = self.gathered, []
+        number = argument(name, self.dtype)
+        self.levels[name] = self.level(first)
+        following = step(number)
+        inside, self.gathered = self.gathered, outside
+        level = max(self.level(first), *[g.level for g in inside])
+        self.levels[name] = level + 1
+        self.settling.append(Settled(level, name, first, following, tuple(inside)))
+        return number
+
+    @property
+    def position(self):
+        """The place of an element in its row, from 0 on."""
+        return argument("position", self.dtype)
+
+    @property
+    def length(self):
+        """How many elements a row has."""
+        return argument("length", self.dtype)
+
     def _gather(self, kind, factors, parts):
-        results = tuple(f"{kind}{len(self.gathered)}{'.low' * k}" for k in range(parts))
+        results = tuple(f"{kind}{len(self.levels)}{'.low' * k}" for k in range(parts))
         level = max(map(self.level, factors))
         self.levels.update(dict.fromkeys(results, level + 1))
         self.gathered.append(Gathered(kind, level, factors, results))
@@ -68,7 +107,7 @@ class Row:
 class Program:
     """A row function in one working dtype, with room for what it keeps or without.
 
-    gathered, kept, outputs : with nodes that are ready to be emitted
+    gathered, settling, kept, outputs : with nodes that are ready to be emitted
     along : for each output, whether it has a number for each element, or one for the row
     levels : the pass in which each argument is there
     passes : how many come before the last one, which gives the outputs
@@ -83,11 +122,17 @@ class Program:
 
         def ready(nodes):
             return everywhere(resolved(nodes, fast))
-        self.gathered = [g._replace(factors=ready(g.factors)) for g in row.gathered]
+        def ready_to_gather(gathered):
+            return [g._replace(factors=ready(g.factors)) for g in gathered]
+        self.gathered, self.settling = ready_to_gather(row.gathered), []
+        for settled in row.settling:
+            first, following = ready((settled.first, settled.following))
+            self.settling.append(settled._replace(first=first, following=following,
+                                                  gathered=ready_to_gather(settled.gathered)))
         self.kept = dict(zip(row.saved, ready(tuple(row.saved.values())), strict=True))
         self.outputs = ready(tuple([outputs[name] for name in kernel.wanted]) if kernel.wanted else (outputs,))
-        self.passes = max((g.level for g in self.gathered), default=-1) + 1
-        self.elements = {*kernel.inputs, *kernel.masks, *self.kept}
+        self.passes = max((g.level for g in (*self.gathered, *self.settling)), default=-1) + 1
+        self.elements = {*kernel.inputs, *kernel.masks, *self.kept, "position"}
         self.along = tuple([bool(self.elements_below([node])[node]) for node in self.outputs])
 
     def elements_below(self, nodes):
@@ -112,8 +157,8 @@ class Program:
         return found
 
     def at(self, level):
-        """What a pass gathers, and the names of what it keeps."""
-        return ([g for g in self.gathered if g.level == level],
+        """What a pass gathers, what settles after it, and the names of what it keeps."""
+        return ([g for g in self.gathered if g.level == level], [s for s in self.settling if s.level == level],
                 [name for name in self.kept if self.levels[name] == level])
 
 
@@ -126,18 +171,19 @@ class RowKernel:
     inputs : names of the operands with a number for each element
     masks : names of those with a truth for each element
     once : names of those with a number for each row
+    places : names of those with a place in each row, which are whole numbers
     wanted : names of the outputs, if it gives some
     """
 
-    def __init__(self, name, owner, build, inputs, masks, once, wanted=()):
+    def __init__(self, name, owner, build, inputs, masks, once, places=(), wanted=()):
         self.name, self.owner, self.build, self.wanted = name, owner, build, wanted
-        self.inputs, self.masks, self.once = inputs, masks, once
-        self.operands = *inputs, *masks, *once
+        self.inputs, self.masks, self.once, self.places = inputs, masks, once, places
+        self.operands = *inputs, *masks, *once, *places
         self.symbol, self._programs = symbol(name), {}
 
     def item(self, name, storage):
         """The bytes of an operand's or an output's number."""
-        return 1 if name in self.masks else storage.size
+        return 1 if name in self.masks else 8 if name in self.places else storage.size
 
     def program(self, storage, keeps=True):
         """The function in the working dtype of a Storage."""
