@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numba_act as act
 from numba_act import declare, fast, math, nn
+from numba_act.rows.function import RowFunction
 
 HOME = Path(act.__file__).parent
 HEAD = "# Written by ci/stubs.py.\n"
@@ -93,6 +94,8 @@ def names(found):
 
 
 def kind(value):
+    if isinstance(value, RowFunction):
+        return "_RowSums" if "keepdims" in inspect.signature(value).parameters else "_Rows"
     if not isinstance(value, act.Activation):
         return "Any"
     return "_Random" if hasattr(value, "sample") else {1: "_OfOne", 2: "_OfTwo"}.get(len(value.operands), "Activation")
@@ -108,15 +111,16 @@ def package():
         f"{HEAD}from pathlib import Path\nfrom typing import Any\n\n"
         "from . import fast as fast\nfrom . import jax as jax\nfrom . import math as math\n"
         "from . import torch as torch\n"
-        + imported("declare", declared) + "from .declare import _Kind, _OfOne, _OfTwo, _Random\n\n__version__: str\n"
+        + imported("declare", declared) + "from .declare import _Kind, _OfOne, _OfTwo, _Random, _Rows, _RowSums\n\n"
+        "__version__: str\n"
         + "".join(defined(name, f, RESULTS.get(name, "Any")) for name, f in functions.items()) + names(rest))
 
 
 def fast_tier():
     """numba_act.fast."""
     public = {name: getattr(fast, name) for name in fast.__all__ if name not in ("activations", "get")}
-    return (f"{HEAD}from collections.abc import Mapping\nfrom typing import Any\n\n"
-            "from ..declare import Activation, _OfOne, _OfTwo, _Random\n"
+    return (f"{HEAD}from collections.abc import Mapping\n\n"
+            "from ..declare import Activation, _OfOne, _OfTwo, _Random, _Rows, _RowSums\n"
             "from . import nn as nn\n\nactivations: Mapping[str, Activation]\n"
             f"def get(name: str | Activation) -> Activation: ...\n{names(public)}")
 

@@ -10,7 +10,7 @@ from .declare import Activation as Activation
 from .declare import activation as activation
 from .declare import activations as activations
 from .declare import get as get
-from .declare import _Kind, _OfOne, _OfTwo, _Random
+from .declare import _Kind, _OfOne, _OfTwo, _Random, _Rows, _RowSums
 
 __version__: str
 def split_gate(x: _Kind, axis: int = -1, gate: str = 'second', interleaved: bool = False) -> tuple[_Kind, _Kind]: ...
@@ -86,12 +86,12 @@ soft_shrink: _OfOne
 hardshrink: _OfOne
 linear: _OfOne
 tanh_shrink: _OfOne
-softmax: Any
-softmin: Any
-log_softmax: Any
-logsoftmax: Any
-logsumexp: Any
-gumbel_softmax: Any
-softmax_cross_entropy: Any
-sparsemax: Any
-entmax15: Any
+softmax: _Rows
+softmin: _Rows
+log_softmax: _Rows
+logsoftmax: _Rows
+logsumexp: _RowSums
+gumbel_softmax: _Rows
+softmax_cross_entropy: _Rows
+sparsemax: _Rows
+entmax15: _Rows

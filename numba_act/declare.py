@@ -267,22 +267,108 @@ class Activation:
 
     @way(usual=_usual("grad"), **UFUNC, wrt=None, n=1)
     def grad(self, operands, out, where, dtype, casting, order, wrt, n):
-        """The n-th derivative in the operand or parameter `wrt` (default: the first operand), elementwise."""
+        """The n-th derivative, elementwise.
+
+        Parameters
+        ----------
+        operands, parameters : array_like
+            As in a call of the activation.
+        wrt : str, optional
+            The operand or parameter in which is differentiated; the first operand by default.
+        n : int, default 1
+            How often, up to 4 times.
+        out, where, dtype, casting, order : optional
+            As for any ufunc.
+
+        Returns
+        -------
+        array
+            Of the shape and dtype of the activation's value.
+
+        Raises
+        ------
+        ValueError
+            A `wrt` that is none of the activation's arguments, another `n`.
+
+        Examples
+        --------
+        >>> import numpy as np, numba_act as act
+        >>> act.prelu.grad(np.float32([-2, 3]), 0.25), act.prelu.grad(np.float32([-2, 3]), 0.25, wrt="alpha")
+        (array([0.25, 1.  ], dtype=float32), array([-2.,  0.], dtype=float32))
+        """
         return self._elementwise("grad", self._repeated(wrt, n), operands, out, where, dtype, casting, order)
 
     @way(usual=_usual("value_and_grad"), **UFUNC, wrt=None)
     def value_and_grad(self, operands, out, where, dtype, casting, order, wrt):
-        """The value and the derivative in `wrt` (default: the first operand), in one pass over memory."""
+        """The value and a derivative, in one pass over memory.
+
+        Parameters
+        ----------
+        operands, parameters : array_like
+            As in a call of the activation.
+        wrt : str, optional
+            The operand or parameter in which is differentiated; the first operand by default.
+        out : tuple of two arrays, optional
+            Where the results go.
+        where, dtype, casting, order : optional
+            As for any ufunc.
+
+        Returns
+        -------
+        value, slope : array
+            With the bits of the activation's own call and of `grad`.
+
+        Raises
+        ------
+        ValueError
+            A `wrt` that is none of the activation's arguments.
+
+        Examples
+        --------
+        >>> import numpy as np, numba_act as act
+        >>> act.silu.value_and_grad(np.float32([0, 1]))
+        (array([0.       , 0.7310586], dtype=float32), array([0.5       , 0.92767054], dtype=float32))
+        """
         return self._elementwise("value_and_grad", (self._name(wrt),), operands, out, where, dtype, casting, order)
 
     @way("gy", usual=_usual("backward"), instead=("y", _usual("from_result")), out=None, wrt=None)
     def backward(self, gy, operands, out, wrt, y=None):
         """gy times the derivative, summed to the shape of each operand in `wrt`.
 
-        `wrt` is a name, which gives an array, or a tuple of names, which gives a tuple; the default is the array
-        operand or operands.  `out` takes a result that is not summed.  Where an activation's slope in x follows from
-        its result, `y` takes that in place of x; where alpha is negative in leaky_relu, prelu and elu it does not
-        follow, and is NaN.
+        Parameters
+        ----------
+        gy : array_like
+            The gradient in the activation's value.
+        operands, parameters : array_like
+            As in the activation's call.
+        wrt : str or tuple of str, optional
+            A name gives an array, a tuple of names a tuple; by default the array operand or operands.
+        y : array_like, optional
+            The saved result in place of x, where an activation's slope in x follows from it; where alpha is negative in
+            leaky_relu, prelu and elu it does not follow, and is NaN.
+        out : array or tuple of arrays, optional
+            Where a result goes that is not summed.
+
+        Returns
+        -------
+        array or tuple of arrays
+            Each of the shape of its operand.
+
+        Raises
+        ------
+        TypeError
+            A `y` beside x, or where it does not do.
+        ValueError
+            A `wrt` that is none of the activation's arguments, shapes that do not broadcast.
+
+        Examples
+        --------
+        >>> import numpy as np, numba_act as act
+        >>> x = np.float32([-2, 3])
+        >>> act.prelu.backward(np.float32([1, 10]), x, 0.25, wrt=("x", "alpha"))
+        (array([ 0.25, 10.  ], dtype=float32), np.float32(-2.0))
+        >>> act.sigmoid.backward(np.float32([1, 1]), y=act.sigmoid(x))
+        array([0.10499358, 0.04517666], dtype=float32)
         """
         if self._nonzero:
             self._refuse_zeros(operands)

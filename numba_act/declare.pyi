@@ -181,3 +181,36 @@ class _OfTwo(Activation):
 class _Random(_OfOne):
     """With random numbers in training."""
     def sample(self, x: _Kind, lower: Any = ..., upper: Any = ..., rng: Any = None) -> tuple[_Kind, _Kind]: ...
+
+class _Rows:
+    """Along an axis of an array, with options by keyword."""
+    name: str
+    aliases: tuple[str, ...]
+    @property
+    def fast(self) -> Self: ...
+    @overload
+    def __call__(self, x: Any, axis: int = -1, *, out: _Out, **options: Any) -> _Out: ...
+    @overload
+    def __call__(self, x: NDArray[_F], axis: int = -1, *, out: None = None, dtype: None = None,
+                 **options: Any) -> NDArray[_F]: ...
+    @overload
+    def __call__(self, x: _Integers | _Lists, axis: int = -1, *, out: None = None, dtype: None = None,
+                 **options: Any) -> _Doubles: ...
+    @overload
+    def __call__(self, x: NDArray[Any], axis: int = -1, *, out: None = None, dtype: DTypeLike | None = None,
+                 **options: Any) -> NDArray[Any]: ...
+    @overload
+    def __call__(self, x: _Kind, axis: int = -1, *, out: None = None, dtype: DTypeLike | None = None,
+                 **options: Any) -> _Kind: ...
+    @overload
+    def backward(self, gy: NDArray[_F], x: NDArray[_F] | None = None, axis: int = -1, *, wrt: Literal["x"] = "x",
+                 y: NDArray[_F] | None = None, out: None = None, **options: Any) -> NDArray[_F]: ...
+    @overload
+    def backward(self, gy: Any, x: Any = None, axis: int = -1, *, wrt: tuple[str, ...],
+                 **options: Any) -> tuple[Any, ...]: ...
+    @overload
+    def backward(self, gy: Any, x: Any = None, axis: int = -1, *, wrt: str = "x", **options: Any) -> Any: ...
+
+class _RowSums(_Rows):
+    """With one number for each row."""
+    def __call__(self, x: Any, axis: int = -1, **options: Any) -> Any: ...

@@ -29,7 +29,8 @@ def get(name):
 
     Raises
     ------
-    ValueError : an unknown name; the nearest known ones are suggested
+    ValueError
+        An unknown name; the nearest known ones are suggested.
 
     Examples
     --------
@@ -56,8 +57,10 @@ class Function:
 
     Raises
     ------
-    TypeError : another dtype, an unknown keyword
-    ValueError : shapes that do not broadcast
+    TypeError
+        Another dtype, an unknown keyword.
+    ValueError
+        Shapes that do not broadcast.
 
     Examples
     --------

@@ -62,6 +62,13 @@ def test_bounds_and_costs_are_told():
     assert 10 < costs[0] < costs[1] < 200
 
 
+@pytest.mark.parametrize("way", ["grad", "value_and_grad", "backward"])
+def test_ways_to_call_are_explained(way):
+    docstring = inspect.getdoc(getattr(act.leaky_relu, way))
+    assert {"Parameters", "Returns", "Raises", "Examples"} == {*sections(docstring)}
+    assert check(docstring, way) > 1
+
+
 def test_docstrings_of_custom_activations():
     text = sections(custom.__doc__)
     assert custom.__doc__.startswith("What it does.\n\n.. math:: ")

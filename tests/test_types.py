@@ -54,6 +54,11 @@ assert_type(nm.sin(double), NDArray[np.float64])
 assert_type(act.math.hypot(single, single), NDArray[np.float32])
 assert_type(act.split_gate(double, gate="first"), tuple[np.ndarray[tuple[int], np.dtype[np.float64]],
                                                         np.ndarray[tuple[int], np.dtype[np.float64]]])
+assert_type(act.softmax(single, axis=0, where=mask), NDArray[np.float32])
+assert_type(act.log_softmax(whole, temperature=2.0), NDArray[np.float64])
+assert_type(act.softmax.backward(single, y=single), NDArray[np.float32])
+assert_type(act.softmax.backward(single, single, sink=1.0, wrt=("x", "sink")), tuple[Any, ...])
+total = act.logsumexp(single, keepdims=True)
 y, slope = act.rrelu.sample(double, 0.1, 0.3, rng=1)
 
 block = nn.PReLU(num_parameters=3, init=np.zeros(3))
@@ -89,6 +94,7 @@ MISTAKEN = {                                     # a line, and what is said of i
     "gx, gy, gz = act.swiglu.backward(double, double, double)": "Need more than 2 values",
     "from numba_act.fast import swihs": '"swish"',
     'act.split_gate(double, axis="last")': "incompatible type",
+    "act.softmax(double, axis=None)": "No overload variant",
     'nn.LeakyReLU(0.1, keep="z")': "incompatible type",
     "nn.PReLU(number=3)": 'Unexpected keyword argument "number"',
     "act.math.sine(double)": '"sin"',

@@ -1,8 +1,7 @@
 # Written by ci/stubs.py.
 from collections.abc import Mapping
-from typing import Any
 
-from ..declare import Activation, _OfOne, _OfTwo, _Random
+from ..declare import Activation, _OfOne, _OfTwo, _Random, _Rows, _RowSums
 from . import nn as nn
 
 activations: Mapping[str, Activation]
@@ -74,12 +73,12 @@ soft_shrink: _OfOne
 hardshrink: _OfOne
 linear: _OfOne
 tanh_shrink: _OfOne
-softmax: Any
-softmin: Any
-log_softmax: Any
-logsoftmax: Any
-logsumexp: Any
-gumbel_softmax: Any
-softmax_cross_entropy: Any
-sparsemax: Any
-entmax15: Any
+softmax: _Rows
+softmin: _Rows
+log_softmax: _Rows
+logsoftmax: _Rows
+logsumexp: _RowSums
+gumbel_softmax: _Rows
+softmax_cross_entropy: _Rows
+sparsemax: _Rows
+entmax15: _Rows

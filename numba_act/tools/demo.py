@@ -9,6 +9,7 @@ import numpy as np
 
 from ..declare import activations
 from ..plotting import gallery
+from ..rows.softmax import log_softmax, softmax
 
 EPOCHS = 30
 HIDDEN = 128
@@ -144,7 +145,7 @@ def gradients(activation, weights, images, labels):
     """The gradient of the mean cross-entropy in every weight, by backpropagation."""
     learned = learnable(activation)
     z, h, scores = forward(activation, weights, images)
-    g = (probabilities(scores) - np.eye(10, dtype=scores.dtype)[labels]) / len(labels)
+    g = (softmax(scores) - np.eye(10, dtype=scores.dtype)[labels]) / len(labels)
     gz, *of_parameters = activation.backward(g @ weights["w2"].T, z, **{name: weights[name] for name in learned},
                                              wrt=(*activation.operands, *learned))
     return {"w1": images.T @ gz, "b1": gz.sum(axis=0), "w2": h.T @ g, "b2": g.sum(axis=0),
@@ -154,12 +155,7 @@ def gradients(activation, weights, images, labels):
 def loss(activation, weights, images, labels):
     """The mean cross-entropy."""
     scores = forward(activation, weights, images)[2]
-    return -np.log(probabilities(scores)[np.arange(len(labels)), labels]).mean()
-
-
-def probabilities(scores):
-    e = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    return -log_softmax(scores)[np.arange(len(labels)), labels].mean()
 
 
 def accuracy(activation, weights, images, labels):
