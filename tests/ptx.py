@@ -72,6 +72,7 @@ class Program(NamedTuple):
     instructions: list
     labels: dict
     parameters: dict                         # name -> size in bytes
+    shared: dict                             # likewise, of a block
 
 
 INSTRUCTION = re.compile(r"(?:@(!?%\w+)\s+)?([a-z][\w.:]*)\s*(.*);")
@@ -86,6 +87,7 @@ def parse(text):
     parameters = {name: int(bits) // 8 * int(count or 1) for bits, name, count in
                   re.findall(r"\.param .*?\.[busf](\d+) (?:\.ptr \.global \.align \d+ )?(\w+)(?:\[(\d+)\])?", head)}
     assert len(parameters) == head.count(".param")
+    shared = {name: int(size) for name, size in re.findall(r"\.shared \.align \d+ \.b8 (\w+)\[(\d+)\];", text)}
     instructions, labels = [], {}
     for line in body.splitlines():
         line = line.partition("//")[0].strip()
@@ -95,7 +97,7 @@ def parse(text):
             match = INSTRUCTION.fullmatch(line)
             assert match, f"not understood: {line}"
             instructions.append(Instruction(match[1], match[2], tuple(OPERAND.findall(match[3]))))
-    return Program(instructions, labels, parameters)
+    return Program(instructions, labels, parameters, shared)
 
 
 def run(text, memory, arguments, grid, block, first=0):
@@ -111,6 +113,7 @@ def run(text, memory, arguments, grid, block, first=0):
 
 
 PARAMETER = 1 << 16                          # each parameter at a multiple of this
+SHARED = 1 << 32                             # where a block's shared memory begins
 
 
 class _Run:
@@ -119,14 +122,18 @@ class _Run:
         self.parameters = [np.frombuffer(a.tobytes(), np.uint8) for a in arguments]
         self.counts = Counter()
         self.symbols = {name: np.uint64(PARAMETER * (k + 1)) for k, name in enumerate(program.parameters)}
+        self.symbols |= dict.fromkeys(program.shared, np.uint64(SHARED))
+        self.block = registers["%ctaid.x"] - registers["%ctaid.x"][0]
+        self.shared = np.full((int(self.block[-1]) + 1, sum(program.shared.values())), 0xA5, np.uint8)
 
     def run(self):
-        waiting = {0: [np.arange(self.n)]}
+        waiting, self.held = {0: [np.arange(self.n)]}, []
         with np.errstate(all="ignore"):
             while waiting:
                 at = min(waiting)
                 lanes = np.sort(np.concatenate(waiting.pop(at)))
                 self.advance(at, lanes, waiting)
+        assert not self.held, "some threads wait for others that never come"
         return self.counts
 
     def advance(self, at, lanes, waiting):
@@ -139,6 +146,11 @@ class _Run:
                 assert predicate is None
                 return
             at += 1
+            if opcode.startswith(("bar.sync", "barrier.sync")):          # of all blocks, which go the same way here
+                self.held.append(lanes)
+                if sum(map(len, self.held)) == self.n:
+                    waiting[at], self.held = self.held, []
+                return
             if opcode in ("bra", "bra.uni"):
                 taken = np.ones(lanes.size, bool)
                 if predicate:
@@ -227,9 +239,11 @@ class _Run:
             assert count == 1
             self.write(registers[0], self.parameter(address, word))
             return
-        assert space == "global", opcode
-        places = self.memory.places(address, word, count)
-        memory = self.memory.bytes.view(word)
+        assert space in ("global", "shared"), opcode
+        if space == "shared":
+            places, memory = self.shared_places(address, word, count), self.shared.reshape(-1).view(word)
+        else:
+            places, memory = self.memory.places(address, word, count), self.memory.bytes.view(word)
         for k, register in enumerate(registers):
             if kind == "ld":
                 values = memory[places[:, k]].astype(_width(register))
@@ -237,6 +251,14 @@ class _Run:
             else:
                 width = _width(register) if register.startswith("%") else np.dtype(word)
                 memory[places[:, k]] = self.value(register, f"b{8 * width.itemsize}")
+
+    def shared_places(self, addresses, word, count):
+        """As Memory.places, of each lane's block."""
+        size, room = np.dtype(word).itemsize, self.shared.shape[1]
+        offset = np.atleast_1d(addresses).astype(np.int64) - SHARED
+        assert np.all((offset >= 0) & (offset + size * count <= room) & (offset % (size * count) == 0)), "shared memory"
+        block = self.block if self.lanes is None else self.block[self.lanes]
+        return ((block.astype(np.int64) * room + offset) // size)[:, None] + np.arange(count)
 
     def parameter(self, addresses, word):
         """Words of the parameters, most often one for all lanes."""

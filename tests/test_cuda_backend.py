@@ -320,6 +320,34 @@ def test_sums(target, dtype, cupy):
         same(again, gp.get())
 
 
+SUMS = {                                     # shapes of x and alpha, the forms that are expected
+    "all": ((80, 64), (), ["along"]), "a channel each": ((3000, 16), (16,), ["across", "sum"]),
+    "a row each": ((6, 64), (6, 1), ["along"]), "pictures": ((5, 3, 8, 16), (3, 1, 1), ["along"]),
+    "nowhere a vector": ((60, 7), (7,), ["sum"]), "halves": ((40, 64), (32,), ["across"]),
+}
+
+
+@every_dtype
+@pytest.mark.parametrize("case", SUMS)
+def test_sums_by_vectors(case, dtype, stand_in):
+    """The same on every device; one launch unless there are many elements to a sum."""
+    shape, own, forms = SUMS[case]
+    x, gy, alpha = numbers(shape, dtype), numbers(shape, dtype, 1), abs(numbers(own, dtype, "p")).astype(dtype)
+    cut = np.s_[..., :own[-1]] if case == "halves" else np.s_[...]
+    found = []
+    for device in (0, 1):
+        with stand_in.Device(device):
+            operands = stand_in.asarray(gy)[cut], stand_in.asarray(x)[cut], stand_in.asarray(alpha)
+            stand_in.launches.clear()
+            found.append(act.prelu.backward(*operands, wrt=("x", "alpha")))
+            assert [re.search("_(sum|along|across)_", launch.name)[1] for launch in stand_in.launches] == forms
+    for one, other in zip(*found, strict=True):
+        same(one, other.get())
+    right_x, right = act.prelu.backward(gy[cut], x[cut], alpha, wrt=("x", "alpha"))
+    same(found[0][0], right_x)
+    close(found[0][1], right, act.prelu.backward(abs(gy[cut]), -abs(x[cut]), alpha, wrt="alpha"))
+
+
 def test_sums_of_several_shapes(cupy):
     """Every operand, the upstream gradient apart, with a shape of its own."""
     gy, x, beta = numbers((50, 60), "f4"), numbers((50, 1), "f4"), abs(numbers(60, "f4"))
@@ -624,7 +652,8 @@ def test_neighbouring_threads_read_neighbouring_elements(stand_in):
         alpha = stand_in.asarray(numbers(target, "f4"))
         stand_in.launches.clear()
         act.prelu.backward(x, x, alpha, wrt="alpha")
-        launch, = (each for each in stand_in.launches if "_sum_" in each.name)
+        launch = stand_in.launches[0]
+        assert ("_along_" if along else "_across_") in launch.name
         across = launch.arguments[-1]["words"][ptx.PLANS["sum"].words.index("across")]
         assert bool(across) != along
 

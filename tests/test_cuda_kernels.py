@@ -30,8 +30,12 @@ def forms(kernel, storage):
     arrays, numbers = len(kernel.inputs) - len(kernel.parameters), len(kernel.parameters)
     wide = ptx.Form("wide", "a" * arrays + "n" * numbers, "a" * kernel.n_outputs)
     general = ptx.Form("general", "a" * len(kernel.inputs), "a" * kernel.n_outputs)
-    return wide, general, ptx.Form(
-        "sum", general.inputs, ("-" if ptx.sums_only(kernel, STORAGE[storage]) else "a") * (kernel.n_outputs - 1) + "s")
+    others = ("-" if ptx.sums_only(kernel, STORAGE[storage]) else "a") * (kernel.n_outputs - 1)
+    found = [wide, general, ptx.Form("sum", general.inputs, others + "s"),
+             ptx.Form("panel", "p" * arrays + "r" * numbers, wide.outputs)]
+    if ptx.sums_by_vectors(kernel, STORAGE[storage]):
+        found += [ptx.Form("across", general.inputs, others + "s"), ptx.Form("along", general.inputs, others + "t")]
+    return found
 
 
 @functools.lru_cache(maxsize=64)
@@ -55,17 +59,17 @@ def test_instructions(name, storage):
             body = text[text.index("\n{"):]
             assert not re.search(r"\.local|\bcall\b|\.approx|\.ftz|\.full|%SP", text.replace(INVERSE, ""))
             assert INVERSE not in text or any(node.op == "inverse" for tree in trees for node in tree)
-            lanes = 1
+            lanes = 2 if form.shape in ("general", "sum") else 19          # of usual numbers, and of others
             if form.shape == "wide":
                 accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
                 vectors = ptx.accesses(kernel, STORAGE[storage])
                 assert len(accesses) == vectors * (form.inputs.count("a") + kernel.n_outputs)
-                lanes += ptx.ACCESS // STORAGE[storage].size * vectors + 2         # at once, and in turns
+                lanes = ptx.ACCESS // STORAGE[storage].size * vectors + 3      # at once, in turns, and at the ends
             assert len(re.findall(r"\bfma\.rn\.f", body)) <= fused * lanes
             assert not re.search(r"\b(mad|fma)\.f|(mul|add|sub)\.f(32|64)", body)           # without .rn: contracted
             doubles = set(re.findall(r"\b[a-z.]+\S*f64\S*", body))
-            if form.shape == "sum":
-                doubles -= {"cvt.f64.f32", "add.rn.f64", "sub.rn.f64"}
+            if form.shape in ("sum", "across", "along"):
+                doubles -= {"cvt.f64.f32", "add.rn.f64", "cvt.rn.f32.f64", "cvt.rn.f16.f64"}
             assert storage == "float64" or not doubles
 
 
@@ -77,7 +81,7 @@ def test_cubins(name, storage):
     a = act.activations[name]
     found = kernels(a)
     chosen = [(kernel, forms(kernel, storage)[0], target) for kernel in found for target in ptx.TARGETS]
-    chosen += [(found[-1], form, target) for form in forms(found[-1], storage)[1:] for target in ptx.TARGETS]
+    chosen += [(found[-1], form, target) for form in forms(found[-1], storage)[1:] for target in ptx.TARGETS[::3]]
     for kernel, form, target in chosen:
         cubin = nvidia.link(compiled(kernel, storage, form, target), target)
         assert cubin.code.startswith(b"\x7fELF")

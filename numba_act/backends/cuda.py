@@ -22,8 +22,9 @@ except ModuleNotFoundError as reason:
                               name=reason.name) from None
 
 Array, ARRAY_NAME = cupy.ndarray, "CuPy"
-SUM_THREADS = 1 << 17                        # fills any device; the split of a sum depends on the shapes only
-SUM_GRAIN = 16                               # elements a thread, at least
+SUM_THREADS = 1 << 18                        # fills any device; the split of a sum depends on the shapes only
+SUM_GRAIN = 16                               # vectors or elements a thread, at least
+THREAD_BITS, COLUMN_BITS = ptx.THREADS.bit_length() - 1, 5   # 2 to it: threads, neighbouring places of a block
 
 
 # --- operands ---------------------------------------------------------------------------------------------------------
@@ -329,7 +330,8 @@ def _run(kernel, arrays, results, shape, dtype, device):
     count, letters = plan.count, plan.letters
     head = _head((*arrays, *results), letters, dtype.itemsize) if letters else None
     if head is None:
-        letters, threads, words = _panel_here((*arrays, *results), plan.panel)
+        _, threads, words = plan.panel
+        letters = _letters_here((*arrays, *results), plan.panel.letters)
         shape = "panel" if letters[len(arrays):] == "a" * len(results) else "general"
         if shape == "general":
             letters, threads, words = "".join("n" if p is None else "a" for p in layouts), count, plan.general
@@ -346,18 +348,18 @@ def _run(kernel, arrays, results, shape, dtype, device):
 
 class Walks(NamedTuple):
     """How many elements there are, the letters of the operands if all are contiguous alike, the general kernel's plan,
-    and a Panel, where the operands can be seen as one."""
+    and a Panel."""
     count: int
     letters: str | None
     general: np.ndarray
-    panel: object
+    panel: tuple
 
 
 class Panel(NamedTuple):
     """The letters of the operands as far as their steps decide, how many threads, and the plan."""
     letters: str
     threads: int
-    plan: np.ndarray
+    plan: np.ndarray | None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -380,24 +382,18 @@ def _plan(shape, layouts, n_inputs, item):
 
 
 def _panel(flat, steps, by_value, item):
-    """A Panel; None where the rows are no whole number of vectors, or their elements lie apart."""
-    per = ptx.ACCESS // item
-    vectors, rest = divmod(flat[-1], per)
-    if not vectors or (rest and len(flat) > 1) or any(s[-1] not in (0, item) for s in steps):
-        return None
-    each = iter(["r" if s[-1] == 0 else "p" if any(step % ptx.ACCESS for step in s[:-1]) else "a" for s in steps])
-    letters = "".join("n" if value else next(each) for value in by_value)
-    flat, steps = [*flat[:-1], vectors], [[*s[:-1], s[-1] * per] for s in steps]
-    count = math.prod(flat)
-    return Panel(letters, count + rest, ptx.PLANS["panel"].packed(count=count, rest=rest, all=(flat, steps)))
-
-
-def _panel_here(arrays, panel):
-    """The Panel of operands that may start anywhere; of none one without letters."""
-    if panel is None:
+    """A Panel, without letters where the rows are no whole number of vectors, or their elements lie apart."""
+    letters, walk, rest = _in_vectors(flat, steps, [()] * len(steps), by_value, item, ptx.ACCESS // item)
+    if not letters:
         return Panel("", 0, None)
-    return panel._replace(letters="".join("p" if letter == "a" and a.data.ptr % ptx.ACCESS else letter
-                                          for a, letter in zip(arrays, panel.letters, strict=True)))
+    count = math.prod(walk[0])
+    return Panel(letters, count + rest, ptx.PLANS["panel"].packed(count=count, rest=rest, all=walk))
+
+
+def _letters_here(arrays, letters):
+    """The letters of operands that may start anywhere; none of none."""
+    return letters and "".join("p" if letter == "a" and a.data.ptr % ptx.ACCESS else letter
+                               for a, letter in zip(arrays, letters, strict=True))
 
 
 def _walk(shape, steps, dims, leader):
@@ -497,17 +493,37 @@ def reduce(kernel, arrays, targets, dtype=None):
 def _sum(kernel, arrays, outputs, target, shape, dtype, device):
     """Sums to one target shape, by output; `outputs` holds arrays to fill, the target where to sum, None for neither.
     None for too many dimensions."""
-    layouts = _layouts((*arrays, *[o for o in outputs if isinstance(o, Array)]))
-    plan = _sum_plan(shape, target, layouts)
+    filled = [o for o in outputs if isinstance(o, Array)]
+    plan = _sum_plan(shape, target, _layouts((*arrays, *filled)), len(filled), storage_of(dtype))
     if plan is None:
         return None
-    slices, words = plan
-    partial = {j: cupy.empty((slices, *target), np.float64) for j, o in enumerate(outputs) if o is target}
-    form = ptx.Form("sum", "".join("n" if type(a) is np.ndarray else "a" for a in arrays),
-                    "".join("-" if o is None else "s" if o is target else "a" for o in outputs))
-    stored = [partial.get(j, o) for j, o in enumerate(outputs) if o is not None]
-    _launch(kernel, dtype, form, device, slices * math.prod(target), (*arrays, *stored), words)
-    return {j: cast(p.sum(axis=0), dtype) for j, p in partial.items()}
+    letters, way = _letters_here((*arrays, *filled), plan.letters), plan.vectors
+    if not letters or letters[len(arrays):] != "a" * len(filled) or not ptx.sums_by_vectors(kernel, storage_of(dtype)):
+        letters, way = "".join("a" if isinstance(a, Array) else "n" for a in arrays), plan.singly
+    whole = way.slices == 1
+    sums = {j: cupy.empty(target if whole else (way.slices, *target), dtype if whole else np.float64)
+            for j, o in enumerate(outputs) if o is target}
+    written = "".join("-" if o is None else "a" if o is not target else "t" if whole else "s" for o in outputs)
+    arguments = (*arrays, *[sums.get(j, o) for j, o in enumerate(outputs) if o is not None])
+    form = ptx.Form(way.shape, letters[:len(arrays)], written)
+    _launch(kernel, dtype, form, device, way.threads, arguments, way.plan)
+    return sums if whole else {j: _of_slices(partial, dtype, device) for j, partial in sums.items()}
+
+
+def _of_slices(partial, dtype, device):
+    """Partial sums added up, in a dtype."""
+    result = cupy.empty(partial.shape[1:], dtype)
+    last = _slices_plan(partial.shape[0], result.size)
+    form = ptx.Form("sum", "a", "t", ("float64", dtype.name))
+    _launch(CONVERSION, partial.dtype, form, device, last.threads, (partial, result), last.plan)
+    return result
+
+
+@functools.lru_cache(maxsize=1024)
+def _slices_plan(slices, places):
+    """A Sum of so many numbers a place."""
+    item = np.dtype(np.float64).itemsize
+    return _shared_out("sum", True, ([places], [[item]]), ([slices], [[places * item]]), 0)
 
 
 def _total(array, axis, keepdims=False):
@@ -515,24 +531,72 @@ def _total(array, axis, keepdims=False):
     return cast(cast(array, np.float64).sum(axis=axis, keepdims=keepdims), array.dtype)
 
 
+class Sum(NamedTuple):
+    """A form of sums, how many slices there are of the elements behind a place, how many threads, and the plan."""
+    shape: str
+    slices: int
+    threads: int
+    plan: np.ndarray
+
+
+class Sums(NamedTuple):
+    """The letters of the operands where units are vectors, as far as their steps decide, such a form, and that where
+    they are single elements; no letters where they cannot be vectors."""
+    letters: str
+    vectors: Sum | None
+    singly: Sum
+
+
 @functools.lru_cache(maxsize=1024)
-def _sum_plan(shape, target, layouts):
-    """How many slices, and the plan: places, elements behind each, slices, the walk over either."""
+def _sum_plan(shape, target, layouts, filled, storage):
+    """Sums to a target; None for too many dimensions.  The last so many layouts are of outputs."""
     steps = [layout.steps(*part, shape) for part in layouts if part is not None]
     own = (1,) * (len(shape) - len(target)) + target
     places = [d for d, n in enumerate(own) if n == shape[d]]
     behind = [d for d in range(len(shape)) if d not in places]
     leader = max(steps, key=lambda s: sum(map(bool, s)))
     as_laid_out = range(len(shape), 0, -1)                    # the partial sums: as the target, the last axis fastest
-    flat, place_steps = _walk(shape, steps, places, as_laid_out)
-    inner, inner_steps = _walk(shape, steps, behind, leader)
-    if max(len(flat), len(inner)) > ptx.MAX_DIMS:
+    to_place, to_element = _walk(shape, steps, places, as_laid_out), _walk(shape, steps, behind, leader)
+    if max(len(to_place[0]), len(to_element[0])) > ptx.MAX_DIMS:
         return None
-    count, elements = math.prod(flat), math.prod(inner)
-    slices = max(1, min(elements // SUM_GRAIN, SUM_THREADS // count))
     nearest = min((d for d in range(len(shape)) if leader[d] and shape[d] > 1), key=lambda d: abs(leader[d]), default=0)
-    return slices, ptx.PLANS["sum"].packed(places=count, elements=elements, slices=slices, across=nearest in places,
-                                           to_place=(flat, place_steps), to_element=(inner, inner_steps))
+    across = nearest in places
+    singly, by_value = _shared_out("sum", across, to_place, to_element), [part is None for part in layouts]
+    slow, fast = (to_element, to_place) if across else (to_place, to_element)
+    form = "across" if across else "along"
+    letters, fast, rest = _in_vectors(*fast, slow[1], by_value, storage.size, ptx.per(form, storage))
+    if not letters or rest or "p" in letters[len(layouts) - filled:]:
+        return Sums("", None, singly)
+    return Sums(letters, _shared_out(form, across, *((fast, slow) if across else (slow, fast))), singly)
+
+
+def _in_vectors(flat, steps, others, by_value, item, per):
+    """The letters of operands whose fastest dimension goes by vectors of so many elements, as far as their steps and
+    those in `others` decide, the walk so, and how many elements of a single row are left; no letters where none does.
+    """
+    vectors, rest = divmod(flat[-1], per)
+    if not vectors or (rest and len(flat) > 1) or any(s[-1] not in (0, item) for s in steps):
+        return "", None, rest
+    letters = iter(["r" if s[-1] == 0 else "p" if any(step % (per * item) for step in (*s[:-1], *o)) else "a"
+                    for s, o in zip(steps, others, strict=True)])
+    walk = [*flat[:-1], vectors], [[*s[:-1], s[-1] * per] for s in steps]
+    return "".join("n" if value else next(letters) for value in by_value), walk, rest
+
+
+def _shared_out(shape, across, to_place, to_element, most=SUM_THREADS):
+    """A Sum: which threads add up what depends on the shapes only, so that the result does not depend on the device."""
+    places, elements = math.prod(to_place[0]), math.prod(to_element[0])
+    if across:
+        row_bits = THREAD_BITS - min(COLUMN_BITS, (places - 1).bit_length())
+    else:
+        row_bits = min(THREAD_BITS, (-(-elements // SUM_GRAIN) - 1).bit_length())
+    rows, width = 1 << row_bits, ptx.THREADS >> row_bits
+    groups = -(-places // width)
+    slices = max(1, min(elements // (rows * SUM_GRAIN), most // (groups * ptx.THREADS)))
+    plan = ptx.PLANS[shape].packed(places=places, elements=elements, slices=slices, across=across, groups=groups,
+                                   groups_divisor=ptx.divisor(groups), row_bits=row_bits, to_place=to_place,
+                                   to_element=to_element)
+    return Sum(shape, slices, groups * slices * ptx.THREADS, plan)
 
 
 # --- the machine ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ wide     contiguous arrays of one length: 16-byte accesses in the middle, single
 panel    rows of outputs that are as long as some 16-byte accesses: a thread one of them, whatever the inputs' rows
 general  operands of any strides, one element a thread
 random   the same with the last input drawn at random, by the element's index
-sum      outputs added up over some of the dimensions, a thread many elements, in float64 and in a fixed order
+sum      outputs added up over some of the dimensions, in float64 and in a fixed order
+along    the same, of vectors that are added up
+across   the same, of vectors of neighbouring sums
 
 Every array is a pointer.  LLVM writes .rn on every operation, so nothing downstream may contract a * b + c.
 """
@@ -49,7 +51,7 @@ class Form(NamedTuple):
     inputs : a letter each: a for an array, o for an array of one element, n for a number passed by value, u for one
         drawn uniformly from 0 to 1; in a panel p for an array that is read in pieces, since its vectors are not
         aligned, r for one with a number for each row
-    outputs : a letter each: a for an array, s for partial sums, - for none
+    outputs : a letter each: a for an array, s for partial sums in float64, t for the sums themselves, - for none
     stored : the names of the arrays' formats, inputs first, where they are not all that of the kernel
     """
     shape: str
@@ -66,6 +68,11 @@ def walked(form):
     return sum(letter in WALKED for letter in form.inputs + form.outputs)
 
 
+def per(shape, storage):
+    """Elements in a vector; beside more than four sums in float64 a thread would have too few registers."""
+    return min(4, ACCESS // storage.size) if shape == "across" else ACCESS // storage.size
+
+
 @functools.cache
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand."""
@@ -77,6 +84,20 @@ def accesses(kernel, storage):
 def operations(outputs):
     """What trees cost, in operations."""
     return sum(DIVISION if node.op == "div" else 1 for node in in_order(outputs))
+
+
+@functools.cache
+def short(kernel, storage, words=ACCESS // 4):
+    """Whether so many words of an operand are computed at once."""
+    if kernel.calls:
+        return False
+    usual = kernel.usual_trees(storage)
+    return operations(usual[1] if usual else kernel.trees(storage)) * words <= UNROLLED
+
+
+def sums_by_vectors(kernel, storage):
+    """Whether a thread has registers for sums of vectors."""
+    return short(kernel, storage) and len(kernel.inputs) + kernel.n_outputs <= 6
 
 
 def sums_only(kernel, storage):
@@ -119,23 +140,26 @@ class Plan(NamedTuple):
             lengths, steps = given[name]
             start = self.place(name, arrays)
             words[start] = len(lengths)
-            for k, row in enumerate((lengths, [_divisor(n) for n in lengths], *steps)):
+            for k, row in enumerate((lengths, [divisor(n) for n in lengths], *steps)):
                 words[start + 1 + k * MAX_DIMS:][:len(row)] = row[::-1]
         return np.array((words,), dtype=[("words", np.int64, words.size)])
 
 
 # across : whether neighbouring threads take neighbouring places of a sum, instead of neighbouring elements
+# groups : of as many places as a block has; row_bits : 2 to it is how many rows its threads stand in
 # rest : how many elements follow the last vector, which there are in a single row only
 PLANS = {"general": Plan(("count",), ("all",)), "random": Plan(("count", "low", "high"), ("all",)),
          "panel": Plan(("count", "rest"), ("all",)),
-         "sum": Plan(("places", "elements", "slices", "across"), ("to_place", "to_element"))}
+         **dict.fromkeys(("sum", "along", "across"), Plan(
+             ("places", "elements", "slices", "across", "groups", "groups_divisor", "row_bits"),
+             ("to_place", "to_element")))}
 
 
 def _walk_words(arrays):
     return 1 + MAX_DIMS * (2 + arrays)
 
 
-def _divisor(length):
+def divisor(length):
     """A factor and, from bit 32 on, a shift: n // length is n * factor >> shift for n below 2^31 (T. Granlund and
     P. Montgomery, 1994); 0, of which the quotient is 0 likewise, for longer lengths."""
     shift = 31 + (length - 1).bit_length()
@@ -253,8 +277,8 @@ class _Builder:
         self.single, self.element = storage.single, storage.element
         usual = None if compiled else kernel.usual_trees(storage)
         self.nodes, self.usual = None if compiled else kernel.trees(storage), usual and ((usual[0],), usual[1])
-        stored = iter(map(STORAGE.get, form.stored or [storage.name] * (form.inputs + form.outputs).count("a")))
-        held = [next(stored) if letter == "a" else storage for letter in form.inputs + form.outputs]
+        stored = iter(map(STORAGE.get, form.stored))
+        held = [next(stored, storage) if letter in "at" else storage for letter in form.inputs + form.outputs]
         kinds = [_global(DOUBLE if letter == "s" else own.element) if letter != "n" else self.single
                  for letter, own in zip(form.inputs + form.outputs, held, strict=True) if letter not in "-u"]
         if form.shape == "wide":
@@ -318,19 +342,18 @@ class _Builder:
                 self.store_vector(results[4 * k:4 * k + 4], place)
 
     def load_vector(self, place):
-        """The four words of a vector."""
-        return _parts(self.b, self.b.load(place, align=ACCESS))
+        """The words of a vector."""
+        return _parts(self.b, self.b.load(place, align=4 * place.type.pointee.count))
 
     def store_vector(self, words, place):
-        self.b.store(_vector(self.b, words), place, align=ACCESS)
+        self.b.store(_vector(self.b, words), place, align=4 * len(words))
 
     # --- many elements ------------------------------------------------------------------------------------------------
     def computed(self, words):
         """The outputs' words, from as many of the inputs': where all numbers are usual by the shorter trees."""
         count = len(next(iter(words.values())))
-        if self.compiled or operations(self.usual[1] if self.usual else self.nodes) * count > UNROLLED:
-            return self.in_turns(words, self.quick)
-        return self.quick(words, self.in_turns)
+        return self.quick(words, self.in_turns) if short(self.kernel, self.storage, count) else self.in_turns(
+            words, self.quick)
 
     def quick(self, words, others=None):
         """Outputs' words by the trees for usual numbers, where there are such, else in the other way."""
@@ -351,6 +374,12 @@ class _Builder:
                 whole, whole_from = others(), b.block
         return [[_either(b, (one, some_from), (other, whole_from)) for one, other in zip(*rows, strict=True)]
                 for rows in zip(some, whole, strict=True)]
+
+    def values(self, lanes):
+        """The results of each lane."""
+        def whole():
+            return list(map(self.emit, lanes))
+        return self.either(lanes, list, whole) if self.usual else whole()
 
     def in_turns(self, words, compute=None):
         """Outputs' words by a loop, two numbers a turn: less code, and few registers, for in each turn the inputs'
@@ -414,20 +443,23 @@ class _Builder:
         with b.if_else(b.icmp_signed("<", i, count)) as (vectors, rest):
             with vectors:
                 places = dict(zip(arrays, self.walk("all", i, arrays), strict=True))
-                words = {name: self.row_words(letter, pointer, places[pointer]) for name, letter, pointer in
-                         zip(self.kernel.inputs, self.form.inputs, self.inputs, strict=True) if letter in WALKED}
-                for pointer, results in zip(self.outputs, self.computed(words), strict=True):
+                for pointer, results in zip(self.outputs, self.computed(self.read(places)), strict=True):
                     self.store_vector(results, b.bitcast(places[pointer], _global(VECTOR)))
             with rest:
                 k = b.sub(i, count)
                 with b.if_then(b.icmp_signed("<", k, self.word("rest"))):
-                    self.one(self.after(b.add(b.mul(count, WORD(ACCESS // self.storage.size)), k)))
+                    self.one(self.after(b.add(b.mul(count, WORD(per("panel", self.storage))), k)))
 
-    def row_words(self, letter, pointer, place):
-        """The four words of an input that stand beside a vector."""
-        b, count = self.b, ACCESS // self.storage.size
+    def read(self, places):
+        """The inputs' words that stand beside a vector, by name."""
+        inputs = zip(self.kernel.inputs, self.form.inputs, self.inputs, strict=True)
+        return {name: self.row_words(letter, places[pointer]) for name, letter, pointer in inputs if letter in WALKED}
+
+    def row_words(self, letter, place):
+        """An input's words."""
+        b, count = self.b, per(self.form.shape, self.storage)
         if letter == "a":
-            return self.load_vector(b.bitcast(place, _global(VECTOR)))
+            return self.load_vector(b.bitcast(place, _global(ir.VectorType(INT, count * self.storage.size // 4))))
         numbers = [b.load(b.gep(place, [WORD(k)])) for k in range(count)] if letter == "p" else [b.load(place)] * count
         together = max(1, 4 // self.storage.size)
         words = [b.bitcast(_vector(b, numbers[k:k + together]), ir.VectorType(INT, max(1, self.storage.size // 4)))
@@ -437,8 +469,8 @@ class _Builder:
     def after(self, index):
         """Addresses of the index-th elements of a single row."""
         b, arrays = self.b, self.arrays()
-        first, per = self.plan.place("all", len(arrays)) + 1, ACCESS // self.storage.size
-        steps = [b.sdiv(self.word_at(WORD(first + MAX_DIMS * (2 + k))), WORD(per)) for k in range(len(arrays))]
+        first, count = self.plan.place("all", len(arrays)) + 1, WORD(per("panel", self.storage))
+        steps = [b.sdiv(self.word_at(WORD(first + MAX_DIMS * (2 + k))), count) for k in range(len(arrays))]
         return {p: _at(b, p, b.mul(index, step)) for p, step in zip(arrays, steps, strict=True)}
 
     # --- general ------------------------------------------------------------------------------------------------------
@@ -459,7 +491,7 @@ class _Builder:
             for k, word in enumerate(words[1:], 1):
                 drawn = b.select(b.icmp_signed("==", lane, WORD(k)), word.value, drawn)
             self.once[self.kernel.inputs[-1]] = b.fmul(b.uitofp(drawn, DOUBLE), DOUBLE(2.0**-32))
-            self.one(dict(zip(self.arrays(), self.walk("all", i, self.arrays()), strict=True)))
+            self.one(dict(zip(self.arrays(), self.walk("all", i, self.arrays()), strict=True)), self.values)
 
     def word(self, name):
         """A word of the plan, by its name."""
@@ -513,46 +545,124 @@ class _Builder:
 
     # --- sums ---------------------------------------------------------------------------------------------------------
     def sum(self):
-        """Thread t adds up slice s of the elements behind place k of the target: elements s, s + slices, ..."""
-        b, arrays = self.b, self.arrays()
-        places, elements, slices = map(self.word, ("places", "elements", "slices"))
-        across = b.icmp_signed("!=", self.word("across"), WORD(0))
-        t = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
-        with b.if_then(b.icmp_signed("<", t, b.mul(places, slices))):
-            width = b.select(across, places, slices)
-            slow = b.udiv(t, width)
-            fast = b.sub(t, b.mul(slow, width))
-            place, first = b.select(across, fast, slow), b.select(across, slow, fast)
-            bases = self.walk("to_place", place, arrays)
-            before, test = b.block, b.append_basic_block("more")
-            body, end = b.append_basic_block("element"), b.append_basic_block("store")
-            b.branch(test)
-            b.position_at_end(test)
-            element = b.phi(WORD)
-            element.add_incoming(first, before)
-            sums = {j: b.phi(DOUBLE) for j, letter in enumerate(self.form.outputs) if letter == "s"}
-            for phi in sums.values():
-                phi.add_incoming(DOUBLE(0), before)
-            b.cbranch(b.icmp_signed("<", element, elements), body, end)
-            b.position_at_end(body)
-            here = self.walk("to_element", element, bases)
-            results = self.one(dict(zip(arrays, here, strict=True)))
-            for j, phi in sums.items():
-                value = results[j] if self.single is DOUBLE else b.fpext(results[j], DOUBLE)
-                phi.add_incoming(b.fadd(phi, value), b.block)
-            element.add_incoming(b.add(element, slices), b.block)
-            b.branch(test)
-            b.position_at_end(end)
-            for j, phi in sums.items():
-                b.store(phi, b.gep(self.outputs[j], [b.add(b.mul(first, places), place)]))
+        self.added_up(1)
+
+    def along(self):
+        self.added_up(per("along", self.storage))
+
+    def across(self):
+        self.added_up(per("across", self.storage), True)
+
+    def added_up(self, count, each=False):
+        """A block's threads stand in rows: each row has neighbouring places of the target, each column adds up one
+        place, a share of the elements a thread, and then the threads' sums.  `count` neighbouring elements are one
+        unit, which is of one place or, if `each`, of as many places."""
+        b = self.b
+        places, slices, row_bits = map(self.word, ("places", "slices", "row_bits"))
+        rows, width = b.shl(WORD(1), row_bits), b.lshr(WORD(THREADS), row_bits)
+        slice_, group = self.divided(self.block, *map(self.word, ("groups", "groups_divisor")))
+        by_places = b.icmp_signed("!=", self.word("across"), WORD(0))
+        column_bits = b.sub(WORD(THREADS.bit_length() - 1), row_bits)
+        row = b.select(by_places, b.lshr(self.thread, column_bits), b.and_(self.thread, b.sub(rows, WORD(1))))
+        column = b.select(by_places, b.and_(self.thread, b.sub(width, WORD(1))), b.lshr(self.thread, row_bits))
+        first = b.mul(group, width)
+        place = b.add(first, column)
+        sums = self.share(count, each, place, b.add(b.mul(slice_, rows), row), b.mul(slices, rows))
+        unit = WORD(count if each else 1)
+        target = b.add(b.mul(slice_, b.mul(places, unit)), b.mul(b.add(first, self.thread), unit))
+        mine = b.and_(b.icmp_signed("<", self.thread, width), b.icmp_signed("<", b.add(first, self.thread), places))
+        at = b.add(b.mul(row, width), column)
+        for j, numbers in sums.items():
+            for k, number in enumerate(numbers):
+                total = self.column_sum(number, at, rows, width)
+                with b.if_then(mine):
+                    pointer = self.outputs[j]
+                    value = total if self.form.outputs[j] == "s" else _narrowed(b, total, self.held[pointer])
+                    b.store(value, b.gep(pointer, [b.add(target, WORD(k))]))
+
+    def share(self, count, each, place, first, step):
+        """A thread's sums by output, several for several places at once: of the units first, first + step, ... behind a
+        place."""
+        b, arrays, elements = self.b, self.arrays(), self.word("elements")
+        summed = [j for j, letter in enumerate(self.form.outputs) if letter in "st"]
+        some = b.icmp_signed("<", place, self.word("places"))
+        bases, begin = self.walk("to_place", b.select(some, place, WORD(0)), arrays), b.select(some, first, elements)
+        before, test, body, end = b.block, *map(b.append_basic_block, ("more", "element", "added"))
+        b.branch(test)
+        b.position_at_end(test)
+        element = b.phi(WORD)
+        element.add_incoming(begin, before)
+        sums = {j: [b.phi(DOUBLE) for _ in range(count if each else 1)] for j in summed}
+        for phi in (phi for phis in sums.values() for phi in phis):
+            phi.add_incoming(DOUBLE(0), before)
+        b.cbranch(b.icmp_signed("<", element, elements), body, end)
+        b.position_at_end(body)
+        places = dict(zip(arrays, self.walk("to_element", element, bases), strict=True))
+        results = self.unit(places) if count > 1 else [self.one(places, self.values)]
+        for j, phis in sums.items():
+            numbers = [r[j] if self.single is DOUBLE else b.fpext(r[j], DOUBLE) for r in results]
+            for phi, number in zip(phis, numbers if each else [_total(b, numbers)], strict=True):
+                phi.add_incoming(b.fadd(phi, number), b.block)
+        element.add_incoming(b.add(element, step), b.block)
+        b.branch(test)
+        b.position_at_end(end)
+        return sums
+
+    def unit(self, places):
+        """Results of a unit, number by number; outputs that are not summed are stored."""
+        results = self.values(self.lanes(self.read(places)))
+        for j, pointer in enumerate(self.outputs):
+            if pointer in places:
+                words = self.pack([r[j] for r in results])
+                self.store_vector(words, self.b.bitcast(places[pointer], _global(ir.VectorType(INT, len(words)))))
+        return results
+
+    def column_sum(self, number, at, rows, width):
+        """In the threads of the first row, the sum of their columns: the lower half of the rows is added to the upper
+        half, again and again."""
+        b, shared = self.b, self.shared()
+        mine = b.gep(shared, [INT(0), self.thread])
+        b.store(number, b.gep(shared, [INT(0), at]))
+        upper = b.lshr(rows, WORD(1))
+        before, test, body, end = b.block, *map(b.append_basic_block, ("half", "fold", "folded"))
+        b.branch(test)
+        b.position_at_end(test)
+        half = b.phi(WORD)
+        half.add_incoming(upper, before)
+        self.barrier()
+        b.cbranch(b.icmp_signed("!=", half, WORD(0)), body, end)
+        b.position_at_end(body)
+        lower = b.mul(half, width)
+        with b.if_then(b.icmp_signed("<", self.thread, lower)):
+            other = b.load(b.gep(shared, [INT(0), b.add(self.thread, lower)]))
+            b.store(b.fadd(b.load(mine), other), mine)
+        half.add_incoming(b.lshr(half, WORD(1)), b.block)
+        b.branch(test)
+        b.position_at_end(end)
+        total = b.load(mine)
+        self.barrier()
+        return total
+
+    def shared(self):
+        """Room for a number of each thread, which all of a block see."""
+        module = self.b.module
+        if "columns" not in module.globals:
+            room = ir.GlobalVariable(module, ir.ArrayType(DOUBLE, THREADS), "columns", addrspace=3)
+            room.linkage, room.initializer = "internal", ir.Constant(room.value_type, ir.Undefined)
+        return module.globals["columns"]
+
+    def barrier(self):
+        """Wait for the block's other threads."""
+        signature = ir.FunctionType(ir.VoidType(), [])
+        self.b.call(self.b.module.declare_intrinsic("llvm.nvvm.barrier0", fnty=signature), [])
 
     # --- one element --------------------------------------------------------------------------------------------------
-    def one(self, places):
+    def one(self, places, compute=None):
         """One element, where each array's pointer says; the results in the working type."""
         b = self.b
         lane = {name: self.load(pointer, places[pointer])
                 for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True) if pointer in places}
-        results = self.emit(lane)
+        results = compute([lane])[0] if compute else self.emit(lane)
         for value, pointer in zip(results, self.outputs, strict=True):
             if pointer in places:
                 b.store(_narrowed(b, value, self.held[pointer]), places[pointer])
@@ -601,6 +711,13 @@ def _either(builder, *ways):
     for value, block in ways:
         phi.add_incoming(value, block)
     return phi
+
+
+def _total(builder, numbers):
+    """The sum of some numbers, as few after another as can be."""
+    while len(numbers) > 1:
+        numbers = [builder.fadd(*numbers[k:k + 2]) for k in range(0, len(numbers), 2)]
+    return numbers[0]
 
 
 def _parts(builder, vector):
