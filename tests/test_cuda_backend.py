@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import ml_dtypes
 import numba
 import numpy as np
+import nvidia
 import pytest
 from tools import DTYPES, every_dtype, every_name, generator, numba_cuda, same_bits
 
@@ -600,6 +601,19 @@ def test_what_numba_compiles(dtype, for_a_gpu, cupy):
                           a.backward(gy, x, most, wrt=("x", "most")), strict=True):
         close(got, right, np.full(right.shape, 1e4))
     assert np.isnan(a(cupy.asarray(x), -1.0).get().astype("f4")).all()
+
+
+@pytest.mark.skipif(nvidia.library is None, reason="needs nvidia-nvjitlink")
+def test_the_assembler_takes_what_numba_compiles(for_a_gpu):
+    a = act.activation(halved)
+    for kernel in (a.kernel(), a.kernel("backward", "x", "most")):
+        arrays = "a" * len(kernel.inputs)
+        for form in (ptx.Form("wide", arrays[1:] + "n", "a" * kernel.n_outputs),
+                     ptx.Form("sum", arrays, "a" * (kernel.n_outputs - 1) + "s")):
+            text = ptx.compile_ptx(ptx.module_text(kernel, STORAGE["float32"], form)[1], 75)
+            cubin = nvidia.link(text, 75)
+            assert (cubin.spills, cubin.stack) == (0, 0)
+            assert cubin.registers <= 64
 
 
 def test_without_numba_cuda(cupy, monkeypatch):

@@ -1,5 +1,7 @@
 """Scalar functions inside kernels that numba-cuda compiles: without a GPU, run by the interpreter of PTX."""
+import importlib
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import ptx
@@ -9,6 +11,8 @@ from numba.core.errors import TypingError
 from tools import numba_cuda, random_patterns, same_bits
 
 import numba_act as act
+from numba_act import math as math_of_ours
+from numba_act.jitted import gpu
 
 cuda = numba_cuda()
 
@@ -57,6 +61,38 @@ def test_parameters_and_methods():
     ptx.run(text, memory, [*places, x.size], 4, 256)
     expected = act.swish(x, 1.5) + act.swish.grad(x, 1.5, wrt="beta") + act.gelu.backward(x, x) + np.float32(1)
     same_bits(memory.get(places[1], np.float32, x.size), expected)
+
+
+def halved(x, most=3.0):
+    while most < abs(x) < np.inf:
+        x = x / 2
+    return x * x + most
+
+
+def test_the_fast_tier_and_mathematics():
+    for function in (act.gelu.fast, act.mish.fast.scalar_grad, math_of_ours.sin, math_of_ours.erf.fast):
+        checked(function)
+
+
+def test_what_numba_compiles(monkeypatch):
+    """A function without a tree, and its derivative by dual numbers."""
+    dispatcher = importlib.import_module(f"{cuda.__name__}.dispatcher")
+    if "numba_cuda" not in dispatcher.__file__:
+        pytest.skip("numba.cuda is not numba-cuda's here")
+    monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=(9, 0)))
+    gpu.complaint.cache_clear()
+    a = act.activation(halved)
+    assert a.compiler == "numba"
+    checked(a)
+    checked(a.scalar_grad)
+
+
+def checked(function):
+    """On a thread each, it gives the CPU's bits."""
+    memory, x = ptx.Memory(), np.linspace(-9, 9, 500).astype("f4")
+    places = memory.put(x), memory.allocate(x.nbytes)
+    ptx.run(compiled(function, types.float32, 1), memory, [*places, x.size], 2, 256)
+    same_bits(memory.get(places[1], np.float32, x.size), function(x))
 
 
 def test_arrays_are_refused():

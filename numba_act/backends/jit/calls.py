@@ -216,7 +216,8 @@ def _outputs(context, builder, kernel, storage, arguments):
         return exactly(builder, kernel, arguments, storage)
     compiled = _compiled(kernel, storage, context.typing_context)
     context.add_linking_libs([made.library for made in compiled])
-    failed = functools.partial(context.call_conv.return_status_propagate, builder)
+    convention = (context.fndesc if on_gpu(context.typing_context) else context).call_conv
+    failed = functools.partial(convention.return_status_propagate, builder)
     return kernel.calls.emit(compiled, context, builder, kernel, storage, arguments, failed)
 
 
