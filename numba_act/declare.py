@@ -1,20 +1,20 @@
 """What an activation is: a scalar function with a name, its derivative, and everything that follows from them."""
+import copyreg
 import functools
 import sys
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from numpy import generic, integer, ndarray
+from numpy import generic, integer, ndarray, ufunc
 
 from .backends import dispatch
 from .backends.dtypes import STORED
 from .backends.jit import Scalar, type_of
-from .backends.kernel import UFUNC_PREFIX
 from .backends.signature import Signature, free, way
 from .docstrings import Docstring
 from .expressions import UFUNC, Call, Expressions
 from .runtime import objects
-from .tree.callables import is_ours
+from .tree.callables import is_ours, plain
 from .tree.errors import NoTreeError
 from .tree.storage import STORAGE
 
@@ -26,6 +26,8 @@ _aliases = {}
 _row_functions = {}                              # by names and aliases; functions of arrays, not of numbers
 activations = MappingProxyType(_registry)
 row_functions = MappingProxyType(_row_functions)
+_of_ufuncs = {}                                  # ufunc -> its Activation
+_numpys_name = copyreg.dispatch_table[ufunc]     # by which NumPy pickles a ufunc
 
 
 def activation(function=None, *, aliases=(), formula=None, nonzero=()):
@@ -80,15 +82,13 @@ def declared(**attributes):
     return register
 
 
-def __getattr__(name):
-    """The ufuncs of the registry, by their own names."""
-    activation = _registry.get(name.removeprefix(UFUNC_PREFIX)) if name.startswith(UFUNC_PREFIX) else None
-    if activation is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = activation.ufunc
-    if hasattr(made, "__dict__"):
-        made.fast = activation.fast.ufunc        # which is named numba_act_<name>.fast
-    return made
+def _pickled(made):
+    """A ufunc as pickle keeps it: ours by its activation, which may stand in no module that others can import."""
+    owner = _of_ufuncs.get(made)
+    return _numpys_name(made) if owner is None else (getattr, (owner, "ufunc"))
+
+
+copyreg.pickle(ufunc, _pickled)
 
 
 def names():
@@ -162,6 +162,9 @@ class Activation:
     _STATE = "name", "__name__", "__module__", "__qualname__", "aliases", "formula", "_nonzero", "_text", "expressions"
 
     def __init__(self, function, aliases=(), formula=None, nonzero=()):
+        if plain(function) is None:
+            from .tree.wrappers import as_function
+            function = as_function(function)
         self.expressions = _understood(function)
         self.name = self.__name__ = function.__name__
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
@@ -427,12 +430,10 @@ class Activation:
 
     @property
     def ufunc(self):
-        """The forward function as an np.ufunc, named numba_act_<name>; that of a built-in activation pickles."""
+        """The forward function as an np.ufunc, named numba_act_<name>."""
         from .backends import cpu_ufunc
         made = cpu_ufunc.ufunc(self.kernel())
-        exact = self._exact or self
-        if _registry.get(exact.name) is exact and hasattr(made, "__dict__"):
-            made.__module__ = __name__           # where pickle finds it; before NumPy 2.2 it searches all modules
+        _of_ufuncs[made] = self
         return made
 
     @functools.cached_property

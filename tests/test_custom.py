@@ -118,12 +118,13 @@ def test_a_script(tmp_path):
         @act.activation
         def twice(x, k=2.0):
             return k * x
-        open("made.pickle", "wb").write(pickle.dumps(twice))
+        open("made.pickle", "wb").write(pickle.dumps((twice, twice.ufunc, twice.fast.ufunc)))
         print(twice(1.5), twice.grad(1.5, wrt="k"))
     """))
     done = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "3.0 1.5\n"
-    twice = pickle.loads((tmp_path / "made.pickle").read_bytes())        # here __main__ is another
+    twice, *raw = pickle.loads((tmp_path / "made.pickle").read_bytes())          # here __main__ is another
+    assert raw == [twice.ufunc, twice.fast.ufunc]
     same_bits(twice(X, 3), 3 * X)
     same_bits(twice.grad(X, wrt="k"), X)
     assert (twice.name, twice.formula, dict(twice.defaults)) == ("twice", r"k \, x", {"k": 2.0})

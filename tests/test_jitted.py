@@ -444,7 +444,7 @@ def test_declared_derivatives():
         while x > 9:
             x = x / 2
         return math.gamma(x)
-    with pytest.raises(NotImplementedError, match=r"^g: the derivative of gamma\(\) is not known; declare the deriv"):
+    with pytest.raises(NotImplementedError, match=r"^g: the derivative of gamma\(\) is not known: `return math"):
         g.grad(2.0)
     g.derivative(lambda x: 2 * x)
     assert (g.grad(3.0), g.grad(3.0, n=2)) == (6, 2)
@@ -625,3 +625,55 @@ def test_another_process_compiles_nothing(tmp_path):
         done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True,
                               text=True, check=True)
         assert done.stdout.split() == ["0.75", "0.25", str(compiles)]
+
+
+def looked_up(x, k=2):
+    return x * TABLE[k]
+
+
+def turned(x, k=2):
+    for _ in range(k):
+        x = x / (1 + x * x)
+        if x < 0.01:
+            break
+    return x
+
+
+def test_parameters_that_are_whole_numbers():
+    """As indices and counts, where their defaults are; another number is an error, not the next index."""
+    f, x = act.activation(looked_up), np.array([1.0, 2.0])
+    same_bits(f(x), x * TABLE[2])
+    same_bits(f(x, np.array([1, 0])), x * TABLE[[1, 0]])
+    assert f.grad(x, 3).tolist() == [TABLE[3]] * 2
+    assert f.grad(x, wrt="k").tolist() == [0, 0]
+    for k in (1.5, np.nan):
+        with pytest.raises(ValueError, match=r"^looked_up: k must be a whole number$"):
+            f(x, k)
+    with pytest.raises(IndexError, match=r"^looked_up: index is out of bounds"):
+        f(x, len(TABLE))
+    counted = act.activation(turned)
+    assert counted(2.0, 3) == turned(2.0, 3)
+    assert counted.grad(2.0, 3, wrt="k") == 0
+
+
+def test_partial_functions_for_numba():
+    f = act.activation(functools.partial(series, rate=0.5))
+    assert (f.name, f.compiler, dict(f.defaults)) == ("series", "numba", {"rate": 0.5})
+    same_bits(f(0.7), made(series)(0.7, 0.5))
+
+
+@pytest.mark.parametrize(("function", "named"), [
+    (lambda x: x * np.float32(x * TABLE[int(x)]), r"float32\(\)"), (lambda x: x.imag * TABLE[int(x)], r"\.imag"),
+    (lambda x: x if x in {1.0, 2.0} else TABLE[int(x)] * x, "`in`"),
+    (lambda x: math.gamma(x) * TABLE[int(x)], r"gamma\(\)"), (lambda x: np.interp(x, TABLE, TABLE), r"interp\(\)"),
+])
+def test_what_has_no_known_slope_is_named(function, named):
+    f = act.activation(function)
+    assert f(1.0) == function(1.0)
+    with pytest.raises(NotImplementedError, match=rf"^<lambda>: the derivative of {named} is not known: `.*_jitted"):
+        f.grad(1.0)
+
+
+def test_rounding_to_digits_and_parts_of_numbers_have_slopes():
+    f = act.activation(lambda x: round(x, 2) * x + x.real * TABLE[int(x)])
+    assert f.grad(1.234) == 1.23 + TABLE[1]

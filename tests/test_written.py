@@ -308,11 +308,22 @@ def constants_of_numpy(x):
     return x * np.pi / np.float64(3.0) + np.sum(TABLE) * x + TABLE.max()
 
 
+def filtered(x):
+    """What data leave out counts for nothing, in sums of several loops too."""
+    above = sum(x - w for w in WEIGHTS if w < x if w != 1)
+    beside = sum(x * a for a, b in KNOTS for w in WEIGHTS if x > a if b < w)
+    return above + beside + any(w > x for w in WEIGHTS if w > 0)
+
+
+def filtered_products(x):
+    return math.prod([x + w for w in WEIGHTS if w < x]) * (1 + all(w < x for w in WEIGHTS if w < x + 1))
+
+
 IEEE = [horner, hinges, pairwise, newton, first_above, returns_and_breaks, starred, until_found, products, of_objects,
         of_functools, of_numba, inner, late, composed, walrus, annotated, by_keywords, sawtooth, of_negative, both,
-        rounded, quantized, triangle, membership, cubes_apart, mapped, of_iterators]
+        rounded, quantized, triangle, membership, cubes_apart, mapped, of_iterators, filtered]
 CLOSE = [by_index, halving, leaving, nested_loops, rows_of_an_array, slices, comprehension, taylor, of_numpy_rounded,
-         numpys, clipped, numpys_functions, of_conditions, constants_of_numpy]
+         numpys, clipped, numpys_functions, of_conditions, constants_of_numpy, filtered_products]
 WHOLE = sawtooth, both, quantized, cubes_apart
 MADE = {f.__name__: act.activation(f) for f in IEEE + CLOSE}
 every_function = pytest.mark.parametrize("function", IEEE + CLOSE, ids=lambda f: f.__name__)
@@ -377,8 +388,8 @@ def looked_up(x):
     return TABLE[int(x)]
 
 
-def filtered(x):
-    return sum(c for c in WEIGHTS if c < x)
+def listed(x):
+    return sum([2 * c for c in [w for w in WEIGHTS if w < x]])
 
 
 def recursive(x):
@@ -427,7 +438,8 @@ def twice_the_same(x):
 ONCE, LEFT = iter(WEIGHTS), "left-behind"
 NO_TREE = [(long_loop, "the tree has more than 4000 nodes"), (endless, "a tree is read in at most 20000 steps"),
            (until_small, "how often a loop runs depends on data: `x > 1`"), (looked_up, "an index depends on data"),
-           (leaves_by_data, "how often a loop runs depends on data: `if x > k:`"), (filtered, "on data: `c < x`"),
+           (leaves_by_data, "how often a loop runs depends on data: `if x > k:`"),
+           (listed, "what a comprehension takes depends on data: `w < x`"),
            (recursive, "a scalar function does not call itself"), (lambda x: np.sinc(x), r"sinc\(\) has no place"),
            (raising, "a scalar function is made of assignments, if/else, loops over what is known and return"),
            (assigns_an_element, "only names can be assigned to"),
@@ -510,3 +522,64 @@ def test_formulas_that_grow(body, formula):
 ])
 def test_formulas_of_whole_numbers(function, formula):
     assert act.activation(function).formula == formula
+
+
+def test_slopes_of_remainders_are_nan_where_they_are():
+    """Without a quotient there is no slope; x // 0 is infinite, and constant."""
+    rest, whole = act.activation(lambda x, y=2.0: x % y), act.activation(lambda x, y=2.0: x // y)
+    x, y = np.array([1.5, 0.0, np.inf, 3.0, -2.5]), np.array([0.0, 0.0, 2.0, np.nan, 2.0])
+    for f in (rest, whole):
+        with np.errstate(all="ignore"):
+            undefined = np.isnan(f(x, y))
+        for name in ("x", "y"):
+            slope = f.grad(x, y, wrt=name)
+            assert np.isnan(slope).tolist() == undefined.tolist()
+            assert slope[-1] == {"x": 1, "y": 2}[name] * (f is rest)
+    assert whole(1.5, 0.0) == np.inf
+    assert whole.grad(1.5, 0.0) == 0
+
+
+class Scaled:
+    """A function that is a method, of each kind."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def method(self, x, shift=1.0):
+        return self.scale * x + shift
+
+    @classmethod
+    def of_class(cls, x, shift=1.0):
+        return 3 * x + shift
+
+    @staticmethod
+    def of_nobody(x, shift=1.0):
+        return 3 * x + shift
+
+    def __call__(self, x, /, *, shift=1.0):
+        return self.method(x, shift)
+
+
+def scaled(scale, x, shift=0.0):
+    return scale * x + shift
+
+
+BOUND = {"method": Scaled(3).method, "of_class": Scaled.of_class, "of_nobody": Scaled.of_nobody, "Scaled": Scaled(3),
+         "scaled": functools.partial(scaled, 3, shift=1.0)}
+
+
+@pytest.mark.parametrize("name", BOUND)
+def test_methods_and_partial_functions(name):
+    f = act.activation(BOUND[name])
+    assert (f.name, f.operands, dict(f.defaults), f.compiler) == (name, ("x",), {"shift": 1.0}, "tree")
+    for copy in (f, pickle.loads(pickle.dumps(f))):
+        same_bits(copy(X), 3 * X + 1)
+        same_bits(copy(X, shift=0.5), 3 * X + 0.5)
+        same_bits(copy.backward(X, X, wrt=("x", "shift"))[0], 3 * X)
+    assert f.formula == r"3 \, x + \mathrm{shift}"
+
+
+@pytest.mark.parametrize("function", [Scaled, math.tanh, functools.partial(math.hypot, 3.0), act.elu, act.elu.grad])
+def test_what_is_no_function(function):
+    with pytest.raises(TypeError, match=r"^activation: a plain Python function is needed, or one of Numba's, not \w+$"):
+        act.activation(function)

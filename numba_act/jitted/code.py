@@ -16,7 +16,9 @@ from .captured import facts
 COST = 100                                       # of an element, in nodes: nobody knows how often a loop turns
 ONE_BY_ONE = 1
 CALLED = re.compile(r">>> (\w+)\(.*")            # as Numba writes them
-PLACE = re.compile(r"During: typing of .* at (.+) \((\d+)\)")
+PLACE = re.compile(r"During: (?:typing|lowering) .* at (.+) \((\d+)\)")
+WITHOUT_SLOPE = {CALLED: "{}()", re.compile(r"Function\(<?[\w -]*?(\w+)>?\)"): "{}()",
+                 re.compile(r"Unknown attribute '(\w+)'"): ".{}", re.compile(r'lowering "\S+ = \S+ (\w+) '): "`{}`"}
 MOST_SAID = 280                                  # letters of what Numba says
 
 
@@ -119,8 +121,10 @@ class _UnknownSlopeError(RefusedError):
     """Numba compiles the function for numbers, but not for duals."""
 
     def reason(self):
-        found = CALLED.search(str(self))
-        return f"the derivative of {found[1]}() is not known{self.place()}" if found else super().reason()
+        for pattern, shown in WITHOUT_SLOPE.items():
+            if named := pattern.search(str(self)):
+                return f"the derivative of {shown.format(named[1])} is not known{self.place()}"
+        return super().reason()
 
 
 class Calls:

@@ -1,7 +1,9 @@
 """A scalar function that Numba compiles whole, with its derivatives."""
 from ..backends import cpu_code
 from ..expressions import Expressions
+from ..tree.callables import plain
 from ..tree.storage import STORAGE
+from ..tree.wrappers import of_whole_numbers
 from .captured import capture, facts
 from .code import Call, Calls, RefusedError
 
@@ -19,7 +21,15 @@ class Jitted(Expressions):
 
     def __init__(self, function, no_tree):
         super().__init__(function)
-        self._compile("value", (), f"; as a tree: {str(no_tree).removeprefix(f'{self.name}: '):.{MOST_SAID}}")
+        other = f"; as a tree: {str(no_tree).removeprefix(f'{self.name}: '):.{MOST_SAID}}"
+        try:
+            self._compile("value", (), other)
+        except TypeError:
+            whole = [name for name, value in self.defaults.items() if isinstance(value, int)]
+            if not whole:
+                raise
+            self.value, self._kernels = capture(of_whole_numbers(plain(function), whole)), {}
+            self._compile("value", (), other)
 
     def declare_derivative(self, function):
         super().declare_derivative(function)

@@ -18,12 +18,12 @@ from numba.core import types
 from numba.core.typeconv import Conversion
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer, infer_global
-from numba.extending import lower_builtin, lower_cast, models, overload, register_model
+from numba.extending import lower_builtin, lower_cast, models, overload, overload_attribute, register_model
 
 from ..backends.jit import calls
 from ..backends.jit.exact import in_dialect
 from ..scalar import VOCABULARY
-from ..tree.call import expand, rewritten, with_operands
+from ..tree.call import NotDifferentiableError, expand, rewritten, with_operands
 from ..tree.differentiate import differential
 from ..tree.emit import emit
 from ..tree.marks import EXACT, everywhere, resolved
@@ -38,7 +38,10 @@ IN_PLACE = {
     operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul, operator.ipow: operator.pow,
     operator.itruediv: operator.truediv, operator.ifloordiv: operator.floordiv, operator.imod: operator.mod,
 }
-STEPS = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.not_
+STEPS = (
+    operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.not_, operator.contains,
+    builtins.round, builtins.range,
+)
 OF_MORE = {np.float64, builtins.sum, math.prod, builtins.divmod, np.divmod}      # of no numbers, or not one number
 
 
@@ -119,7 +122,10 @@ def teach(function, build=None):
                 return None
             known = self.context.resolve_value_type(function)
             result = self.context.resolve_function_type(known, _numbers(given), {}).return_type
-            return signature(_result(build, result, given), *map(types.unliteral, given))
+            try:
+                return signature(_result(build, result, given), *map(types.unliteral, given))
+            except NotDifferentiableError:       # Numba says where that is
+                return None
 
         def get_impl_key(self, sig):
             return OfDuals
@@ -256,6 +262,11 @@ def _teach_all():
 
 
 _teach_all()
+
+
+@overload_attribute(DualType, "real")
+def _real(x):
+    return lambda x: x
 
 
 @overload(divmod)

@@ -12,6 +12,7 @@ from ..tree.call import Function
 from ..tree.errors import NoTreeError
 from ..tree.node import Node, where
 from . import circular, errors, exponential, hyperbolic, logarithm, powers
+from .ranges import unless_nan
 
 MOST_PRODUCTS = 64                               # of a power by multiplication
 
@@ -91,8 +92,16 @@ def floor_quotient(x, y):
     return where(y == 0, x / y, below)
 
 
-remainder = Function("remainder", remainder_of, lambda y, x, d: (1, -floor_divide(x, d)), arity=2, define=remainder_of)
-floor_divide = Function("floor_divide", floor_quotient, lambda y, x, d: (None, None), arity=2, define=floor_quotient)
+def remainder_slopes(y, x, d):
+    return unless_nan(y, 1), unless_nan(y, -floor_divide(x, d))
+
+
+def quotient_slopes(y, x, d):
+    return unless_nan(y, 0), unless_nan(y, 0)
+
+
+remainder = Function("remainder", remainder_of, remainder_slopes, arity=2, define=remainder_of)
+floor_divide = Function("floor_divide", floor_quotient, quotient_slopes, arity=2, define=floor_quotient)
 
 # by the platform's library: the bits are those of the machine, and a loop takes ten times as long
 LIBRARY = (

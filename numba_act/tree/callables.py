@@ -1,6 +1,6 @@
 """What is asked of a Python function before it is read: what is inside, whose it is, whether it has effects."""
 import functools
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 EFFECTS = {print, input, open, exec, eval, breakpoint}
 CLOSED = {"_io", "io", "logging", "numpy.random", "os", "posix", "nt", "pathlib", "random", "secrets", "socket",
@@ -32,3 +32,20 @@ def has_effects(value):
     homes = own, type(value).__module__, type(getattr(value, "__self__", None)).__module__
     closed = any(str(home) == name or str(home).startswith(f"{name}.") for home in homes for name in CLOSED)
     return closed or (isinstance(value, BuiltinFunctionType | FunctionType) and value in EFFECTS)
+
+
+def within(function):
+    """The function that another one is made of, and its first and its named arguments; None for a plain one."""
+    match function:
+        case functools.partial():
+            return function.func, function.args, function.keywords
+        case MethodType() if not hasattr(function.__self__, "on_nodes"):       # an activation's are not to be read
+            return function.__func__, (function.__self__,), {}
+        case staticmethod():
+            return function.__func__, (), {}
+        case FunctionType() | type():
+            return None
+    for inner, first in ((plain(function), ()), (type(function).__call__, (function,))):
+        if isinstance(inner, FunctionType):
+            return inner, first, {}
+    return None

@@ -9,17 +9,17 @@ import builtins
 import functools
 import inspect
 import itertools
+import math
 import operator
 from collections import ChainMap
 from collections.abc import Hashable, Iterator
-from types import FunctionType, MappingProxyType, MethodType
+from types import FunctionType, MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from .call import expand
-from .callables import has_effects, is_ours
-from .callables import plain as wrapped
+from .callables import has_effects, is_ours, within
 from .errors import NoTreeError, UnsupportedError
 from .node import Node, PerType, build, in_order, where
 from .source import lines_of, local_names, place, syntax_of
@@ -36,6 +36,7 @@ BINARY = {
 }
 ARITHMETIC = ast.Add, ast.Sub, ast.Mult, ast.Div         # what nodes do by themselves
 COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
+OF_NOTHING = {builtins.sum: 0, math.prod: 1, builtins.any: False, builtins.all: True}     # what counts for nothing
 ARRANGING = {builtins.len, builtins.list, builtins.tuple, builtins.zip, builtins.enumerate, builtins.reversed,
              builtins.iter, builtins.next, itertools.chain, itertools.pairwise, itertools.repeat, itertools.product,
              itertools.combinations, itertools.islice, itertools.zip_longest}     # they pass numbers on as they are
@@ -84,6 +85,11 @@ def parse(function, arguments, vocabulary, traced=False):
     if size > MOST_NODES:
         raise reader.no_tree(reader.syntax, f"the tree has more than {MOST_NODES} nodes")
     return result, reading.places
+
+
+def inner_scope(names):
+    """Names within a comprehension, in front of those around it."""
+    return ChainMap({}, *getattr(names, "maps", [names]))
 
 
 class _Inner:
@@ -384,10 +390,15 @@ class _Reader:
                 return scope[name]
             case ast.ListComp(elt=part, generators=loops) | ast.GeneratorExp(elt=part, generators=loops):
                 found = []
-                yield from self.comprehended(part, loops, ChainMap({}, *getattr(names, "maps", [names])), found)
+                yield from self.comprehended(part, loops, inner_scope(names), found)
                 return found
             case ast.Lambda():
                 return self.defined(syntax, names)
+            case ast.Call(func=func, args=[ast.GeneratorExp() | ast.ListComp() as several], keywords=[]):
+                function, found = (yield func), []
+                nothing = OF_NOTHING.get(function) if isinstance(function, Hashable) else None
+                yield from self.comprehended(several.elt, several.generators, inner_scope(names), found, nothing)
+                return self.call(function, [found], {}, syntax)
             case ast.Call(func=func, args=args, keywords=keywords):
                 function, args, given = (yield func), (yield from self.spread(args)), {}
                 for keyword in keywords:
@@ -405,18 +416,29 @@ class _Reader:
                 values.append((yield part))
         return values
 
-    def comprehended(self, part, loops, scope, found):
+    def comprehended(self, part, loops, scope, found, nothing=None, taken=True):
+        """Find what a comprehension gives.  Where data decide whether it takes a part, `nothing` stands for what it
+        does not take; without that it is no tree."""
+        def seen():
+            return scope if taken is True else MappingProxyType(scope)
         if not loops:
-            found.append((yield part, scope))
+            value = yield part, seen()
+            found.append(value if taken is True else self.choose(taken, value, nothing, part))
             return
         loop, *inner = loops
-        for item in self.items((yield loop.iter, scope), loop.iter):
+        outside = taken
+        for item in self.items((yield loop.iter, seen()), loop.iter):
             self.assign(loop.target, item, scope)
+            taken = outside
             for test in loop.ifs:
-                if not self.decided((yield test, scope), test):
+                holds = yield test, seen()
+                if isinstance(holds, Node) and nothing is None:
+                    raise self.no_tree(test, "what a comprehension takes depends on data")
+                taken = both(taken, truth(holds) if isinstance(holds, Node) else bool(holds))
+                if taken is False:
                     break
             else:
-                yield from self.comprehended(part, inner, scope, found)
+                yield from self.comprehended(part, inner, scope, found, nothing, taken)
 
     def logic(self, is_or, parts, names):
         """The value of `or` or `and`: that of the first part that decides, or of the last."""
@@ -536,7 +558,7 @@ class _Reader:
             if isinstance(result, Node):
                 self.reading.places.setdefault(result, place(self.function, syntax))
             return result
-        inner = _within(function)
+        inner = within(function)
         if inner:
             function, first, named = inner
             return self.call(function, [*map(self.found, first), *args], named | keywords, syntax)
@@ -558,23 +580,6 @@ class _Reader:
         if has_effects(function):
             raise self.refused(syntax, f"{_name_of(function)}() is not the same each time, or does more than compute")
         return function(*map(plain, args), **{name: plain(a) for name, a in keywords.items()})
-
-
-def _within(function):
-    """The function that another one is made of, and its first and its named arguments; None for a plain one."""
-    match function:
-        case functools.partial():
-            return function.func, function.args, function.keywords
-        case MethodType():
-            return function.__func__, (function.__self__,), {}
-        case staticmethod():
-            return function.__func__, (), {}
-        case FunctionType() | type():
-            return None
-    for inner, first in ((wrapped(function), ()), (type(function).__call__, (function,))):
-        if isinstance(inner, FunctionType):
-            return inner, first, {}
-    return None
 
 
 def _name_of(function):
