@@ -69,14 +69,14 @@ def bound(activation, method, first, options, usual=None, instead=None):
             return TypeError(f"{activation.name}: {activation.results_taken}")
         return TypeError(f"{activation.name}: {_fault(first, inputs, defaults, options, given, rest, named)}")
 
-    call, shown = _written(method, first, inputs, options, defaults, activation.params, quick, arranged, refused)
+    call, shown = _written(method, first, inputs, options, defaults, len(activation.defaults), quick, arranged, refused)
     functools.update_wrapper(call, method)
     call.__wrapped__ = shown
     call.__qualname__ = activation.name          # in Python's own words about a parameter that is given twice
     return call
 
 
-def _written(method, first, inputs, options, defaults, parameters, quick, arranged, refused):
+def _written(method, first, inputs, options, defaults, n_parameters, quick, arranged, refused):
     """The method as a function of the activation's arguments, and another that shows its signature.
 
     With kernels, by what they are called with, it takes the quick way, if it can, where nothing else but `out` is
@@ -90,7 +90,7 @@ def _written(method, first, inputs, options, defaults, parameters, quick, arrang
     unset, named = [f"{name}=§UNSET" for name in arguments], [f"{name}=None" for name in options]
     shown = [f"{name}=None" if name in defaults else name for name in inputs]
     required = [name for name in arguments if name not in defaults]
-    bare = len(arguments) - len(parameters)      # Python itself binds the others' names, 1 us faster
+    bare = len(arguments) - n_parameters         # Python itself binds the others' names, 1 us faster
     lines = [f"def shown({', '.join(('§self', *first, '/', *shown, *['*'][:len(options)], *named))}): ...",
              f"def call({', '.join(('§self', *unset[:bare], '/', *unset[bare:], '*§rest', *named, '**§named'))}):",
              "    if §rest or §named:",

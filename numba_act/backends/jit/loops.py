@@ -1,7 +1,8 @@
 """A call on arrays: one loop over contiguous numbers, which vectorises, whatever the layout.
 
-Rows that are contiguous are computed where they are, as one where all arrays lie in the result's order.  What is
-strided, short, or broadcast along the row is copied, block by block, to where the cache holds it.
+Rows that are contiguous are computed where they are, as one where all arrays lie in the result's order; one array may
+have a single number for each row, what follows from that alone is then computed once a row.  What else is strided,
+short, or broadcast along the row is copied, block by block, to where the cache holds it.
 """
 import functools
 
@@ -12,8 +13,12 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import load_item, make_array, store_item
 
+from ...tree.node import in_order
+from ...tree.storage import STORAGE
+
 BLOCK = 512                                      # numbers
-ROW = 8                                          # below, blocks of several rows are faster
+ROW = 8                                          # below, blocks of several rows are faster,
+CHEAP = 30                                       # but for a kernel of so few nodes, or of one that is no tree
 
 
 @functools.cache
@@ -32,9 +37,10 @@ def loop(kernel, owner, called, single, ndims, layout, number):
     turned = ".T" * (layout == "F")
     *outer, last = [f"n{axis}" for axis in range(max(ndims))]
 
-    def element(operand, index):
-        """The statements that compute one element."""
-        read = [f"number(item({operand}{k}, ({index},)))" if k in arrays else f"a{k}" for k in range(len(ndims))]
+    def element(operand, index, fixed=None):
+        """The statements that compute one element; `fixed` is the array of one number a row, which is read."""
+        read = [f"number(item({operand}{k}, ({index},)))" if k in arrays and k != fixed else
+                f"a{k}" if k != fixed else "once" for k in range(len(ndims))]
         return [f"value = {called.format(*read)}",
                 *[f"put(y{k}, done + i, value{'' if single else f'[{k}]'})" for k in results]]
 
@@ -46,6 +52,13 @@ def loop(kernel, owner, called, single, ndims, layout, number):
     in_place = rows("i", lambda index: [
         f"for i in range({last}):", *_indented(1, element("a", index)),
         f"done += {last}"])
+
+    def with_single(k):
+        others = ", ".join(f"a{j}" for j in arrays if j != k)
+        return [f"elif a{k}.shape[-1] == 1 and in_rows(shape, {others}) and {last} >= ROW:", *_indented(1, rows(
+            "i", lambda index: [f"once = number(item(a{k}, ({index.removesuffix('i')}0,)))", f"for i in range({last}):",
+                                *_indented(1, element("a", index, k)), f"done += {last}"]))]
+    singles = [line for k in arrays if len(arrays) > 1 for line in with_single(k)]
     by_blocks = [f"b{k} = np.empty(BLOCK, number)" for k in arrays] + ["filled = 0"] + rows("start", lambda index: [
         "start = 0",
         f"while start < {last}:",
@@ -61,12 +74,12 @@ def loop(kernel, owner, called, single, ndims, layout, number):
     as_one_row = f"{', '.join([*outer, last])} = {'1, ' * len(outer)}y0.size"
     contiguous = f"in_rows(shape, {every}) and {last} >= ROW"
     if layout == "A":
-        body = [f"if {contiguous}:", *_indented(1, in_place), "else:", *_indented(1, by_blocks)]
+        body = [f"if {contiguous}:", *_indented(1, in_place), *singles, "else:", *_indented(1, by_blocks)]
     elif len(arrays) == 1:
         body = [as_one_row, *in_place]
     else:
         body = [f"as_one = alike(shape, {every})", "if as_one:", f"    {as_one_row}",
-                f"if as_one or {contiguous}:", *_indented(1, in_place), "else:", *_indented(1, by_blocks)]
+                f"if as_one or {contiguous}:", *_indented(1, in_place), *singles, "else:", *_indented(1, by_blocks)]
     lines = [f"def loop({', '.join(f'a{k}' for k in range(len(ndims)))}):",
              *[f"    a{k} = a{k}.T" for k in arrays if turned],
              f"    shape = {', '.join([*outer, last])}, = broadcast({every})",
@@ -74,11 +87,15 @@ def loop(kernel, owner, called, single, ndims, layout, number):
              "    done = 0",
              *_indented(1, body),
              f"    return {', '.join(f'y{k}{turned}' for k in results)}{'' if single else ','}"]
-    names = {"np": np, "owner": owner, "number": number, "BLOCK": BLOCK, "ROW": ROW,
+    names = {"np": np, "owner": owner, "number": number, "BLOCK": BLOCK, "ROW": 1 if _is_cheap(kernel, number) else ROW,
              "alike": _alike, "in_rows": _in_rows, "item": _item, "put": _put, "copy": _copy,
              "broadcast": _broadcasting(f"{owner.name}: the shapes of {', '.join(kernel.inputs)} do not broadcast")}
     exec("\n".join(lines), names)
     return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(names["loop"])
+
+
+def _is_cheap(kernel, number):
+    return bool(kernel.calls) or len(in_order(kernel.trees(STORAGE[number.__name__]))) <= CHEAP
 
 
 def _indented(depth, lines):
