@@ -4,7 +4,7 @@ import pytest
 from tools import BFLOAT16, DTYPES, every_dtype, patterns, random_patterns, same_bits, specials
 
 import numba_act as act
-from numba_act.functions.randomized import philox
+from numba_act.backends.philox import philox
 
 GATED = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu", "bilinear": "identity"}
 every_gated = pytest.mark.parametrize(("name", "factor"), GATED.items())
