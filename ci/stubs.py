@@ -11,6 +11,7 @@ from numba_act.rows.function import RowFunction
 
 HOME = Path(act.__file__).parent
 HEAD = "# Written by ci/stubs.py.\n"
+TYPES = "_Loss, _OfOne, _OfTwo, _Random, _RowFunction, _Rows"                # that kind() gives
 ARGUMENTS = {                                    # those whose default does not tell the type
     "x": "_Kind", "activation": "str | Activation", "axis": "int", "rng": "int | np.random.Generator | None",
     "path": "str | Path | None",
@@ -95,7 +96,8 @@ def names(found):
 
 def kind(value):
     if isinstance(value, RowFunction):
-        return "_RowSums" if "keepdims" in inspect.signature(value).parameters else "_Rows"
+        like_x = [*inspect.signature(value).parameters][:2] == ["x", "axis"] and value.name != "logsumexp"
+        return "_Loss" if hasattr(value, "value_and_grad") else "_Rows" if like_x else "_RowFunction"
     if not isinstance(value, act.Activation):
         return "Any"
     return "_Random" if hasattr(value, "sample") else {1: "_OfOne", 2: "_OfTwo"}.get(len(value.operands), "Activation")
@@ -111,7 +113,7 @@ def package():
         f"{HEAD}from pathlib import Path\nfrom typing import Any\n\n"
         "from . import fast as fast\nfrom . import jax as jax\nfrom . import math as math\n"
         "from . import torch as torch\n"
-        + imported("declare", declared) + "from .declare import _Kind, _OfOne, _OfTwo, _Random, _Rows, _RowSums\n\n"
+        + imported("declare", declared) + f"from .declare import _Kind, {TYPES}\n\n"
         "__version__: str\n"
         + "".join(defined(name, f, RESULTS.get(name, "Any")) for name, f in functions.items()) + names(rest))
 
@@ -120,7 +122,7 @@ def fast_tier():
     """numba_act.fast."""
     public = {name: getattr(fast, name) for name in fast.__all__ if name not in ("activations", "get")}
     return (f"{HEAD}from collections.abc import Mapping\n\n"
-            "from ..declare import Activation, _OfOne, _OfTwo, _Random, _Rows, _RowSums\n"
+            f"from ..declare import Activation, {TYPES}\n"
             "from . import nn as nn\n\nactivations: Mapping[str, Activation]\n"
             f"def get(name: str | Activation) -> Activation: ...\n{names(public)}")
 

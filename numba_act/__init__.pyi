@@ -10,7 +10,7 @@ from .declare import Activation as Activation
 from .declare import activation as activation
 from .declare import activations as activations
 from .declare import get as get
-from .declare import _Kind, _OfOne, _OfTwo, _Random, _Rows, _RowSums
+from .declare import _Kind, _Loss, _OfOne, _OfTwo, _Random, _RowFunction, _Rows
 
 __version__: str
 def split_gate(x: _Kind, axis: int = -1, gate: str = 'second', interleaved: bool = False) -> tuple[_Kind, _Kind]: ...
@@ -90,8 +90,8 @@ softmax: _Rows
 softmin: _Rows
 log_softmax: _Rows
 logsoftmax: _Rows
-logsumexp: _RowSums
-gumbel_softmax: _Rows
-softmax_cross_entropy: _Rows
+logsumexp: _RowFunction
+gumbel_softmax: _RowFunction
+softmax_cross_entropy: _Loss
 sparsemax: _Rows
 entmax15: _Rows

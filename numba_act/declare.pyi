@@ -182,12 +182,21 @@ class _Random(_OfOne):
     """With random numbers in training."""
     def sample(self, x: _Kind, lower: Any = ..., upper: Any = ..., rng: Any = None) -> tuple[_Kind, _Kind]: ...
 
-class _Rows:
-    """Along an axis of an array, with options by keyword."""
+class _RowFunction:
+    """Along an axis of an array."""
     name: str
     aliases: tuple[str, ...]
     @property
     def fast(self) -> Self: ...
+    def __call__(self, *args: Any, **options: Any) -> Any: ...
+    def backward(self, gy: Any, *args: Any, **options: Any) -> Any: ...
+
+class _Loss(_RowFunction):
+    """With one number for each row, or for all."""
+    def value_and_grad(self, logits: Any, target: Any, axis: int = -1, **options: Any) -> tuple[Any, Any]: ...
+
+class _Rows(_RowFunction):
+    """With a number for each number, and options by keyword."""
     @overload
     def __call__(self, x: Any, axis: int = -1, *, out: _Out, **options: Any) -> _Out: ...
     @overload
@@ -210,7 +219,3 @@ class _Rows:
                  **options: Any) -> tuple[Any, ...]: ...
     @overload
     def backward(self, gy: Any, x: Any = None, axis: int = -1, *, wrt: str = "x", **options: Any) -> Any: ...
-
-class _RowSums(_Rows):
-    """With one number for each row."""
-    def __call__(self, x: Any, axis: int = -1, **options: Any) -> Any: ...

@@ -32,9 +32,18 @@ def written(activation):
     sections = {"Parameters": parameters(activation), "Returns": RETURNS, "Raises": errors(activation),
                 "See Also": relatives(activation), "Notes": notes(activation), "References": sources,
                 "Examples": examples}
-    told = [summary or f"The activation {activation.name}, elementwise.", formula, *words,
-            *(f"{title}\n{'-' * len(title)}\n{text}" for title, text in sections.items() if text)]
-    return "\n\n".join(text for text in told if text) + "\n"
+    return joined([summary or f"The activation {activation.name}, elementwise.", formula, *words], sections)
+
+
+def arranged(text):
+    """A docstring that has its sections, but for its source and its examples, which are made sections."""
+    summary, words, sources, examples = parts(text)
+    return joined([summary, *words], {"References": sources, "Examples": examples})
+
+
+def joined(words, sections):
+    told = [*words, *(f"{title}\n{'-' * len(title)}\n{text}" for title, text in sections.items() if text)]
+    return "\n\n".join(filter(None, told)) + "\n"
 
 
 def parts(text):

@@ -10,6 +10,7 @@ import pytest
 from tools import NAMES
 
 import numba_act as act
+from numba_act import declare
 
 MODULES = [name for _, name, _ in pkgutil.walk_packages(act.__path__, "numba_act.") if not name.endswith("__main__")]
 OPTIONS = doctest.NORMALIZE_WHITESPACE
@@ -60,6 +61,15 @@ def test_bounds_and_costs_are_told():
     assert "`backward(gy, y=y)`" in notes["relu"] and "gy, y=y" not in notes["gelu"]
     costs = [int(re.search(r"takes (\d+) operations", notes[name])[1]) for name in ("gelu.fast", "gelu")]
     assert 10 < costs[0] < costs[1] < 200
+
+
+@pytest.mark.parametrize("name", declare.row_functions)
+def test_row_functions_show_an_example(name):
+    f = getattr(act, name)
+    found = sections(f.__doc__)
+    assert found["References"][0].startswith(".. [1] ") and "Source: " not in f.__doc__
+    assert [*found][-2:] == ["References", "Examples"]
+    assert check(f.__doc__, name) >= 1
 
 
 @pytest.mark.parametrize("way", ["grad", "value_and_grad", "backward"])

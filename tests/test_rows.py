@@ -449,4 +449,4 @@ def test_bad_gradients():
 @every_name
 def test_examples(name):
     assert check(getattr(act, name).__doc__, name) >= 1
-    assert "Source: " in getattr(act, name).__doc__
+    assert "References\n----------\n" in getattr(act, name).__doc__

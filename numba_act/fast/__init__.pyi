@@ -1,7 +1,7 @@
 # Written by ci/stubs.py.
 from collections.abc import Mapping
 
-from ..declare import Activation, _OfOne, _OfTwo, _Random, _Rows, _RowSums
+from ..declare import Activation, _Loss, _OfOne, _OfTwo, _Random, _RowFunction, _Rows
 from . import nn as nn
 
 activations: Mapping[str, Activation]
@@ -77,8 +77,8 @@ softmax: _Rows
 softmin: _Rows
 log_softmax: _Rows
 logsoftmax: _Rows
-logsumexp: _RowSums
-gumbel_softmax: _Rows
-softmax_cross_entropy: _Rows
+logsumexp: _RowFunction
+gumbel_softmax: _RowFunction
+softmax_cross_entropy: _Loss
 sparsemax: _Rows
 entmax15: _Rows

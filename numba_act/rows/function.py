@@ -7,6 +7,7 @@ from numpy import ndarray
 from ..backends.rows import dispatch
 from ..backends.rows.program import RowKernel
 from ..declare import register
+from ..docstrings import arranged
 
 MOST = 4096                                      # shapes to remember
 
@@ -24,7 +25,7 @@ class RowFunction:
         self._function, self._prepared = function, {}
         self.name, self.aliases = function.__name__, tuple(aliases)
         self._kernel = program and _kernel(program, self.name, ("x",), (), (), (), ())
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function).__doc__ = arranged(function.__doc__)
         self.__signature__ = inspect.signature(function)
 
     def __call__(self, /, *args, **kwargs):

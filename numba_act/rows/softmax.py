@@ -240,7 +240,7 @@ def _in_shape(results, wrt, sink):
 def softmax(x, axis=-1, *, where=None, temperature=1.0, sink=None, out=None, dtype=None):
     r"""e^x of each number over the sum of them all along an axis: positive numbers whose sum is 1.
 
-    .. math:: y_i = \\frac{e^{x_i / T}}{e^s + \\sum_j e^{x_j / T}}
+    .. math:: y_i = \frac{e^{x_i / T}}{e^s + \sum_j e^{x_j / T}}
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def softmax(x, axis=-1, *, where=None, temperature=1.0, sink=None, out=None, dty
 def softmin(x, axis=-1, *, where=None, temperature=1.0, sink=None, out=None, dtype=None):
     r"""softmax of -x: the smallest number has the largest part of 1.
 
-    .. math:: y_i = \\frac{e^{-x_i / T}}{e^s + \\sum_j e^{-x_j / T}}
+    .. math:: y_i = \frac{e^{-x_i / T}}{e^s + \sum_j e^{-x_j / T}}
 
     Operands, options and errors are those of softmax.
 
@@ -301,7 +301,7 @@ def softmin(x, axis=-1, *, where=None, temperature=1.0, sink=None, out=None, dty
 def log_softmax(x, axis=-1, *, where=None, temperature=1.0, sink=None, out=None, dtype=None):
     r"""The logarithm of softmax, exact where softmax is 0 to the dtype; what a mask leaves out is -inf.
 
-    .. math:: y_i = x_i / T - \\log\\left(e^s + \\sum_j e^{x_j / T}\\right)
+    .. math:: y_i = x_i / T - \log\left(e^s + \sum_j e^{x_j / T}\right)
 
     Operands, options and errors are those of softmax.
 
@@ -318,7 +318,7 @@ def log_softmax(x, axis=-1, *, where=None, temperature=1.0, sink=None, out=None,
 def logsumexp(x, axis=-1, *, where=None, temperature=1.0, sink=None, keepdims=False, out=None, dtype=None):
     r"""The logarithm of the sum of e^x along an axis, one number for each row.
 
-    .. math:: y = \\log\\left(e^s + \\sum_j e^{x_j / T}\\right)
+    .. math:: y = \log\left(e^s + \sum_j e^{x_j / T}\right)
 
     Operands, options and errors are those of softmax; `keepdims` leaves an axis of one element.  A row of -inf, and one
     of which a mask leaves nothing, is -inf; with an infinity it is infinite.

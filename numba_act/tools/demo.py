@@ -9,7 +9,7 @@ import numpy as np
 
 from ..declare import activations
 from ..plotting import gallery
-from ..rows.softmax import log_softmax, softmax
+from ..rows import softmax_cross_entropy
 
 EPOCHS = 30
 HIDDEN = 128
@@ -145,7 +145,7 @@ def gradients(activation, weights, images, labels):
     """The gradient of the mean cross-entropy in every weight, by backpropagation."""
     learned = learnable(activation)
     z, h, scores = forward(activation, weights, images)
-    g = (softmax(scores) - np.eye(10, dtype=scores.dtype)[labels]) / len(labels)
+    g = softmax_cross_entropy.value_and_grad(scores, labels)[1]
     gz, *of_parameters = activation.backward(g @ weights["w2"].T, z, **{name: weights[name] for name in learned},
                                              wrt=(*activation.operands, *learned))
     return {"w1": images.T @ gz, "b1": gz.sum(axis=0), "w2": h.T @ g, "b2": g.sum(axis=0),
@@ -154,8 +154,7 @@ def gradients(activation, weights, images, labels):
 
 def loss(activation, weights, images, labels):
     """The mean cross-entropy."""
-    scores = forward(activation, weights, images)[2]
-    return -log_softmax(scores)[np.arange(len(labels)), labels].mean()
+    return softmax_cross_entropy(forward(activation, weights, images)[2], labels)
 
 
 def accuracy(activation, weights, images, labels):
