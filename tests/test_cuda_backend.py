@@ -175,6 +175,27 @@ def test_conversions(dtype, to, cupy):
         assert total.device.id == device
 
 
+@every_dtype
+@pytest.mark.parametrize("name", ["gelu", "mish"])
+def test_large_arrays(name, dtype, stand_in, monkeypatch):
+    """What takes long to compute is loaded ahead; the ends, and in place."""
+    a, tile = act.get(name), ptx.tile(act.get(name).kernel(), STORAGE[dtype.name], "long")
+    monkeypatch.setattr(ptx, "LONG", 2 * tile * dtype.itemsize)
+    x, gy = numbers(2 * tile + 100, dtype), numbers(2 * tile + 100, dtype, 1)
+    expected, slope = a(x), a.backward(gy, x)
+    for start, n in ((0, 2 * tile), (0, 2 * tile + 9), (3, 2 * tile + 60)):
+        cut = np.s_[start:start + n]
+        on_gpu, upstream = stand_in.asarray(x)[cut], stand_in.asarray(gy)[cut]
+        for _ in range(2):
+            same(a.backward(upstream, on_gpu), slope[cut])
+            same(a(on_gpu, out=upstream if start else None), expected[cut])
+            assert "_long_" in stand_in.launches[-1].name
+            upstream = stand_in.asarray(gy)[cut]
+        a(on_gpu, out=on_gpu)
+        same(on_gpu, expected[cut])
+    forget()
+
+
 PANELS = {                                   # shape of x, index of it, shape of beta, the form that is expected
     "split halves": ((30, 96), np.s_[:, 48:], (), "panel_an"),
     "halves that start anywhere": ((30, 96), np.s_[:, 1:49], (), "panel_pn"),

@@ -26,13 +26,13 @@ def kernels(a):
 
 
 def forms(kernel, storage):
-    """A form of each shape: parameters as numbers where that is usual."""
+    """Forms of all shapes: parameters as numbers where that is usual."""
     arrays, numbers = len(kernel.inputs) - len(kernel.parameters), len(kernel.parameters)
     wide = ptx.Form("wide", "a" * arrays + "n" * numbers, "a" * kernel.n_outputs)
     general = ptx.Form("general", "a" * len(kernel.inputs), "a" * kernel.n_outputs)
     others = ("-" if ptx.sums_only(kernel, STORAGE[storage]) else "a") * (kernel.n_outputs - 1)
-    found = [wide, general, ptx.Form("sum", general.inputs, others + "s"),
-             ptx.Form("panel", "p" * arrays + "r" * numbers, wide.outputs)]
+    found = [wide, wide._replace(shape=ptx.shape(kernel, STORAGE[storage], ptx.LONG)), general,
+             ptx.Form("sum", general.inputs, others + "s"), ptx.Form("panel", "p" * arrays + "r" * numbers, wide.outputs)]
     if ptx.sums_by_vectors(kernel, STORAGE[storage]):
         found += [ptx.Form("across", general.inputs, others + "s"), ptx.Form("along", general.inputs, others + "t")]
     return found
@@ -60,6 +60,9 @@ def test_instructions(name, storage):
             assert not re.search(r"\.local|\bcall\b|\.approx|\.ftz|\.full|%SP", text.replace(INVERSE, ""))
             assert INVERSE not in text or any(node.op == "inverse" for tree in trees for node in tree)
             lanes = 2 if form.shape in ("general", "sum") else 19          # of usual numbers, and of others
+            if form.shape == "long":
+                accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
+                assert len(accesses) == 2 * form.inputs.count("a") + kernel.n_outputs
             if form.shape == "wide":
                 accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
                 vectors = ptx.accesses(kernel, STORAGE[storage])
@@ -81,7 +84,8 @@ def test_cubins(name, storage):
     a = act.activations[name]
     found = kernels(a)
     chosen = [(kernel, forms(kernel, storage)[0], target) for kernel in found for target in ptx.TARGETS]
-    chosen += [(found[-1], form, target) for form in forms(found[-1], storage)[1:] for target in ptx.TARGETS[::3]]
+    chosen += [(kernel, forms(kernel, storage)[1], ptx.TARGETS[0]) for kernel in found]
+    chosen += [(found[-1], form, target) for form in forms(found[-1], storage)[2:] for target in ptx.TARGETS[::3]]
     for kernel, form, target in chosen:
         cubin = nvidia.link(compiled(kernel, storage, form, target), target)
         assert cubin.code.startswith(b"\x7fELF")

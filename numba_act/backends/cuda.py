@@ -176,7 +176,7 @@ def _launch(kernel, dtype, form, device, threads, arguments, *words):
 
 
 # --- calls whose like has been made before ----------------------------------------------------------------------------
-_alike = {}                                  # (kernel, dtype, letters of the inputs, device) -> function, tile
+_alike = {}                                  # (kernel, dtype, letters of the inputs, device, large) -> function, tile
 _views = {}                                  # what `_seen` gives -> launch, shape and axes of the result
 MOST = 4096                                  # layouts to remember
 
@@ -210,7 +210,7 @@ def quick(kernel, operands, out, arrays):
             return None
     if out is not None and not (alike and kernel.n_outputs == 1 and _takes(out, dtype, shape, device, starts)):
         return None
-    found = _alike.get((kernel, dtype, letters, device)) if alike else None
+    found = _alike.get((kernel, dtype, letters, device, first.nbytes >= ptx.LONG)) if alike else None
     if found is None or addresses % ptx.ACCESS:
         expected = shape if arrays > 1 else None
         return _quick_views(kernel, arguments, dtype, device, expected) if out is None else None
@@ -337,12 +337,13 @@ def _run(kernel, arrays, results, shape, dtype, device):
             letters, threads, words = "".join("n" if p is None else "a" for p in layouts), count, plan.general
         form = ptx.Form(shape, letters[:len(arrays)], letters[len(arrays):])
         return _launch(kernel, dtype, form, device, threads, (*arrays, *results), words)
-    form = ptx.Form("wide", letters[:len(arrays)], letters[len(arrays):])
-    tile = ptx.tile(kernel, storage_of(dtype))
+    nbytes, storage = count * dtype.itemsize, storage_of(dtype)
+    form = ptx.Form(ptx.shape(kernel, storage, nbytes), letters[:len(arrays)], letters[len(arrays):])
+    tile = ptx.tile(kernel, storage, form.shape)
     tiles, head = max(0, count - head) // tile, min(head, count)
     threads = tiles * ptx.THREADS + count - tiles * tile
     launch = _launch(kernel, dtype, form, device, threads, (*arrays, *results), tiles, head, count)
-    _alike[kernel, dtype, form.inputs, device] = launch.function, tile
+    _alike[kernel, dtype, form.inputs, device, nbytes >= ptx.LONG] = launch.function, tile
     return launch
 
 

@@ -3,6 +3,7 @@
 This module knows the compiler, and no GPU.  Forms of a kernel, of THREADS threads a block:
 
 wide     contiguous arrays of one length: 16-byte accesses in the middle, single elements at the two ends
+long     the same, a thread TURNS accesses one after another
 panel    rows of outputs that are as long as some 16-byte accesses: a thread one of them, whatever the inputs' rows
 general  operands of any strides, one element a thread
 random   the same with the last input drawn at random, by the element's index
@@ -34,6 +35,8 @@ LIGHT = 40                                   # operations an element; with fewer
 #                                              thread makes two accesses to each operand to hide memory's latency
 UNROLLED = 480                               # operations, times the words of an operand, that are written out at once
 #                                              rather than a number or two a turn of a loop; more would spill
+TURNS = 4                                    # accesses of a thread in the long form
+LONG = 1 << 25                               # bytes of an operand, from which on it is taken
 DIVISION = 10                                # operations, of a division
 REGISTERS = 64                               # at most, of a thread
 MAX_DIMS = 8
@@ -106,9 +109,16 @@ def sums_only(kernel, storage):
     return storage.size == 8 and accesses(kernel, storage) == 1
 
 
-def tile(kernel, storage):
-    """Elements that a block takes in the wide form."""
-    return THREADS * accesses(kernel, storage) * ACCESS // storage.size
+def shape(kernel, storage, nbytes):
+    """The form for contiguous arrays of a size: where computing takes long, and there is work for all processors for a
+    while, the long one, which loads meanwhile; with more than three arrays a thread has no registers for it."""
+    few = len(kernel.inputs) - len(kernel.parameters) + kernel.n_outputs <= 3
+    return "long" if nbytes >= LONG and few and accesses(kernel, storage) == 1 and not kernel.calls else "wide"
+
+
+def tile(kernel, storage, shape="wide"):
+    """Elements that a block takes in the wide form, or the long one."""
+    return THREADS * (TURNS if shape == "long" else accesses(kernel, storage)) * ACCESS // storage.size
 
 
 class Plan(NamedTuple):
@@ -281,7 +291,7 @@ class _Builder:
         held = [next(stored, storage) if letter in "at" else storage for letter in form.inputs + form.outputs]
         kinds = [_global(DOUBLE if letter == "s" else own.element) if letter != "n" else self.single
                  for letter, own in zip(form.inputs + form.outputs, held, strict=True) if letter not in "-u"]
-        if form.shape == "wide":
+        if form.shape in ("wide", "long"):
             kinds += [WORD] * 3
         else:
             self.plan = PLANS[form.shape]
@@ -317,14 +327,22 @@ class _Builder:
 
     # --- wide ---------------------------------------------------------------------------------------------------------
     def wide(self):
-        b, (tiles, head, n), count = self.b, self.sizes, accesses(self.kernel, self.storage)
-        with b.if_else(b.icmp_signed("<", self.block, tiles)) as (middle, ends):
-            with middle:
-                first = b.add(b.mul(self.block, WORD(THREADS * count)), self.thread)
-                self.vectors(head, [b.add(first, WORD(THREADS * k)) for k in range(count)])
+        count = accesses(self.kernel, self.storage)
+        self.middle_and_ends(count, lambda head, first: self.vectors(
+            head, [self.b.add(first, WORD(THREADS * k)) for k in range(count)]))
+
+    def long(self):
+        self.middle_and_ends(TURNS, self.vector_after_vector)
+
+    def middle_and_ends(self, count, middle):
+        """The middle of the arrays by so many vectors a thread, and their ends by single elements."""
+        b, (tiles, head, n) = self.b, self.sizes
+        with b.if_else(b.icmp_signed("<", self.block, tiles)) as (vectors, ends):
+            with vectors:
+                middle(head, b.add(b.mul(self.block, WORD(THREADS * count)), self.thread))
             with ends:
                 i = b.add(b.mul(b.sub(self.block, tiles), WORD(THREADS)), self.thread)
-                skipped = b.mul(tiles, WORD(tile(self.kernel, self.storage)))
+                skipped = b.mul(tiles, WORD(tile(self.kernel, self.storage, self.form.shape)))
                 i = b.add(i, b.select(b.icmp_signed("<", i, head), WORD(0), skipped))
                 with b.if_then(b.icmp_signed("<", i, n)):
                     self.one({pointer: b.gep(pointer, [i]) for pointer in self.arrays()})
@@ -340,6 +358,36 @@ class _Builder:
         for pointer, results in zip(self.outputs, self.computed(words), strict=True):
             for k, place in enumerate(places[pointer]):
                 self.store_vector(results[4 * k:4 * k + 4], place)
+
+    def vector_after_vector(self, head, first):
+        """TURNS vectors in a loop, each loaded while the one before it is computed."""
+        b = self.b
+        starts = {p: b.bitcast(b.gep(p, [head]), _global(VECTOR)) for p in self.arrays()}
+        inputs = {name: starts[pointer] for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True)
+                  if pointer in starts}
+
+        def loaded(index):
+            return [word for start in inputs.values() for word in self.load_vector(b.gep(start, [index]))]
+
+        begin, before, body, end = loaded(first), b.block, b.append_basic_block("turn"), b.append_basic_block("done")
+        b.branch(body)
+        b.position_at_end(body)
+        turn, index, words = b.phi(INT), b.phi(WORD), [b.phi(INT) for _ in begin]
+        b.asm(ir.FunctionType(ir.VoidType(), []), r".pragma \22nounroll\22;", "", [], True)
+        next_turn, next_index = b.add(turn, INT(1)), b.add(index, WORD(THREADS))
+        more, start = b.icmp_signed("<", next_turn, INT(TURNS)), b.block
+        with b.if_then(more):
+            ahead, ahead_from = loaded(next_index), b.block
+        following = [_either(b, (one, ahead_from), (ir.Constant(INT, ir.Undefined), start)) for one in ahead]
+        each = {name: words[4 * k:4 * k + 4] for k, name in enumerate(inputs)}
+        for pointer, results in zip(self.outputs, self.computed(each), strict=True):
+            self.store_vector(results, b.gep(starts[pointer], [index]))
+        for phi, one, two in zip([turn, index, *words], [INT(0), first, *begin], [next_turn, next_index, *following],
+                                 strict=True):
+            phi.add_incoming(one, before)
+            phi.add_incoming(two, b.block)
+        b.cbranch(more, body, end)
+        b.position_at_end(end)
 
     def load_vector(self, place):
         """The words of a vector."""
