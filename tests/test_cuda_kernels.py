@@ -32,7 +32,8 @@ def forms(kernel, storage):
     general = ptx.Form("general", "a" * len(kernel.inputs), "a" * kernel.n_outputs)
     others = ("-" if ptx.sums_only(kernel, STORAGE[storage]) else "a") * (kernel.n_outputs - 1)
     found = [wide, wide._replace(shape=ptx.shape(kernel, STORAGE[storage], ptx.LONG)), general,
-             ptx.Form("sum", general.inputs, others + "s"), ptx.Form("panel", "p" * arrays + "r" * numbers, wide.outputs)]
+             ptx.Form("sum", general.inputs, others + "s"),
+             ptx.Form("panel", "p" * arrays + "r" * numbers, wide.outputs)]
     if ptx.sums_by_vectors(kernel, STORAGE[storage]):
         found += [ptx.Form("across", general.inputs, others + "s"), ptx.Form("along", general.inputs, others + "t")]
     return found
@@ -74,6 +75,29 @@ def test_instructions(name, storage):
             if form.shape in ("sum", "across", "along"):
                 doubles -= {"cvt.f64.f32", "add.rn.f64", "cvt.rn.f32.f64", "cvt.rn.f16.f64"}
             assert storage == "float64" or not doubles
+
+
+# instructions of PTX an element that usual numbers take, forward and backward: how they stand
+COUNTS = {
+    "relu": {"float16": (6, 13), "float32": (5, 9)}, "sigmoid": {"float16": (25, 31), "float32": (40, 51)},
+    "tanh": {"float16": (33, 34), "float32": (48, 54)}, "silu": {"float16": (27, 37), "float32": (48, 69)},
+    "gelu": {"float16": (46, 52), "float32": (82, 110)},
+}
+
+
+@pytest.mark.parametrize("storage", ["float16", "float32"])
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts(name, storage):
+    """That they do not grow."""
+    import ptx as simulated
+    found = []
+    for kernel in (act.get(name).kernel(), act.get(name).kernel("backward", "x")):
+        arrays, form = len(kernel.inputs), ptx.Form("wide", "a" * len(kernel.inputs), "a")
+        memory, tile = simulated.Memory(), ptx.tile(kernel, STORAGE[storage])
+        places = [memory.put(np.linspace(-3, 3, tile).astype(storage)) for _ in range(arrays + 1)]
+        counts = simulated.run(compiled(kernel, storage, form), memory, [*places, 1, 0, tile], 1, ptx.THREADS)
+        found.append(math.ceil(sum(counts.values()) * ptx.THREADS / tile))
+    assert all(count <= most for count, most in zip(found, COUNTS[name][storage], strict=True)), found
 
 
 # --- NVIDIA's assembler -----------------------------------------------------------------------------------------------
