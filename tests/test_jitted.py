@@ -348,9 +348,9 @@ def test_containers():
     same_bits(frame.to_numpy(), f(x))
 
 
-def test_a_gpu_is_for_trees(cupy):
+def test_there_is_no_tree():
     with pytest.raises(TypeError, match=r"^halving: there is no .*; Numba compiles the function whole$"):
-        made(halving)(cupy.asarray(np.ones(3)))
+        made(halving).tree()
 
 
 def test_pickles_without_its_source(tmp_path):
