@@ -227,7 +227,8 @@ class LinkState:
 
 class Module:
     def load(self, cubin):
-        assert cubin.startswith(b"cubin of ")
+        if not cubin.startswith(b"cubin of "):
+            raise CUDADriverError("CUDA_ERROR_INVALID_IMAGE: device kernel image is invalid")
         if current.captured:
             raise CUDADriverError("CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED: operation not permitted")
         waits.append("load")

@@ -510,7 +510,7 @@ def test_devices(cupy):
 
 def forget():
     """Load every kernel again."""
-    backend = sys.modules["numba_act.backends.cuda"]
+    backend = importlib.import_module("numba_act.backends.cuda")
     for table in (backend._functions, backend._alike, backend._views):
         table.clear()
 
@@ -546,6 +546,14 @@ def test_cubins_are_kept(stand_in, tmp_path, monkeypatch):
     forget()
     act.tanh(x)
     assert len(stand_in.compiled) == 2
+    forget()                                 # as is one that the driver refuses
+    file.unlink()
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="INVALID_IMAGE"):
+        patch.setattr(stand_in.LinkState, "complete", lambda linker: b"of another assembler")
+        act.tanh(x)
+    assert file.exists()
+    act.tanh(x)
+    assert len(stand_in.compiled) == 3
 
 
 def test_arrays_of_others(cupy):

@@ -138,22 +138,29 @@ def _loaded(kernel, storage, form, device):
 
     def text():
         return ptx.module_text(kernel, storage, form)[1]
-    key = (*kernel.calls.key(kernel, storage), form) if kernel.calls else (text(),)
+    follows = (*kernel.calls.key(kernel, storage), form) if kernel.calls else (text(),)
 
     def link():
         linker = cupy.cuda.function.LinkState()
         linker.add_ptr_data(ptx.compile_ptx(text(), target).encode() + b"\0", name)
         return linker.complete()
+    key = *follows, capability, cupy.cuda.runtime.driverGetVersion(), cupy.__version__
+    return _module(kernel, key, link).get_function(name)
+
+
+def _module(kernel, key, make):
+    """What the driver loads: it was kept, or is made, also where the driver refuses what was kept."""
     module = cupy.cuda.function.Module()
-    image = objects.cached((*key, capability, cupy.cuda.runtime.driverGetVersion()), link)
     try:
-        module.load(image)
+        module.load(objects.cached(key, make))
     except cupy.cuda.driver.CUDADriverError as error:
-        if "STREAM_CAPTURE" not in str(error):
+        if "STREAM_CAPTURE" in str(error):
+            raise RuntimeError(f"{kernel.owner}: its kernel cannot be loaded while a stream is captured in this mode; "
+                               f"make the same call once before, or capture in CuPy's mode, relaxed") from None
+        if "IMAGE" not in str(error):
             raise
-        raise RuntimeError(f"{kernel.owner}: its kernel cannot be loaded while a stream is captured in this mode; make "
-                           f"the same call once before, or capture in CuPy's mode, relaxed") from None
-    return module.get_function(name)
+        module.load(objects.renewed(key, make))
+    return module
 
 
 class Launch(NamedTuple):

@@ -59,11 +59,14 @@ def load(key, make_text, names, optimise=False):
 
 def cached(key, make):
     """What `make` gives, bytes, from disk if it was made before.  `key` is all that it follows from, with llvmlite."""
-    path = _path(key)
-    image = _read(path)
-    if image is None:
-        image = make()
-        _write(path, image)
+    image = _read(_path(key))
+    return renewed(key, make) if image is None else image
+
+
+def renewed(key, make):
+    """What `make` gives, on disk from now on, whatever was there before."""
+    image = make()
+    _write(_path(key), image)
     return image
 
 
