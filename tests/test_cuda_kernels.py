@@ -81,7 +81,7 @@ def test_instructions(name, storage):
 COUNTS = {
     "relu": {"float16": (6, 13), "float32": (5, 9)}, "sigmoid": {"float16": (25, 31), "float32": (40, 51)},
     "tanh": {"float16": (33, 34), "float32": (48, 54)}, "silu": {"float16": (27, 37), "float32": (48, 69)},
-    "gelu": {"float16": (46, 52), "float32": (82, 110)},
+    "gelu": {"float16": (41, 48), "float32": (82, 110)},
 }
 
 

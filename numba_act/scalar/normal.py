@@ -3,8 +3,8 @@ from fractions import Fraction
 
 from ..tree.marks import rare, tier
 from ..tree.node import PerType, fma, where
-from .coefficients import MILLS, MILLS_FAST, MILLS_SLOPE_FAST, OFFSET, OFFSET_FAST
-from .exponential import FAR, ROUND, SHIFT, decay, reduced_plain
+from .coefficients import EXP2, MILLS, MILLS_FAST, MILLS_SLOPE_FAST, OFFSET, OFFSET_FAST
+from .exponential import FAR, LN2, LOG2E, ROUND, SHIFT, decay, power_of_two, reduced_plain
 from .pairs import (
     Pair,
     add,
@@ -100,8 +100,19 @@ def lean_decay_times(y, a):
     """y e^(-a^2/2) and the power of two still to be multiplied, for the fast tier: of y (1 + p) the sum is rounded."""
     z, low = magnified(two_product(a, -0.5 * a))
     far, shift, rounder = is_far(z, a), SHIFT[a.dtype], ROUND[a.dtype]
-    s, p = reduced_plain(z, where(far, number(rounder + shift, a), rounder), low=low)
-    return fma(y, p.high, y) * s, where(far, number(2.0**-shift, a), 1)
+    rounder = where(far, number(rounder + shift, a), rounder)
+    s, p = reduced_plain(z, rounder, low=low)
+    tail = fma(y, p.high, y) * s
+    s, p = short_decay(a, rounder)
+    return tier(tail, tail, fma(y, p, y) * s), where(far, number(2.0**-shift, a), 1)
+
+
+def short_decay(a, rounder):
+    """s and p of e^(-a^2/2) = s (1 + p) for 16-bit numbers a, whose squares are exact."""
+    square = a * a
+    shifted = fma(square, -LOG2E / 2, rounder)
+    r = fma(square, -LOG2E / 2, rounder - shifted)
+    return power_of_two(shifted), r * horner([*EXP2[a.dtype], LN2], r)
 
 
 def gelu_slope(x):
