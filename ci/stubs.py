@@ -90,8 +90,12 @@ def imported(module, public):
 
 
 def names(found):
-    """One line for each name with what it is."""
-    return "".join(f"{name}: {kind(value)}\n" for name, value in found.items())
+    """For each name a line with what it is, and one that editors show."""
+    return "".join(f"{name}: {kind(value)}\n{shown(value)}\n" for name, value in found.items())
+
+
+def shown(value):
+    return textwrap.fill(f'"""{repr(value)[1:-1]}: {value.__doc__.partition(chr(10))[0]}"""', 120)
 
 
 def kind(value):

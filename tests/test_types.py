@@ -142,7 +142,8 @@ def test_stubs_are_fresh():
 def test_every_name_is_declared(name):
     text = (HOME / "__init__.pyi").read_text().splitlines()
     for each in (name, *act.activations[name].aliases):
-        assert any(line.startswith(f"{each}: _") for line in text)
+        (at,) = [k for k, line in enumerate(text) if line.startswith(f"{each}: _")]
+        assert text[at + 1].startswith(f'"""activation {name}({act.activations[name].operands[0]}')
 
 
 @pytest.mark.parametrize("made", [declare.Activation, nn.Activation], ids=lambda made: made.__module__)
