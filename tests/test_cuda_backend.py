@@ -210,21 +210,26 @@ PANELS = {                                   # shape of x, index of it, shape of
 }
 
 
+def ran(cupy, form):
+    """Whether a kernel of that form ran last, where anybody knows."""
+    return not hasattr(cupy, "launches") or form in cupy.launches[-1].name
+
+
 @every_dtype
 @pytest.mark.parametrize("panel", PANELS)
-def test_panels(panel, dtype, stand_in):
+def test_panels(panel, dtype, cupy):
     """Rows go by vectors, whatever stands beside them."""
     shape, index, beta_shape, form = PANELS[panel]
     x, beta = numbers(shape, dtype), abs(numbers(beta_shape, dtype, "beta")).astype(dtype)
-    on_gpu, own = stand_in.asarray(x)[index], stand_in.asarray(beta) if beta_shape else float(beta)
+    on_gpu, own = cupy.asarray(x)[index], cupy.asarray(beta) if beta_shape else float(beta)
     for _ in range(2):                       # the second time from what is remembered
         same(act.swish(on_gpu, own), act.swish(x[index], beta))
-        assert f"_{form}_a" in stand_in.launches[-1].name
+        assert ran(cupy, f"_{form}_a")
         for got, right in zip(act.swish.value_and_grad(on_gpu, own), act.swish.value_and_grad(x[index], beta),
                               strict=True):
             same(got, right)
-        assert f"_{form}_aa" in stand_in.launches[-1].name
-    out = stand_in.asarray(np.zeros(np.size(x) + 1, dtype))[1:on_gpu.size + 1].reshape(on_gpu.shape)
+        assert ran(cupy, f"_{form}_aa")
+    out = cupy.asarray(np.zeros(np.size(x) + 1, dtype))[1:on_gpu.size + 1].reshape(on_gpu.shape)
     same(act.swish(on_gpu, own, out=out), act.swish(x[index], beta))
 
 
