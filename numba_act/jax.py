@@ -41,6 +41,8 @@ def get(name):
     if isinstance(name, Function):
         return name
     activation = declare.get(name)
+    if not isinstance(activation, declare.Activation):
+        raise TypeError(f"{activation.name}: row functions are not in numba_act.jax, activations of numbers are")
     return Function(activation) if activation is name else get(activation)
 
 

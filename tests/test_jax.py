@@ -118,6 +118,7 @@ def test_custom_activations():
      "(?m)^gelu: dtype complex64 is not supported; float16, .* bool, which compute in float32$"),
     (lambda f, x: nj.gelu("a"), TypeError, "^gelu: x is a str; arrays and numbers are accepted$"),
     (lambda f, x: f(nj.gelu)(x, 2), TypeError, "^gelu: at most 1 operands are accepted"),
+    (lambda f, x: nj.get("softmax"), TypeError, r"^softmax: row functions are not in numba_act\.jax"),
     (lambda f, x: nj.get("gleu"), ValueError, "^there is no activation 'gleu'; did you mean glu or gelu"),
 ])
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jit"])

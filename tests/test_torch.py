@@ -266,6 +266,7 @@ def test_the_readme():
     (lambda x: nt.gelu(x.cfloat()), TypeError, "gelu: .*complex64"),
     (lambda x: nt.swiglu(x, x[:1].expand(3)), ValueError, "swiglu: the shapes of the operands do not broadcast"),
     (lambda x: nt.get("gleu"), ValueError, "there is no activation 'gleu'; did you mean glu or gelu"),
+    (lambda x: nt.get("softmax"), TypeError, r"softmax: row functions are not in numba_act\.torch"),
     (lambda x: nt.Activation("gelu", learn="beta"), TypeError, "gelu: unknown parameter 'beta'; accepted: none"),
     (lambda x: nt.Activation("swish", alpha=1), TypeError, "swish: unknown parameter 'alpha'; accepted: beta"),
     (lambda x: nt.Activation("swish", learn="beta", num_parameters=3)(x), ValueError,
