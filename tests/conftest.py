@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-import numba_act.backends
+import numba_act.backends.rows
 
-BACKEND = "numba_act.backends.cuda"
+BACKENDS = "numba_act.backends.cuda", "numba_act.backends.rows.cuda"
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +18,13 @@ def cupy_module():
     import fake_cupy
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "cupy", fake_cupy)
-        patch.delitem(sys.modules, BACKEND, raising=False)
+        for backend in BACKENDS:
+            patch.delitem(sys.modules, backend, raising=False)
         yield fake_cupy
-        sys.modules.pop(BACKEND, None)
-        vars(numba_act.backends).pop("cuda", None)
+        for backend in BACKENDS:
+            sys.modules.pop(backend, None)
+        for folder in (numba_act.backends, numba_act.backends.rows):
+            vars(folder).pop("cuda", None)
 
 
 @pytest.fixture

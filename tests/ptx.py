@@ -17,6 +17,7 @@ from numba_act.tree.node import argument, fma
 BASE = 1 << 40                               # addresses do not fit in 32 bits
 GUARD = 256                                  # bytes between allocations that belong to nobody
 WORDS = {"16": np.uint16, "32": np.uint32, "64": np.uint64}
+IN_MEMORY = WORDS | {"8": np.uint8}
 FLOATS = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
 fused = cpu_ufunc.ufunc(Kernel("fused", "fused", ("a", "b", "c"), {}, lambda dtype: (
     fma(*[argument(name, dtype) for name in "abc"]),)))
@@ -72,7 +73,8 @@ class Program(NamedTuple):
     instructions: list
     labels: dict
     parameters: dict                         # name -> size in bytes
-    shared: dict                             # likewise, of a block
+    shared: dict                             # name -> where it begins in a block's shared memory
+    shared_bytes: int
 
 
 INSTRUCTION = re.compile(r"(?:@(!?%\w+)\s+)?([a-z][\w.:]*)\s*(.*);")
@@ -87,7 +89,6 @@ def parse(text):
     parameters = {name: int(bits) // 8 * int(count or 1) for bits, name, count in
                   re.findall(r"\.param .*?\.[busf](\d+) (?:\.ptr \.global \.align \d+ )?(\w+)(?:\[(\d+)\])?", head)}
     assert len(parameters) == head.count(".param")
-    shared = {name: int(size) for name, size in re.findall(r"\.shared \.align \d+ \.b8 (\w+)\[(\d+)\];", text)}
     instructions, labels = [], {}
     for line in body.splitlines():
         line = line.partition("//")[0].strip()
@@ -97,7 +98,11 @@ def parse(text):
             match = INSTRUCTION.fullmatch(line)
             assert match, f"not understood: {line}"
             instructions.append(Instruction(match[1], match[2], tuple(OPERAND.findall(match[3]))))
-    return Program(instructions, labels, parameters, shared)
+    shared, end = {}, 0
+    for align, name, size in re.findall(r"\.shared \.align (\d+) \.b8 (\w+)\[(\d+)\];", text):
+        shared[name] = -(-end // int(align)) * int(align)
+        end = shared[name] + int(size)
+    return Program(instructions, labels, parameters, shared, -(-end // 8) * 8)
 
 
 def run(text, memory, arguments, grid, block, first=0):
@@ -109,48 +114,57 @@ def run(text, memory, arguments, grid, block, first=0):
     lanes = np.arange(grid * block, dtype=np.uint32)
     registers = {"%tid.x": lanes % np.uint32(block), "%ctaid.x": lanes // np.uint32(block) + np.uint32(first),
                  "%ntid.x": np.asarray(block, np.uint32)}
-    return _Run(program, memory, given, registers, lanes.size).run()
+    return _Run(program, memory, given, registers, lanes.size, block).run()
 
 
 PARAMETER = 1 << 16                          # each parameter at a multiple of this
 SHARED = 1 << 32                             # where a block's shared memory begins
+WARP = 32
 
 
 class _Run:
-    def __init__(self, program, memory, arguments, registers, n):
+    def __init__(self, program, memory, arguments, registers, n, block):
         self.program, self.memory, self.registers, self.n = program, memory, registers, n
         self.parameters = [np.frombuffer(a.tobytes(), np.uint8) for a in arguments]
         self.counts = Counter()
         self.symbols = {name: np.uint64(PARAMETER * (k + 1)) for k, name in enumerate(program.parameters)}
-        self.symbols |= dict.fromkeys(program.shared, np.uint64(SHARED))
-        self.block = registers["%ctaid.x"] - registers["%ctaid.x"][0]
-        self.shared = np.full((int(self.block[-1]) + 1, sum(program.shared.values())), 0xA5, np.uint8)
+        self.symbols |= {name: np.uint64(SHARED + start) for name, start in program.shared.items()}
+        self.block, self.shared = block, np.full((-(-n // block), program.shared_bytes), 0xA5, np.uint8)
+        self.blocked = {}                    # instruction -> lanes that wait for others of their warp or block
 
     def run(self):
-        waiting, self.held = {0: [np.arange(self.n)]}, []
+        waiting = {0: [np.arange(self.n)]}
         with np.errstate(all="ignore"):
             while waiting:
                 at = min(waiting)
                 lanes = np.sort(np.concatenate(waiting.pop(at)))
                 self.advance(at, lanes, waiting)
-        assert not self.held, "some threads wait for others that never come"
+        assert not self.blocked, f"threads wait for ever at {[self.program.instructions[at] for at in self.blocked]}"
         return self.counts
+
+    def met(self, at, lanes, group):
+        """The lanes that are there, with those that came before, whose warp or block is whole; the others wait."""
+        lanes = np.sort(np.concatenate([lanes, self.blocked.pop(at, lanes[:0])]))
+        whole = np.bincount(lanes // group, minlength=-(-self.n // group))[lanes // group] == group
+        if not whole.all():
+            self.blocked[at] = lanes[~whole]
+        return lanes[whole]
 
     def advance(self, at, lanes, waiting):
         """Run these lanes until they branch or meet others."""
         self.lanes = None if lanes.size == self.n else lanes
         while True:
             predicate, opcode, operands = self.program.instructions[at]
+            if opcode.startswith(("shfl.sync", "bar.sync", "barrier.sync")):
+                lanes = self.met(at, lanes, WARP if opcode.startswith("shfl") else self.block)
+                self.lanes = None if lanes.size == self.n else lanes
+                if not lanes.size:
+                    return
             self.counts[opcode] += 1
             if opcode == "ret":
                 assert predicate is None
                 return
             at += 1
-            if opcode.startswith(("bar.sync", "barrier.sync")):          # of all blocks, which go the same way here
-                self.held.append(lanes)
-                if sum(map(len, self.held)) == self.n:
-                    waiting[at], self.held = self.held, []
-                return
             if opcode in ("bra", "bra.uni"):
                 taken = np.ones(lanes.size, bool)
                 if predicate:
@@ -167,7 +181,11 @@ class _Run:
                 return
 
     def step(self, opcode, operands):
-        if opcode.startswith(("ld.", "st.")):
+        if opcode.startswith("shfl.sync."):
+            self.shuffle(opcode, operands)
+        elif opcode.startswith(("bar.sync", "barrier.sync")):
+            assert operands[0] == "0"
+        elif opcode.startswith(("ld.", "st.")):
             self.access(opcode, operands)
         elif opcode.startswith("mov.b") and any(o.startswith("{") for o in operands):
             self.repack(opcode, operands)
@@ -228,7 +246,7 @@ class _Run:
     def access(self, opcode, operands):
         """ld.param, ld.global and st.global, of one number or several."""
         kind, space, *vector, type_ = opcode.split(".")
-        count, word = int(vector[0][1:]) if vector else 1, WORDS[type_[1:]]
+        count, word = int(vector[0][1:]) if vector else 1, IN_MEMORY[type_[1:]]
         place, data = operands if kind == "st" else operands[::-1]
         base, _, offset = place[1:-1].partition("+")
         address = self.value(base, "u64") + np.array(int(offset or 0)).astype(np.uint64)
@@ -239,26 +257,36 @@ class _Run:
             assert count == 1
             self.write(registers[0], self.parameter(address, word))
             return
-        assert space in ("global", "shared"), opcode
         if space == "shared":
-            places, memory = self.shared_places(address, word, count), self.shared.reshape(-1).view(word)
+            memory, places = self.shared.view(word), self.shared_places(address, word, count)
         else:
-            places, memory = self.memory.places(address, word, count), self.memory.bytes.view(word)
-        for k, register in enumerate(registers):
+            assert space == "global", opcode
+            memory, places = self.memory.bytes.view(word), self.memory.places(address, word, count).T
+        for register, place in zip(registers, places, strict=True):
             if kind == "ld":
-                values = memory[places[:, k]].astype(_width(register))
-                self.write(register, values if address.ndim else values[0])
+                values = memory[place].astype(_width(register))
+                self.write(register, values if address.ndim or space == "shared" else values[0])
             else:
                 width = _width(register) if register.startswith("%") else np.dtype(word)
-                memory[places[:, k]] = self.value(register, f"b{8 * width.itemsize}")
+                memory[place] = self.value(register, f"b{8 * width.itemsize}")
 
-    def shared_places(self, addresses, word, count):
-        """As Memory.places, of each lane's block."""
-        size, room = np.dtype(word).itemsize, self.shared.shape[1]
-        offset = np.atleast_1d(addresses).astype(np.int64) - SHARED
-        assert np.all((offset >= 0) & (offset + size * count <= room) & (offset % (size * count) == 0)), "shared memory"
-        block = self.block if self.lanes is None else self.block[self.lanes]
-        return ((block.astype(np.int64) * room + offset) // size)[:, None] + np.arange(count)
+    def shuffle(self, opcode, operands):
+        """Another lane's number: that which differs in these bits of its place in the warp, or has this place."""
+        target, source, which, limit, everyone = operands
+        assert (int(limit), int(everyone)) == (WARP - 1, -1)
+        lanes = np.arange(self.n) if self.lanes is None else self.lanes
+        others = {"bfly": lanes ^ int(which), "idx": lanes // WARP * WARP + int(which)}[opcode.split(".")[2]]
+        values = np.broadcast_to(self.value(source, "b32"), lanes.shape)
+        self.write(target, values[np.searchsorted(lanes, others)])
+
+    def shared_places(self, address, word, count):
+        """Indices into shared memory, of each number the blocks' and those in a block."""
+        lanes = np.arange(self.n) if self.lanes is None else self.lanes
+        size = np.dtype(word).itemsize
+        first = np.broadcast_to(address, lanes.shape) - np.uint64(SHARED)
+        assert not np.any(first % np.uint64(size * count)), "a misaligned access to shared memory"
+        assert np.all(first + np.uint64(size * count) <= self.shared.shape[1]), "outside of shared memory"
+        return [(lanes // self.block, first // np.uint64(size) + np.uint64(k)) for k in range(count)]
 
     def parameter(self, addresses, word):
         """Words of the parameters, most often one for all lanes."""
@@ -416,6 +444,7 @@ def _opcodes():
     table["cvt.rn.f32.s32"] = ("s32",), lambda a: a.astype(np.float32)
     table["cvt.rn.f64.u64"] = ("u64",), lambda a: a.astype(np.float64)
     table["cvt.rn.f64.u32"] = ("u32",), lambda a: a.astype(np.float64)
+    table["cvt.rn.f32.s64"] = ("s64",), lambda a: a.astype(np.float32)
     table["cvt.rn.f64.s64"] = ("s64",), lambda a: a.astype(np.float64)
     table["add.rn.f32.f16"] = ("f16", "f32"), lambda a, b: a.astype(np.float32) + b
     return table

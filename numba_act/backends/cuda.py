@@ -57,7 +57,7 @@ def beside(array, x):
     device = _place(x)
     if isinstance(array, Array) and array.device.id == device:
         return array
-    with _on(device):
+    with on(device):
         return cupy.asarray(array)
 
 
@@ -76,10 +76,10 @@ def cast(array, dtype):
     """An array in another dtype, on its own device."""
     if not isinstance(array, Array):
         return array.astype(dtype)
-    with _on(array.device.id):
+    with on(array.device.id):
         if array.dtype == dtype or storage_of(array.dtype) is None or storage_of(dtype) is None:
             return array.astype(dtype, order="K", copy=False)
-        converted = _empty(array.shape, dtype, layout.axes((array,), array.shape, "K"))
+        converted = empty(array.shape, dtype, layout.axes((array,), array.shape, "K"))
         _convert(array, converted)
         return converted
 
@@ -92,7 +92,7 @@ def as_scalar(result):
     return result
 
 
-def _device_of(kernel, arrays):
+def device_of(kernel, arrays):
     devices = {a.device.id for a in arrays if isinstance(a, Array)}
     if len(devices) > 1:
         raise ValueError(f"{kernel.owner}: the operands are on devices {' and '.join(map(str, sorted(devices)))}; "
@@ -100,12 +100,12 @@ def _device_of(kernel, arrays):
     return devices.pop()
 
 
-def _on(device):
+def on(device):
     """A context in which that device, and its current stream, is CuPy's."""
     return contextlib.nullcontext() if device == cupy.cuda.runtime.getDevice() else cupy.cuda.Device(device)
 
 
-def _empty(shape, dtype, axes=None):
+def empty(shape, dtype, axes=None):
     if axes is None:
         return cupy.empty(shape, dtype)
     return cupy.empty(tuple(shape[d] for d in axes), dtype).transpose(tuple(np.argsort(axes).tolist()))
@@ -129,33 +129,38 @@ def _function(kernel, storage, form, device):
 
 def _loaded(kernel, storage, form, device):
     layout.counted(kernel)                   # the parameters of a kernel have room for 4 KB
-    capability = int(cupy.cuda.Device(device).compute_capability)
-    target = ptx.target_of(capability)
-    if target is None:
-        raise RuntimeError(f"{kernel.owner}: device {device} has compute capability {capability / 10}; "
-                           f"{ptx.TARGETS[0] / 10} is the least that is supported")
     name = ptx.symbol_of(kernel, storage, form)
 
     def text():
         return ptx.module_text(kernel, storage, form)[1]
     follows = (*kernel.calls.key(kernel, storage), form) if kernel.calls else (text(),)
+    return load(kernel.owner, follows, name, text, device)
+
+
+def load(owner, follows, name, text, device):
+    """The function of a module on a device; its text comes of what it `follows` from."""
+    capability = int(cupy.cuda.Device(device).compute_capability)
+    target = ptx.target_of(capability)
+    if target is None:
+        raise RuntimeError(f"{owner}: device {device} has compute capability {capability / 10}; "
+                           f"{ptx.TARGETS[0] / 10} is the least that is supported")
 
     def link():
         linker = cupy.cuda.function.LinkState()
         linker.add_ptr_data(ptx.compile_ptx(text(), target).encode() + b"\0", name)
         return linker.complete()
     key = *follows, capability, cupy.cuda.runtime.driverGetVersion(), cupy.__version__
-    return _module(kernel, key, link).get_function(name)
+    return _module(owner, key, link).get_function(name)
 
 
-def _module(kernel, key, make):
+def _module(owner, key, make):
     """What the driver loads: it was kept, or is made, also where the driver refuses what was kept."""
     module = cupy.cuda.function.Module()
     try:
         module.load(objects.cached(key, make))
     except cupy.cuda.driver.CUDADriverError as error:
         if "STREAM_CAPTURE" in str(error):
-            raise RuntimeError(f"{kernel.owner}: its kernel cannot be loaded while a stream is captured in this mode; "
+            raise RuntimeError(f"{owner}: its kernel cannot be loaded while a stream is captured in this mode; "
                                f"make the same call once before, or capture in CuPy's mode, relaxed") from None
         if "IMAGE" not in str(error):
             raise
@@ -242,7 +247,7 @@ def _quick_views(kernel, arguments, dtype, device, expected):
     launch, shape, axes = _views.get(_seen(kernel, arguments, dtype, device), (None, None, None))
     if shape is None or (expected is not None and shape != expected):
         return None
-    results = tuple([_empty(shape, dtype, axes) for _ in range(kernel.n_outputs)])
+    results = tuple([empty(shape, dtype, axes) for _ in range(kernel.n_outputs)])
     launch((*arguments, *results))
     return results[0] if kernel.n_outputs == 1 else results
 
@@ -267,11 +272,11 @@ def call(kernel, arrays, out=None, order="K", dtype=None):
     """The kernel's outputs, as a tuple, for operands of one dtype that broadcast."""
     shape, size = layout.common_shape(arrays)
     dtype, given = arrays[0].dtype, (None,) * kernel.n_outputs if out is None else out
-    device = _device_of(kernel, (*arrays, *given))
-    with _on(device):
+    device = device_of(kernel, (*arrays, *given))
+    with on(device):
         axes = layout.axes(arrays, shape, order)
-        safe = [a if a is None or not _overlaps(a, (*arrays, *given[:k])) else None for k, a in enumerate(given)]
-        results = tuple([_empty(shape, dtype, axes) if a is None else a for a in safe])
+        safe = [a if a is None or not overlaps(a, (*arrays, *given[:k])) else None for k, a in enumerate(given)]
+        results = tuple([empty(shape, dtype, axes) if a is None else a for a in safe])
         if size:
             launch = _run(kernel, arrays, results, shape, dtype, device)
             kernel.quick[Array] = quick
@@ -285,25 +290,25 @@ def call(kernel, arrays, out=None, order="K", dtype=None):
 def masked(kernel, arrays, out, where, casting, order, dtype):
     """The same where a mask holds, or into outputs of another dtype."""
     given = (None,) * kernel.n_outputs if out is None else out
-    with _on(_device_of(kernel, (*arrays, *given, where))):
+    with on(device_of(kernel, (*arrays, *given, where))):
         where = where if where is True else cupy.asarray(where)
         results = call(kernel, arrays, None, order)
         shape = np.broadcast_shapes(results[0].shape, () if where is True else where.shape)
         axes = layout.axes(arrays, shape, order)
-        targets = tuple([_empty(shape, dtype, axes) if a is None else a for a in given])
+        targets = tuple([empty(shape, dtype, axes) if a is None else a for a in given])
         for target, result in zip(targets, results, strict=True):
-            _put(target, result, where)
+            put(target, result, where)
         return targets
 
 
 def _copied(target, result):
     """The result in a target, if there is one and it is another array."""
     if target is not None and target is not result:
-        _put(target, result)
+        put(target, result)
     return result if target is None else target
 
 
-def _put(target, result, where=True):
+def put(target, result, where=True):
     """Write the result into an array, where a mask holds."""
     if where is True and target.dtype != result.dtype and storage_of(target.dtype):
         _convert(result, target)
@@ -311,7 +316,7 @@ def _put(target, result, where=True):
         cupy.copyto(target, cast(result, target.dtype), where=None if where is True else where)
 
 
-def _overlaps(out, others):
+def overlaps(out, others):
     """Whether an output shares memory with an array other than element by element."""
     return any(isinstance(a, Array) and not _same_place(a, out) and _ends(a)[0] < _ends(out)[1]
                and _ends(out)[0] < _ends(a)[1] for a in others)
@@ -448,8 +453,8 @@ def _convert(array, target):
 # --- random numbers ---------------------------------------------------------------------------------------------------
 def drawn(kernel, x, operands, shape, key):
     """As on the CPU, with the same bits, by one launch."""
-    device = _device_of(kernel, (x, *operands))
-    with _on(device):
+    device = device_of(kernel, (x, *operands))
+    with on(device):
         result = cupy.empty(shape, x.dtype)
         arrays = [o.astype(np.float64) if isinstance(o, np.ndarray) else o for o in operands]
         steps = [layout.steps(*part, shape) for part in _layouts((*arrays, result)) if part is not None]
@@ -473,17 +478,17 @@ def reduce(kernel, arrays, targets, dtype=None):
     Sums are taken in float64, in an order that depends on the shapes and strides only.
     """
     shape, size = layout.common_shape(arrays)
-    dtype, device = arrays[0].dtype, _device_of(kernel, arrays)
+    dtype, device = arrays[0].dtype, device_of(kernel, arrays)
     targets = [None if t == shape else t for t in targets]
     summed = list(dict.fromkeys(t for t in targets if t is not None))
     if not summed:
         return call(kernel, arrays)
-    with _on(device):
+    with on(device):
         if size == 0:
             return tuple([cupy.zeros(shape if t is None else t, dtype) for t in targets])
         apart = None in targets and ptx.sums_only(kernel, storage_of(dtype))
         whole = (call(kernel, arrays) if apart else
-                 [_empty(shape, dtype, layout.axes(arrays, shape, "K")) if t is None else None for t in targets])
+                 [empty(shape, dtype, layout.axes(arrays, shape, "K")) if t is None else None for t in targets])
         results = list(whole)
         for turn, target in enumerate(summed):
             now = [t == target or (t is None and turn == 0 and not apart) for t in targets]

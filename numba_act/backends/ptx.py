@@ -312,7 +312,7 @@ class _Builder:
                      if letter in "no"}
         getattr(self, form.shape)()
         self.b.ret_void()
-        _limit_threads(module, function)
+        limit_threads(module, function)
 
     def special(self, name):
         """The word in a special register."""
@@ -801,7 +801,7 @@ def _at(builder, pointer, offset):
     return builder.bitcast(builder.gep(builder.bitcast(pointer, _global(ir.IntType(8))), [offset]), pointer.type)
 
 
-def _limit_threads(module, function):
+def limit_threads(module, function):
     """Tell ptxas the block size, and how many blocks a processor of 65,536 registers is to hold."""
     for name, value in (("maxntidx", THREADS), ("minctasm", 65536 // REGISTERS // THREADS)):
         module.add_named_metadata("nvvm.annotations", module.add_metadata([function, name, INT(value)]))

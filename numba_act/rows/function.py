@@ -24,7 +24,7 @@ class RowFunction:
     def __init__(self, function, program, aliases=()):
         self._function, self._prepared = function, {}
         self.name, self.aliases = function.__name__, tuple(aliases)
-        self._kernel = program and _kernel(program, self.name, ("x",), (), (), (), ())
+        self._kernel = program and kernel_of(program, self.name, ("x",), (), (), (), ())
         functools.update_wrapper(self, function).__doc__ = arranged(function.__doc__)
         self.__signature__ = inspect.signature(function)
 
@@ -91,7 +91,8 @@ def row_function(program, *aliases):
 
 
 @functools.cache
-def _kernel(build, owner, *names):
+def kernel_of(build, owner, *names):
+    """What is compiled of a row program, for operands of these names."""
     name = "_".join((build.__name__.strip("_"), *[name for group in names for name in group]))
     return RowKernel(name, owner, build, *names)
 
@@ -101,6 +102,6 @@ def computed(build, owner, axis, inputs, where=None, once=None, wanted=(), place
     of which those that are None are none, and places in it; `wanted` says which of its outputs, if it has several."""
     masks, places = {} if where is None else {"where": where}, places or {}
     once = {name: operand for name, operand in (once or {}).items() if operand is not None}
-    kernel = _kernel(build, owner, *map(tuple, (inputs, masks, once, places)), wanted)
+    kernel = kernel_of(build, owner, *map(tuple, (inputs, masks, once, places)), wanted)
     operands = *inputs.values(), *masks.values(), *once.values(), *places.values()
     return dispatch.call(kernel, operands, axis, **options)

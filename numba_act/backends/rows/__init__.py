@@ -1,6 +1,9 @@
 """Kernels over rows: what an element becomes depends on all numbers of its row.
 
 program : what is compiled, from a function of one row
-code : it as machine code of this CPU
-cpu : a call on NumPy's arrays
+passes : it as LLVM instructions
+code : for this CPU, by vectors
+ptx : for CUDA, by threads
+cpu, cuda : a call on the arrays of NumPy or CuPy
+dispatch : from the operands of a call to either
 """

@@ -20,6 +20,12 @@ def broadcast(array, shape):
     return np.broadcast_to(array, shape)
 
 
+def converted(array, dtype):
+    """An array in another dtype."""
+    with np.errstate(all="ignore"):
+        return array.astype(dtype)
+
+
 def expanded(array, axis):
     """An array with one more axis, of one element."""
     return np.expand_dims(array, axis)

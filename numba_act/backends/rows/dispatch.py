@@ -31,8 +31,7 @@ def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
         array = first if operand is operands[kernel.inputs[0]] else backend.asarray(kernel, name, operand)
         own = _number_type(kernel, name, array, dtype)
         if array.dtype != own:
-            with np.errstate(all="ignore"):
-                array = array.astype(own)
+            array = backend.converted(array, own)
         once = name in kernel.once or name in kernel.places
         arrays.append(_fitting(backend, kernel, name, array, of_row if once else shape))
     shapes = [shape if along else of_row if keepdims else shape[:axis] + shape[axis + 1:]

@@ -1,0 +1,73 @@
+"""A row kernel on CuPy's arrays."""
+import functools
+import math
+
+from ...runtime import objects
+from .. import cuda, layout
+from ..cuda import ARRAY_NAME, Array, asarray, cupy, wrapped  # noqa: F401, what dispatch asks for
+from ..dtypes import storage_of
+from ..ptx import MAX_DIMS, THREADS
+from . import ptx
+
+LONG = 2048                                  # elements; longer rows have a block
+MANY = 1 << 14                               # rows side by side, of which each may have a thread
+
+
+def broadcast(array, shape):
+    """An array that repeats another one, or a number, which is moved to the device."""
+    return cupy.broadcast_to(array if isinstance(array, Array) else cupy.asarray(array), shape)
+
+
+def expanded(array, axis):
+    """An array with one more axis, of one element."""
+    return array.reshape(array.shape[:axis] + (1,) + array.shape[axis:])
+
+
+def converted(array, dtype):
+    """An array in another dtype."""
+    return cuda.convert(array, dtype)
+
+
+def rowwise(kernel, arrays, out, shape, axis, dtype):
+    """As on the CPU."""
+    storage, device = storage_of(dtype), cuda.device_of(kernel, arrays)
+    program = kernel.program(storage)
+    of_row = shape[:axis] + (1,) + shape[axis + 1:]
+    with cuda.on(device):
+        axes = layout.axes(arrays[:len(kernel.inputs)], shape, "K")
+        usable = [a is not None and a.dtype == dtype and not cuda.overlaps(a, arrays) for a in out]
+        results = [given if use else cuda.empty(shape if along else of_row, dtype, axes)
+                   for given, along, use in zip(out, program.along, usable, strict=True)]
+        if math.prod(of_row):
+            layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
+            form, rows, words = _plan(kernel, storage, shape, axis, layouts)
+            threads = rows * ptx.SHARING[form]
+            _loaded(kernel, storage, form, device)((-(-threads // THREADS),), (THREADS,), (*arrays, *results, words))
+        for given, result in zip(out, results, strict=True):
+            if given is not None and given is not result:
+                cuda.put(given, result)
+        return tuple([r if given is None else given for given, r in zip(out, results, strict=True)])
+
+
+@functools.cache
+def _loaded(kernel, storage, form, device):
+    name, text = ptx.module_text(kernel, storage, form)
+    with objects.lock:
+        return cuda.load(kernel.owner, (text,), name, lambda: text, device)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(kernel, storage, shape, axis, layouts):
+    """The form, how many rows, and the plan's words."""
+    steps = [layout.steps(*part, shape) for part in layouts]
+    item, leader = storage.size, steps[-1]
+    axes = sorted([d for d in range(len(shape)) if d != axis], key=lambda d: -abs(leader[d]))
+    flat, outer = layout.coalesced([shape[d] for d in axes], [[s[d] for d in axes] for s in steps])
+    if len(flat) > MAX_DIMS:
+        raise ValueError(f"{kernel.owner}: arrays of so many dimensions that do not follow each other in memory are "
+                         "not supported on a GPU; x.copy() has them in line")
+    rows, n = math.prod(flat), shape[axis]
+    abreast = steps[0][axis] != item and outer[0][-1] == item and (rows >= MANY or n <= ptx.WARP)
+    form = "one" if abreast else "warp" if n <= LONG else "block"
+    return form, rows, ptx.PLAN.packed(rows=rows, length=n, to_row=(flat, outer),
+                                       along=([n], [[s[axis]] for s in steps]))

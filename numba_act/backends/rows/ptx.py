@@ -1,0 +1,204 @@
+"""A row kernel for CUDA: some threads share a row, and meet in its sums.
+
+one    a thread a row, for rows that lie side by side
+warp   32 threads a row, whose numbers meet by shuffles
+block  all THREADS of a block a row; the warps' numbers meet in shared memory
+
+A sum is taken in as many lanes as threads share the row, so that its last bit may differ from the CPU's.
+"""
+from llvmlite import ir
+
+from ...tree.lanes import INT
+from ..ptx import MAX_DIMS, THREADS, WORD, Plan, limit_threads
+from .passes import DOUBLE, Passes, grouped
+
+WARP = 32
+SHARING = {"one": 1, "warp": WARP, "block": THREADS}
+UNROLLED = 4                                 # elements that a thread reads at a time, to hide memory's latency
+EVERYONE = INT(0xFFFFFFFF)
+PLAN = Plan(("rows", "length"), ("to_row", "along"))
+SHARED = 3                                   # the address space
+
+
+def module_text(kernel, storage, form):
+    """Name and LLVM IR of a form of a kernel.  Its parameters: operands, outputs, a plan by value."""
+    name = f"numba_act_rows_{kernel.symbol}_{storage.name}_{form}"
+    module = ir.Module(name=name)
+    module.triple = "nvptx64-nvidia-cuda"
+    _Threads(module, name, kernel, storage, SHARING[form])
+    return name, str(module)
+
+
+class _Threads(Passes):
+    """The kernel that is being written; `sharing` says how many threads have a row."""
+
+    def __init__(self, module, name, kernel, storage, sharing):
+        super().__init__(module, kernel, storage, keeps=False)
+        self.sharing, self.types = sharing, {}
+        for k in range(len(self.program.outputs)):
+            self.types[k] = storage.element
+        for operand in kernel.operands:
+            self.types[operand] = (ir.IntType(8) if operand in kernel.masks else WORD if operand in kernel.places else
+                                   storage.element)
+        self.names = [*kernel.operands, *range(len(self.program.outputs))]
+        plan = ir.ArrayType(WORD, PLAN.size(len(self.names)))
+        kinds = [self.types[name].as_pointer(1) for name in self.names] + [plan.as_pointer()]
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+        function.calling_convention = "ptx_kernel"
+        function.attributes.add("nounwind")
+        self.b, self.plan = ir.IRBuilder(function.append_basic_block("entry")), function.args[-1]
+        self.whole()
+        self.b.ret_void()
+        limit_threads(module, function)
+
+    def whole(self):
+        b = self.b
+        self.thread, block = self.special("tid"), self.special("ctaid")
+        row = b.udiv(b.add(b.mul(block, WORD(THREADS)), self.thread), WORD(self.sharing))
+        self.lane = b.urem(self.thread, WORD(self.sharing))
+        self.n = self.word(PLAN.place("length", len(self.names)))
+        with b.if_then(b.icmp_signed("<", row, self.word(PLAN.place("rows", len(self.names))))):
+            offsets = self.offsets(row)
+            start = PLAN.place("along", len(self.names)) + 1 + 2 * MAX_DIMS
+            self.base = dict(zip(self.names, offsets, strict=True))
+            self.along = {name: self.word(start + k * MAX_DIMS) for k, name in enumerate(self.names)}
+            self.passes()
+
+    def offsets(self, row):
+        """Where the operands' rows begin."""
+        b, start, pointers = self.b, PLAN.place("to_row", len(self.names)), self.b.function.args[:-1]
+        dimensions = self.word(start)
+
+        def step(d, rest, *offsets):
+            length = self.word_at(b.add(d, WORD(start + 1)))
+            quotient = b.udiv(rest, length)
+            index = b.sub(rest, b.mul(quotient, length))
+            steps = [self.word_at(b.add(d, WORD(start + 1 + MAX_DIMS * (2 + k)))) for k in range(len(pointers))]
+            return [quotient, *[b.add(o, b.mul(index, s)) for o, s in zip(offsets, steps, strict=True)]]
+        _, *offsets = self.loop(WORD(0), dimensions, 1, [row, *[WORD(0)] * len(pointers)], step)
+        return [self.moved(p, o) for p, o in zip(pointers, offsets, strict=True)]
+
+    def word(self, k):
+        return self.word_at(WORD(k))
+
+    def word_at(self, index):
+        return self.b.load(self.b.gep(self.plan, [WORD(0), index]), align=8)
+
+    def special(self, name):
+        read = self.b.module.declare_intrinsic(f"llvm.nvvm.read.ptx.sreg.{name}.x", fnty=ir.FunctionType(INT, []))
+        return self.b.zext(self.b.call(read, []), WORD)
+
+    def moved(self, pointer, offset):
+        b = self.b
+        return b.bitcast(b.gep(b.bitcast(pointer, ir.IntType(8).as_pointer(1)), [offset]), pointer.type)
+
+    # --- memory -------------------------------------------------------------------------------------------------------
+    def at(self, name, i):
+        return self.moved(self.base[name], self.b.mul(i, self.along[name]))
+
+    def read(self, name, i, type_, lanes):
+        return self.b.load(self.at(name, i))
+
+    def write(self, k, i, value, lanes):
+        self.b.store(value, self.at(k, i))
+
+    def narrow(self, value):
+        """The 16-bit types have an instruction from sm_80 on."""
+        if self.storage.element == self.single:
+            return value
+        return self.b.bitcast(self.b.fptrunc(value, self.storage.type), self.storage.element)
+
+    def number(self, name):
+        value = self.b.load(self.base[name])
+        return self.whole_number(value) if name in self.kernel.places else self.storage.widen(self.b, value)
+
+    def store_number(self, k, value, lanes):
+        with self.b.if_then(self.b.icmp_signed("==", self.lane, WORD(0))):
+            self.b.store(value, self.base[k])
+
+    def position(self, i):
+        return self.whole_number(self.b.trunc(i, INT))
+
+    def alike(self, number):
+        return number
+
+    def spread(self, value):
+        return value
+
+    # --- elements -----------------------------------------------------------------------------------------------------
+    def over_row(self, body, lanes):
+        def several(i):
+            for k in range(UNROLLED):
+                body(self.b.add(i, WORD(k * self.sharing)), None)
+            return []
+        i, = self.turns([], lambda i: several(i))
+        self.loop(i, self.n, self.sharing, [], lambda i: body(i, None) or [])
+
+    def turns(self, values, body):
+        """The turns of a loop in which a thread meets several elements; where it goes on, and the values at last."""
+        b, most = self.b, WORD((UNROLLED - 1) * self.sharing)
+        return self.loop(self.lane, b.sub(self.n, most), UNROLLED * self.sharing, values, body, counted=True)
+
+    def gathered(self, gathered, terms, lanes):
+        b, counts = self.b, [len(self.begin(g, lambda t: t)) for g in gathered]
+
+        def add(i, *numbers):
+            some = grouped(numbers, counts)
+            return [v for g, s, t in zip(gathered, some, terms(i, None), strict=True) for v in self.joined(g, s, t)]
+
+        def several(i, *numbers):
+            for k in range(UNROLLED):
+                numbers = add(b.add(i, WORD(k * self.sharing)), *numbers)
+            return numbers
+        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
+        i, *numbers = self.turns(begin, several)
+        numbers = self.loop(i, self.n, self.sharing, numbers, add)
+        return [self.met(g, found) for g, found in zip(gathered, grouped(numbers, counts), strict=True)]
+
+    # --- threads that meet --------------------------------------------------------------------------------------------
+    def met(self, gathered, values):
+        """What the threads of a row have gathered together, the same in all of them."""
+        if self.sharing == 1:
+            return values
+        distance = WARP // 2
+        while distance:
+            values = self.joined(gathered, values, [self.shuffled("bfly", v, distance) for v in values])
+            distance //= 2
+        values = [self.shuffled("idx", v, 0) for v in values]
+        return values if self.sharing == WARP else self.met_warps(gathered, values)
+
+    def shuffled(self, kind, value, which):
+        """Another thread's value: that which differs in a bit of its number, or the first one's."""
+        b, double = self.b, value.type == DOUBLE
+        words = ir.VectorType(INT, 2 if double else 1)
+        halves, result = b.bitcast(value, words), ir.Constant(words, ir.Undefined)
+        shuffle = b.module.declare_intrinsic(f"llvm.nvvm.shfl.sync.{kind}.i32", fnty=ir.FunctionType(INT, [INT] * 4))
+        for k in range(words.count):
+            part = b.call(shuffle, [EVERYONE, b.extract_element(halves, INT(k)), INT(which), INT(WARP - 1)])
+            result = b.insert_element(result, part, INT(k))
+        return b.bitcast(result, value.type)
+
+    def met_warps(self, gathered, values):
+        """Through shared memory, one number a warp, which every thread then joins in one order."""
+        b, warps = self.b, THREADS // WARP
+        places = [self.shared(v.type, warps) for v in values]
+        warp = b.udiv(self.thread, WORD(WARP))
+        self.barrier()                           # until all have read what was there before
+        with b.if_then(b.icmp_signed("==", b.urem(self.thread, WORD(WARP)), WORD(0))):
+            for place, value in zip(places, values, strict=True):
+                b.store(value, b.gep(place, [WORD(0), warp]))
+        self.barrier()
+        found = [[b.load(b.gep(place, [WORD(0), WORD(k)])) for place in places] for k in range(warps)]
+        joined = found[0]
+        for more in found[1:]:
+            joined = self.joined(gathered, joined, more)
+        return joined
+
+    def shared(self, type_, count):
+        name = f"shared{len(self.b.module.globals)}"
+        place = ir.GlobalVariable(self.module, ir.ArrayType(type_, count), name, addrspace=SHARED)
+        place.initializer, place.linkage = ir.Constant(place.value_type, ir.Undefined), "internal"
+        return place
+
+    def barrier(self):
+        self.b.call(self.b.module.declare_intrinsic("llvm.nvvm.barrier0", fnty=ir.FunctionType(ir.VoidType(), [])), [])
