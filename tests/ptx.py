@@ -414,6 +414,7 @@ def _opcodes():
         table[f"mul.lo.{s}"] = (u, u), np.multiply
         table[f"mad.lo.{s}"] = (u, u, u), lambda a, b, c: a * b + c
         table[f"div.{u}"] = (u, u), np.floor_divide
+        table[f"min.{s}"], table[f"max.{s}"] = ((s, s), np.minimum), ((s, s), np.maximum)
         table[f"abs.{s}"], table[f"neg.{s}"] = ((s,), np.abs), ((s,), np.negative)
         for name, compare in COMPARE.items():
             table[f"setp.{name}.{s}"], table[f"setp.{name}.{u}"] = ((s, s), compare), ((u, u), compare)

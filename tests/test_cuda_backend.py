@@ -233,6 +233,21 @@ def test_panels(panel, dtype, cupy):
     same(act.swish(on_gpu, own, out=out), act.swish(x[index], beta))
 
 
+@every_dtype
+@pytest.mark.parametrize("panel", [panel for panel, (*_, form) in PANELS.items() if "panel" in form])
+def test_large_panels(panel, dtype, stand_in, monkeypatch):
+    """Of several vectors a thread."""
+    monkeypatch.setattr(ptx, "LONG", 0)
+    forget()
+    (rows, *others), index, beta_shape, form = PANELS[panel]
+    x, beta = numbers((40 * rows, *others), dtype), abs(numbers(beta_shape, dtype, "beta")).astype(dtype)
+    beta = beta if beta.shape != (rows, 1) else np.repeat(beta, 40, 0)
+    on_gpu, own = stand_in.asarray(x)[index], stand_in.asarray(beta) if beta_shape else float(beta)
+    same(act.swish(on_gpu, own), act.swish(x[index], beta))
+    assert f"_{form.replace('panel', 'panels')}_a" in stand_in.launches[-1].name
+    forget()
+
+
 # --- options ----------------------------------------------------------------------------------------------------------
 @every_dtype
 def test_where_and_casting(dtype, cupy):

@@ -31,7 +31,8 @@ def forms(kernel, storage):
     wide = ptx.Form("wide", "a" * arrays + "n" * numbers, "a" * kernel.n_outputs)
     general = ptx.Form("general", "a" * len(kernel.inputs), "a" * kernel.n_outputs)
     others = ("-" if ptx.sums_only(kernel, STORAGE[storage]) else "a") * (kernel.n_outputs - 1)
-    found = [wide, wide._replace(shape=ptx.shape(kernel, STORAGE[storage], ptx.LONG)), general,
+    large = ptx.shape(kernel, STORAGE[storage], ptx.LONG, arrays + kernel.n_outputs)
+    found = [wide, wide._replace(shape=large), general,
              ptx.Form("sum", general.inputs, others + "s"),
              ptx.Form("panel", "p" * arrays + "r" * numbers, wide.outputs)]
     if ptx.sums_by_vectors(kernel, STORAGE[storage]):

@@ -339,18 +339,21 @@ def _run(kernel, arrays, results, shape, dtype, device):
     plan = _plan(shape, layouts, len(arrays), dtype.itemsize)
     if plan is None:
         return _run_copies(kernel, arrays, results, shape, dtype, device)
-    count, letters = plan.count, plan.letters
+    count, letters, storage = plan.count, plan.letters, storage_of(dtype)
+    nbytes = count * storage.size
     head = _head((*arrays, *results), letters, dtype.itemsize) if letters else None
     if head is None:
-        _, threads, words = plan.panel
-        letters = _letters_here((*arrays, *results), plan.panel.letters)
-        shape = "panel" if letters[len(arrays):] == "a" * len(results) else "general"
-        if shape == "general":
-            letters, threads, words = "".join("n" if p is None else "a" for p in layouts), count, plan.general
+        letters, words = _letters_here((*arrays, *results), plan.panel.letters), plan.panel.plan
+        if letters[len(arrays):] == "a" * len(results):
+            long = ptx.shape(kernel, storage, nbytes, ptx.walked(letters)) == "long"
+            shape, threads = "panels" if long else "panel", plan.panel.threads(ptx.TURNS if long else 1)
+        else:
+            letters, shape, threads = "".join("n" if p is None else "a" for p in layouts), "general", count
+            words = plan.general
         form = ptx.Form(shape, letters[:len(arrays)], letters[len(arrays):])
         return _launch(kernel, dtype, form, device, threads, (*arrays, *results), words)
-    nbytes, storage = count * dtype.itemsize, storage_of(dtype)
-    form = ptx.Form(ptx.shape(kernel, storage, nbytes), letters[:len(arrays)], letters[len(arrays):])
+    shape = ptx.shape(kernel, storage, nbytes, ptx.walked(letters))
+    form = ptx.Form(shape, letters[:len(arrays)], letters[len(arrays):])
     tile = ptx.tile(kernel, storage, form.shape)
     tiles, head = max(0, count - head) // tile, min(head, count)
     threads = tiles * ptx.THREADS + count - tiles * tile
@@ -369,10 +372,16 @@ class Walks(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """The letters of the operands as far as their steps decide, how many threads, and the plan."""
+    """The letters of the operands as far as their steps decide, how many vectors there are, how many elements are left,
+    and the plan."""
     letters: str
-    threads: int
+    vectors: int
+    rest: int
     plan: np.ndarray | None
+
+    def threads(self, turns):
+        """How many there are, if each takes so many vectors."""
+        return (-(-self.vectors // (turns * ptx.THREADS)) + (self.rest > 0)) * ptx.THREADS
 
 
 @functools.lru_cache(maxsize=1024)
@@ -398,9 +407,9 @@ def _panel(flat, steps, by_value, item):
     """A Panel, without letters where the rows are no whole number of vectors, or their elements lie apart."""
     letters, walk, rest = _in_vectors(flat, steps, [()] * len(steps), by_value, item, ptx.ACCESS // item)
     if not letters:
-        return Panel("", 0, None)
+        return Panel("", 0, 0, None)
     count = math.prod(walk[0])
-    return Panel(letters, count + rest, ptx.PLANS["panel"].packed(count=count, rest=rest, all=walk))
+    return Panel(letters, count, rest, ptx.PLANS["panel"].packed(count=count, rest=rest, all=walk))
 
 
 def _letters_here(arrays, letters):

@@ -5,6 +5,7 @@ This module knows the compiler, and no GPU.  Forms of a kernel, of THREADS threa
 wide     contiguous arrays of one length: 16-byte accesses in the middle, single elements at the two ends
 long     the same, a thread TURNS accesses one after another
 panel    rows of outputs that are as long as some 16-byte accesses: a thread one of them, whatever the inputs' rows
+panels   the same, a thread TURNS of them one after another
 general  operands of any strides, one element a thread
 random   the same with the last input drawn at random, by the element's index
 sum      outputs added up over some of the dimensions, in float64 and in a fixed order
@@ -66,9 +67,9 @@ class Form(NamedTuple):
 WALKED = "apr"                               # the letters of arrays that differ from element to element
 
 
-def walked(form):
+def walked(letters):
     """How many arrays are walked over."""
-    return sum(letter in WALKED for letter in form.inputs + form.outputs)
+    return sum(letter in WALKED for letter in letters)
 
 
 def per(shape, storage):
@@ -109,11 +110,10 @@ def sums_only(kernel, storage):
     return storage.size == 8 and accesses(kernel, storage) == 1
 
 
-def shape(kernel, storage, nbytes):
-    """The form for contiguous arrays of a size: where computing takes long, and there is work for all processors for a
-    while, the long one, which loads meanwhile; with more than three arrays a thread has no registers for it."""
-    few = len(kernel.inputs) - len(kernel.parameters) + kernel.n_outputs <= 3
-    return "long" if nbytes >= LONG and few and accesses(kernel, storage) == 1 and not kernel.calls else "wide"
+def shape(kernel, storage, nbytes, arrays):
+    """The form for so many contiguous arrays of a size: where computing takes long, and there is work for all
+    processors for a while, the long one, which loads meanwhile; beside more arrays a thread has no registers for it."""
+    return "long" if nbytes >= LONG and arrays <= 3 and accesses(kernel, storage) == 1 and not kernel.calls else "wide"
 
 
 def tile(kernel, storage, shape="wide"):
@@ -159,7 +159,7 @@ class Plan(NamedTuple):
 # groups : of as many places as a block has; row_bits : 2 to it is how many rows its threads stand in
 # rest : how many elements follow the last vector, which there are in a single row only
 PLANS = {"general": Plan(("count",), ("all",)), "random": Plan(("count", "low", "high"), ("all",)),
-         "panel": Plan(("count", "rest"), ("all",)),
+         "panel": Plan(("count", "rest"), ("all",)), "panels": Plan(("count", "rest"), ("all",)),
          **dict.fromkeys(("sum", "along", "across"), Plan(
              ("places", "elements", "slices", "across", "groups", "groups_divisor", "row_bits"),
              ("to_place", "to_element")))}
@@ -295,7 +295,7 @@ class _Builder:
             kinds += [WORD] * 3
         else:
             self.plan = PLANS[form.shape]
-            kinds.append(ir.ArrayType(WORD, self.plan.size(walked(form))).as_pointer())
+            kinds.append(ir.ArrayType(WORD, self.plan.size(walked(form.inputs + form.outputs))).as_pointer())
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
         function.calling_convention = "ptx_kernel"
         function.attributes.add("nounwind")
@@ -360,30 +360,38 @@ class _Builder:
                 self.store_vector(results[4 * k:4 * k + 4], place)
 
     def vector_after_vector(self, head, first):
-        """TURNS vectors in a loop, each loaded while the one before it is computed."""
+        """TURNS vectors one after another."""
         b = self.b
         starts = {p: b.bitcast(b.gep(p, [head]), _global(VECTOR)) for p in self.arrays()}
         inputs = {name: starts[pointer] for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True)
                   if pointer in starts}
 
-        def loaded(index):
+        def load(index):
             return [word for start in inputs.values() for word in self.load_vector(b.gep(start, [index]))]
 
-        begin, before, body, end = loaded(first), b.block, b.append_basic_block("turn"), b.append_basic_block("done")
+        def compute(index, words):
+            each = {name: words[4 * k:4 * k + 4] for k, name in enumerate(inputs)}
+            for pointer, results in zip(self.outputs, self.computed(each), strict=True):
+                self.store_vector(results, b.gep(starts[pointer], [index]))
+
+        self.ahead(first, b.add(first, WORD(TURNS * THREADS)), load, compute)
+
+    def ahead(self, first, last, load, compute):
+        """A loop over the indices first, first + THREADS, ... below the last: what is loaded for one of them, as a list
+        of values, is there before the one before it is computed."""
+        b = self.b
+        begin, before, body, end = load(first), b.block, b.append_basic_block("turn"), b.append_basic_block("done")
         b.branch(body)
         b.position_at_end(body)
-        turn, index, words = b.phi(INT), b.phi(WORD), [b.phi(INT) for _ in begin]
+        index, *now = (b.phi(value.type) for value in (first, *begin))
         b.asm(ir.FunctionType(ir.VoidType(), []), r".pragma \22nounroll\22;", "", [], True)
-        next_turn, next_index = b.add(turn, INT(1)), b.add(index, WORD(THREADS))
-        more, start = b.icmp_signed("<", next_turn, INT(TURNS)), b.block
+        following = b.add(index, WORD(THREADS))
+        more, start = b.icmp_signed("<", following, last), b.block
         with b.if_then(more):
-            ahead, ahead_from = loaded(next_index), b.block
-        following = [_either(b, (one, ahead_from), (ir.Constant(INT, ir.Undefined), start)) for one in ahead]
-        each = {name: words[4 * k:4 * k + 4] for k, name in enumerate(inputs)}
-        for pointer, results in zip(self.outputs, self.computed(each), strict=True):
-            self.store_vector(results, b.gep(starts[pointer], [index]))
-        for phi, one, two in zip([turn, index, *words], [INT(0), first, *begin], [next_turn, next_index, *following],
-                                 strict=True):
+            found, found_from = load(following), b.block
+        then = [_either(b, (one, found_from), (ir.Constant(one.type, ir.Undefined), start)) for one in found]
+        compute(index, now)
+        for phi, one, two in zip([index, *now], [first, *begin], [following, *then], strict=True):
             phi.add_incoming(one, before)
             phi.add_incoming(two, b.block)
         b.cbranch(more, body, end)
@@ -491,12 +499,42 @@ class _Builder:
         with b.if_else(b.icmp_signed("<", i, count)) as (vectors, rest):
             with vectors:
                 places = dict(zip(arrays, self.walk("all", i, arrays), strict=True))
-                for pointer, results in zip(self.outputs, self.computed(self.read(places)), strict=True):
-                    self.store_vector(results, b.bitcast(places[pointer], _global(VECTOR)))
+                self.row_results(self.read(places), [places[pointer] for pointer in self.outputs])
             with rest:
-                k = b.sub(i, count)
-                with b.if_then(b.icmp_signed("<", k, self.word("rest"))):
-                    self.one(self.after(b.add(b.mul(count, WORD(per("panel", self.storage))), k)))
+                self.rest_of_row(b.sub(i, count))
+
+    def panels(self):
+        b, arrays, step = self.b, self.arrays(), WORD(TURNS * THREADS)
+        begin, count = b.mul(self.block, step), self.word("count")
+        first, last = b.add(begin, self.thread), b.add(begin, step)
+        last = b.select(b.icmp_signed("<", last, count), last, count)
+        names = [name for name, letter in zip(self.kernel.inputs, self.form.inputs, strict=True) if letter in WALKED]
+
+        def load(index):
+            places = dict(zip(arrays, self.walk("all", index, arrays), strict=True))
+            words = self.read(places)
+            return [word for name in names for word in words[name]] + [places[p] for p in self.outputs]
+
+        def compute(index, values):
+            words = {name: values[4 * k:4 * k + 4] for k, name in enumerate(names)}
+            self.row_results(words, values[4 * len(names):])
+
+        with b.if_else(b.icmp_signed("<", begin, count)) as (vectors, rest):
+            with vectors, b.if_then(b.icmp_signed("<", first, count)):
+                self.ahead(first, last, load, compute)
+            with rest:
+                self.rest_of_row(self.thread)
+
+    def row_results(self, words, places):
+        """Compute a vector of each output, and store them at these places."""
+        for place, results in zip(places, self.computed(words), strict=True):
+            self.store_vector(results, self.b.bitcast(place, _global(VECTOR)))
+
+    def rest_of_row(self, k):
+        """The k-th element after the vectors of a single row."""
+        b = self.b
+        with b.if_then(b.icmp_signed("<", k, self.word("rest"))):
+            self.one(self.after(b.add(b.mul(self.word("count"), WORD(per("panel", self.storage))), k)))
 
     def read(self, places):
         """The inputs' words that stand beside a vector, by name."""
