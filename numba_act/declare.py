@@ -11,7 +11,7 @@ from .backends import dispatch
 from .backends.dtypes import STORED
 from .backends.jit import Scalar, type_of
 from .backends.signature import Signature, free, way
-from .docstrings import Docstring
+from .docstrings import Docstring, written
 from .expressions import UFUNC, Call, Expressions
 from .runtime import objects
 from .tree.callables import is_ours, plain
@@ -156,7 +156,7 @@ class Activation:
         The same in the fast tier.
     """
 
-    __doc__ = Docstring(__doc__)
+    __doc__ = Docstring(__doc__, written)
     _exact = None                                # of one of the fast tier: the same in the exact tier
 
     _STATE = "name", "__name__", "__module__", "__qualname__", "aliases", "formula", "_nonzero", "_text", "expressions"

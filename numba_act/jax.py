@@ -19,6 +19,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from . import declare, functions  # noqa: F401, the latter declares the activations
 from .backends.dtypes import STORED
+from .docstrings import Docstring
 
 ARRAYS = jax.Array | np.ndarray | np.generic | int | float       # tracers are the first
 
@@ -73,9 +74,11 @@ class Function:
     -2.0
     """
 
+    __doc__ = Docstring(__doc__, lambda function: function.activation.__doc__)
+
     def __init__(self, activation):
         self.activation, self._bound = activation, activation._operands
-        self.__name__, self.__doc__ = activation.name, activation.__doc__
+        self.__name__ = activation.name
         self.__signature__ = inspect.signature(activation._operands)
         self.fast = self if activation.fast is activation else get(activation.fast)
 

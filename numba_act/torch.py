@@ -25,6 +25,7 @@ from .backends.containers.tensors import from_memory, memory
 from .backends.dtypes import result_dtype
 from .backends.kernel import symbol
 from .backends.signature import free
+from .docstrings import Docstring
 
 TENSORS = {torch.Tensor, torch.nn.Parameter}
 NUMBERS = {float, int}
@@ -82,9 +83,11 @@ class Function:
     tensor([0.0500, 0.0500, 1.0000])
     """
 
+    __doc__ = Docstring(__doc__, lambda function: function.activation.__doc__)
+
     def __init__(self, activation):
         self.activation, self._bound, self._operator = activation, activation._operands, operator_of(activation)
-        self.__name__, self.__doc__ = activation.name, activation.__doc__
+        self.__name__ = activation.name
         self.__signature__ = inspect.signature(activation._operands)
         self.fast = self if activation.fast is activation else get(activation.fast)
 
