@@ -168,12 +168,22 @@ class Activation:
         self.expressions = _understood(function)
         self.name = self.__name__ = function.__name__
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
-        self.aliases, self._nonzero, self._text = _strings(aliases), _strings(nonzero), function.__doc__ or ""
+        self.aliases, self._nonzero = (self._named(*given) for given in (("aliases", aliases), ("nonzero", nonzero)))
+        self._text = function.__doc__ or ""
+        if not isinstance(formula, str | None):
+            raise TypeError(f"{self.name}: formula={formula!r} is no LaTeX; a string is accepted")
         for name in set(self._nonzero) - set(self.expressions.defaults):
             raise ValueError(f"{self.name}: nonzero={name!r} is none of its parameters "
                              f"({', '.join(self.expressions.defaults)})")
         self.formula = formula if formula or is_ours(function) else self.expressions.formula
         self._complete()
+
+    def _named(self, option, given):
+        """Names that are given as one string or several."""
+        names = _strings(given) if isinstance(given, str | Iterable) else (given,)
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(f"{self.name}: {option}={given!r} is neither a name nor several; strings are accepted")
+        return names
 
     def _complete(self):
         """What follows from the rest, and is not pickled."""
@@ -190,7 +200,8 @@ class Activation:
 
     def __repr__(self):
         given = [*self.operands, *(f"{name}={value}" for name, value in self.defaults.items())]
-        return f"<activation {self.name}({', '.join(given)})>"
+        name = self.name if self.name.isprintable() else repr(self.name)[1:-1]
+        return f"<activation {name}({', '.join(given)})>"
 
     def __reduce_ex__(self, protocol):
         if self._exact:

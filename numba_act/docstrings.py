@@ -70,7 +70,7 @@ RETURNS = """array
 
 
 def errors(activation):
-    zeros = "".join(f", a zero {name}" for name in activation._nonzero)
+    zeros = "".join(f", the number 0 for {name} (zeros in an array are not looked for)" for name in activation._nonzero)
     return ("TypeError\n    An operand of another dtype, or one too many.\nValueError\n"
             f"    Shapes that do not broadcast, an `out` of another shape{zeros}.")
 

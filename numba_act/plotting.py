@@ -86,6 +86,9 @@ def visualize_activation(anything, /, *params, **keywords):
     'lo=-2, hi=2'
     """
     functions = _functions(anything if isinstance(anything, list | tuple) else [anything])
+    if not functions:
+        raise ValueError("visualize_activation: there is nothing to draw; a name, an activation, a function, or a list "
+                         "of these is accepted")
     options, parameters = _separated(functions, keywords, lo=-10, hi=10, points=501, ax=None)
     graphs = list(itertools.chain(*_families(functions, params, parameters)))
     lo, hi, points, ax = options.values()

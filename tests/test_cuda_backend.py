@@ -259,8 +259,8 @@ def test_where_and_casting(dtype, cupy):
         same(out, act.gelu(x, out=right, where=where))
     rows, out = generator(1).random((3, 1, 1)) < 0.5, np.zeros((3, 4, 50), dtype)
     same(act.gelu(on_gpu, where=cupy.asarray(rows), out=cupy.asarray(out)), act.gelu(x, where=rows, out=out))
-    assert act.gelu(on_gpu, where=cupy.asarray(mask)).shape == (4, 50)
-    assert act.gelu(on_gpu, where=cupy.asarray(mask), order="F").flags.f_contiguous
+    assert act.gelu(on_gpu, where=cupy.asarray(mask), out=None).shape == (4, 50)
+    assert act.gelu(on_gpu, where=cupy.asarray(mask), out=None, order="F").flags.f_contiguous
     for kind in ("f2", "f4", "f8"):
         out, right = cupy.zeros((4, 50), kind), np.zeros((4, 50), kind)
         same(act.gelu(on_gpu, out=out, casting="unsafe"), act.gelu(x, out=right, casting="unsafe"))

@@ -602,3 +602,29 @@ def test_unknown_names(wrong, right):
         act.get("qqqqqqqq")
     with pytest.raises(AttributeError):
         getattr(act, wrong)
+
+
+def renamed(x):
+    return x
+
+
+renamed.__name__ = "a\nname"
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda: act.activation(double, aliases=3), r"double: aliases=3 is neither a name nor several; strings .*"),
+    (lambda: act.activation(double, nonzero=(3,)), r"double: nonzero=\(3,\) is neither a name nor several; .*"),
+    (lambda: act.activation(double, formula=3), r"double: formula=3 is no LaTeX; a string is accepted"),
+    (lambda: act.gelu(1.0, dtype="foo"), r"gelu: dtype='foo' is no dtype; accepted are float16, bfloat16, .*"),
+    (lambda: act.gelu.value_and_grad(1.0, out=(..., ...)), r"gelu: out must be a NumPy array .*; out=... stands alone"),
+    (lambda: act.visualize_activation([]), r"visualize_activation: there is nothing to draw; a name, .* is accepted"),
+    (lambda: act.gelu(pytest.importorskip("pandas").DataFrame({"a": [1.0], "b": [2.0]}).groupby("a")),
+     r"gelu: a DataFrameGroupBy has no numbers of its own; .*"),
+])
+def test_what_is_wrong_and_what_would_be_right(call, said):
+    with pytest.raises((TypeError, ValueError), match=f"^{said}$"):
+        call()
+
+
+def test_names_in_one_line():
+    assert repr(act.activation(renamed)) == r"<activation a\nname(x)>"

@@ -88,6 +88,10 @@ def test_options_as_numpy_takes_them():
         same_bits(call(x, out=...), call(x))
         same_bits(call(x, where=np.array([True, False]), out=None)[:1], call(x[:1]))
     assert act.gelu.backward(x, x, out=...).shape == (2,)
+    for call in (act.gelu, act.gelu.grad, act.gelu.value_and_grad):
+        with pytest.warns(UserWarning, match=r"^gelu: where= without out=") as caught:
+            call(x, where=np.array([True, False]))
+        assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize(("where", "kind"), [([True] * 4, ValueError), ([1, 0], TypeError), ([[True], []], ValueError)])

@@ -259,7 +259,7 @@ def _outputs(backend, kernel, out, shape, dtype, casting):
             continue
         if not isinstance(array, backend.Array):
             raise TypeError(f"{kernel.owner}: out must be a {backend.ARRAY_NAME} array like the operands, "
-                            f"not {type(array).__name__}")
+                            f"not {type(array).__name__}{'; out=... stands alone' * (array is ...)}")
         if array.shape != shape:
             raise ValueError(f"{kernel.owner}: out has shape {array.shape}; the result has {shape}")
         if not np.can_cast(dtype, array.dtype, casting):

@@ -45,7 +45,11 @@ def number(value, dtype):
 def result_dtype(operands, dtype=None):
     """The dtype of the result.  Python numbers take that of the arrays beside them; integers compute in float64."""
     if dtype is not None:
-        return _supported(np.dtype(dtype), exact=True)
+        try:
+            dtype = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype={dtype!r} is no dtype; accepted are {', '.join(STORED)}") from None
+        return _supported(dtype, exact=True)
     dtypes = {d for o in operands if type(o) not in (bool, int, float) for d in _dtypes(o)}
     computed = {_supported(d) for d in dtypes}
     if len(dtypes) < 2:

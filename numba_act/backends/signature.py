@@ -1,5 +1,6 @@
 """The true signature of every way to call an activation, and what a plain call goes through, written out as source."""
 import functools
+import warnings
 from types import MethodType
 
 from numpy import ndarray
@@ -69,14 +70,19 @@ def bound(activation, method, first, options, usual=None, instead=None):
             return TypeError(f"{activation.name}: {activation.results_taken}")
         return TypeError(f"{activation.name}: {_fault(first, inputs, defaults, options, given, rest, named)}")
 
-    call, shown = _written(method, first, inputs, options, defaults, len(activation.defaults), quick, arranged, refused)
+    def unsaid():
+        warnings.warn(f"{activation.name}: where= without out= leaves the rest of the result as memory was; "
+                      "say out=None if that is meant", stacklevel=4 if method.__name__ == "_call" else 3)
+
+    call, shown = _written(method, first, inputs, options, defaults, len(activation.defaults), quick, arranged, refused,
+                           unsaid)
     functools.update_wrapper(call, method)
     call.__wrapped__ = shown
     call.__qualname__ = activation.name          # in Python's own words about a parameter that is given twice
     return call
 
 
-def _written(method, first, inputs, options, defaults, n_parameters, quick, arranged, refused):
+def _written(method, first, inputs, options, defaults, n_parameters, quick, arranged, refused, unsaid):
     """The method as a function of the activation's arguments, and another that shows its signature.
 
     With kernels, by what they are called with, it takes the quick way, if it can, where nothing else but `out` is
@@ -85,8 +91,10 @@ def _written(method, first, inputs, options, defaults, n_parameters, quick, arra
     arguments = (*first, *inputs)
     space = {"method": method, "quick": dispatch.quick, "NOT_YET": dispatch.NOT_YET, "UNSET": UNSET, "number": number,
              "NUMBERS": NUMBERS, "ndarray": ndarray, "type": type, "OverflowError": OverflowError,
-             "arranged": arranged, "refused": refused,
+             "arranged": arranged, "refused": refused, "unsaid": unsaid,
              **{f"default_{name}": value for name, value in (defaults | options).items()}}
+    if "where" in options:                       # as NumPy, tell out=None from nothing
+        space["default_out"] = UNSET
     unset, named = [f"{name}=§UNSET" for name in arguments], [f"{name}=None" for name in options]
     shown = [f"{name}=None" if name in defaults else name for name in inputs]
     required = [name for name in arguments if name not in defaults]
@@ -106,19 +114,27 @@ def _written(method, first, inputs, options, defaults, n_parameters, quick, arra
             arrays = [name for name in (*first, *called) if name not in numbers]
             lines += [f"    if {' and '.join(absent + usual)}:",
                       *_at_once(k, arrays, numbers),
-                      f"        §result = §quick(§kernel{k}, ({', '.join((*arrays, *numbers))},), out, "
-                      f"{len(arrays) if first else 1})",
+                      f"        §result = §quick(§kernel{k}, ({', '.join((*arrays, *numbers))},), "
+                      f"None if out is §UNSET else out, {len(arrays) if first else 1})",
                       "        if §result is not None:",
                       "            return §result"]
     if required:
         lines += [f"    if {' or '.join(f'{name} is §UNSET' for name in required)}:",
                   f"        raise §refused(({', '.join(arguments)},))"]
-    lines += [f"    return §method({', '.join(('§self', *first, f'({chr(44).join(inputs)},)', *options))})"]
+    result = f"§method({', '.join(('§self', *first, f'({chr(44).join(inputs)},)', *options))})"
+    if "where" in options:
+        lines += ["    if out is §UNSET:",
+                  "        out = None",
+                  "        if where is not True:",
+                  f"            §result = {result}",
+                  "            §unsaid()",
+                  "            return §result"]
+    lines += [f"    return {result}"]
     mark = "_" * (1 + max(len(name) - len(name.lstrip("_")) for name in (*arguments, *options)))
     made = {f"{mark}{name}": value for name, value in space.items()}           # none of theirs begins so
     exec("\n".join(lines).replace("§", mark), made)
     made["shown"].__defaults__, made["shown"].__kwdefaults__ = tuple(defaults.values()), options
-    made["call"].__kwdefaults__ = options
+    made["call"].__kwdefaults__ = {name: space[f"default_{name}"] for name in options}
     return made["call"], made["shown"]
 
 
@@ -129,7 +145,7 @@ def _at_once(k, arrays, numbers):
              *[f"{name}.dtype == {x}.dtype and {name}.shape == {x}.shape" for name in others],
              *[f"§type({name}) in §NUMBERS" for name in numbers]]
     given = [*arrays, *[f"§number({name}, {x}.dtype)" for name in numbers]]
-    return [f"        if out is None and {' and '.join(tests)}:",
+    return [f"        if out is §default_out and {' and '.join(tests)}:",
             f"            §function, §limit, §_ = §loops{k}.get({x}.dtype, §NOT_YET)",
             f"            if {x}.size < §limit:",
             "                try:",

@@ -17,6 +17,8 @@ KINDS = {                                        # library.Type, itself or a bas
     "pandas.Series": "columns.Pandas", "pandas.Index": "columns.Pandas", "pandas.ExtensionArray": "columns.Pandas",
     "polars.Series": "columns.Polars", "pyarrow.Array": "columns.Arrow", "pyarrow.ChunkedArray": "columns.Arrow",
     "pyarrow.Table": "columns.ArrowTable", "pyarrow.RecordBatch": "columns.ArrowTable",
+    **dict.fromkeys(("pandas.BaseGroupBy", "pandas.BaseWindow", "polars.GroupBy", "dask.GroupBy", "xarray.GroupBy",
+                     "xarray.Rolling"), "columns.Groups"),
     "torch.Tensor": "tensors.Torch", "jaxlib.ArrayImpl": "tensors.Jax", "jax.Tracer": "tensors.JaxTracer",
 }
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..dtypes import common_dtype
 from . import kind_of
-from .container import Container, named
+from .container import Container, Refused, named
 
 
 class Column(Container):
@@ -287,3 +287,7 @@ class ArrowTable(Frame):
 
     def relabelled(self, part, first, axis):
         return part.rename_columns(first.column_names) if axis else part
+
+
+class Groups(Refused):
+    message = "{owner}: a {type} has no numbers of its own; {owner} looks at one at a time: call it before grouping"
