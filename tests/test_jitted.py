@@ -402,6 +402,39 @@ def test_inside_another_activation():
     np.testing.assert_allclose(plain.grad(x), inner.grad(x) + act.swish.grad(x), rtol=1e-14)
 
 
+def grown(x, rate=0.5):
+    steps = 0.0
+    while steps < 3 + 0 * x:
+        steps += 1
+    return steps * math.exp(rate * x)
+
+
+def test_a_declared_derivative_inside_another_activation():
+    """Five times too large on purpose, to tell it from what duals would find."""
+    inner = act.activation(grown)
+
+    @inner.derivative
+    def _(x, rate):
+        steps = 0.0
+        while steps < 15 + 0 * x:
+            steps += 1
+        return steps * rate * math.exp(rate * x), steps * x * math.exp(rate * x)
+
+    @act.activation
+    def outer(x, rate=0.25):
+        y = inner(x * x, rate)
+        while y > 1e300:
+            y = y / 2
+        return y + x
+    x, h = np.array([0.3, -1.0]), 1e-6
+    y = 15 * np.exp(x * x / 4)
+    np.testing.assert_allclose(outer.grad(x), y * x / 2 + 1, rtol=1e-14)
+    np.testing.assert_allclose(outer.grad(x, wrt="rate"), y * x * x, rtol=1e-14)
+    np.testing.assert_allclose(outer.grad(x, n=2), (outer.grad(x + h) - outer.grad(x - h)) / (2 * h), rtol=1e-8)
+    at_default = act.activation(lambda x: inner(x) + act.swish(x))
+    np.testing.assert_allclose(at_default.grad(x), inner.grad(x) + act.swish.grad(x), rtol=1e-14)
+
+
 def test_without_numbas_compiler(monkeypatch):
     new = np.random.default_rng().random()       # which is in no cache
 

@@ -14,11 +14,12 @@ from types import FunctionType
 
 import numpy as np
 from llvmlite import ir
+from numba import njit
 from numba.core import types
 from numba.core.typeconv import Conversion
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer, infer_global
-from numba.extending import lower_builtin, lower_cast, models, overload, overload_attribute, register_model
+from numba.extending import intrinsic, lower_builtin, lower_cast, models, overload, overload_attribute, register_model
 
 from ..backends.jit import calls
 from ..backends.jit.exact import in_dialect
@@ -192,13 +193,81 @@ class _ActivationCall:
         self.operands = given[:count]
         self.whole = None
         if owner.compiler == "numba":
-            captured = owner.expressions.value
-            self.whole = types.Dispatcher(captured.on_gpu if calls.on_gpu(context) else captured.dispatcher)
+            role = "on_gpu" if calls.on_gpu(context) else "dispatcher"
+            self.whole = types.Dispatcher(_chained(owner, owner.expressions.derivative, self.operands, role)
+                                          if owner.expressions.derivative else getattr(owner.expressions.value, role))
         self.build = functools.partial(owner.on_nodes, wrt=tuple(wrt))
 
     def of_numbers(self, context):
         """The signature of the same call on numbers."""
         return self.callee.get_call_type(context, _numbers(self.operands), self.options)
+
+
+@functools.cache
+def _chained(owner, derivative, given, role):
+    """The chain rule over the derivative that is declared for an activation, as a function for arguments of these
+    types.  A dual's last differentiation is taken by that; what is left of it, numbers or duals, is the activation's
+    again."""
+    live = [k for k, type_ in enumerate(given) if getattr(type_, "live", False)]
+    fixed = all(getattr(type_, "fixed", True) for type_ in given)
+    order = next(type_.order for type_ in given if isinstance(type_, DualType))
+    names = [f"a{k}" for k in range(len(given))]
+    low = ", ".join(f"low({name})" for name in names)
+    slope = " + ".join(f"slopes[{k}] * high(a{k})" for k in live) or "0.0"
+    lines = [f"def chained({', '.join(names)}):",
+             f"    slopes = derivative({low}){',' * (len(names) == 1)}",
+             f"    return joined(activation({low}), {slope})"]
+    space = {"activation": owner, "derivative": getattr(derivative, role), "low": _low, "high": _high,
+             "joined": _joining(order, bool(live), fixed)}
+    exec("\n".join(lines), space)
+    if role == "on_gpu":
+        from numba import cuda
+        return cuda.jit(device=True)(space["chained"])
+    return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(space["chained"])
+
+
+def _half(type_):
+    """The type of a dual with one differentiation less."""
+    return type_.number if type_.order == 1 else DualType(type_.number, type_.order - 1, type_.live, type_.fixed)
+
+
+@intrinsic
+def _low(typing, dual):
+    """A dual without its last differentiation; a number as it is."""
+    def codegen(context, builder, sig, args):
+        if not isinstance(dual, DualType):
+            return args[0]
+        parts = [builder.extract_value(args[0], k) for k in range(max(1, dual.parts // 2))]
+        return parts[0] if dual.order == 1 else packed(builder, parts)
+    return (_half(dual) if isinstance(dual, DualType) else types.unliteral(dual))(types.unliteral(dual)), codegen
+
+
+@intrinsic
+def _high(typing, dual):
+    """What a dual with slopes has of its last differentiation."""
+    def codegen(context, builder, sig, args):
+        parts = [builder.extract_value(args[0], k) for k in range(dual.parts // 2, dual.parts)]
+        return parts[0] if dual.order == 1 else packed(builder, parts)
+    return _half(dual)(dual), codegen
+
+
+def _joining(order, live, fixed):
+    @intrinsic
+    def joined(typing, low, high):
+        """A dual of what `_low` and `_high` would give of it."""
+        number = getattr(low, "number", low)
+
+        def parts(context, builder, type_, value):
+            dual = isinstance(type_, DualType)
+            given = [builder.extract_value(value, k) for k in range(type_.parts)] if dual else [value]
+            given = [context.cast(builder, part, getattr(type_, "number", type_), number) for part in given]
+            return given + [given[0].type(0.0)] * (2**(order - 1) - len(given))
+
+        def codegen(context, builder, sig, args):
+            halves = [parts(context, builder, *each) for each in zip(sig.args, args, strict=True)]
+            return packed(builder, halves[0] + halves[1] if live else halves[0][:1])
+        return DualType(number, order, live, fixed)(low, high), codegen
+    return joined
 
 
 @lower_builtin(DualType, types.VarArg(types.Any))
