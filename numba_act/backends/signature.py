@@ -110,14 +110,7 @@ def _written(method, first, inputs, options, defaults, n_parameters, quick, arra
             space |= {f"kernel{k}": kernel, f"loops{k}": kernel.quick}
             absent = [f"{name} is None" for name in inputs if name not in called]
             usual = [f"{name} is §default_{name}" for name in options if name not in ("out", *called)]
-            numbers = list(kernel.parameters)
-            arrays = [name for name in (*first, *called) if name not in numbers]
-            lines += [f"    if {' and '.join(absent + usual)}:",
-                      *_at_once(k, arrays, numbers),
-                      f"        §result = §quick(§kernel{k}, ({', '.join((*arrays, *numbers))},), "
-                      f"None if out is §UNSET else out, {len(arrays) if first else 1})",
-                      "        if §result is not None:",
-                      "            return §result"]
+            lines += [f"    if {' and '.join(absent + usual)}:", *_quickly(k, kernel, first, called)]
     if required:
         lines += [f"    if {' or '.join(f'{name} is §UNSET' for name in required)}:",
                   f"        raise §refused(({', '.join(arguments)},))"]
@@ -138,9 +131,10 @@ def _written(method, first, inputs, options, defaults, n_parameters, quick, arra
     return made["call"], made["shown"]
 
 
-def _at_once(k, arrays, numbers):
-    """The statements by which a call without out= goes to a loop of kernel k."""
-    x, *others = arrays
+def _quickly(k, kernel, first, called):
+    """The statements by which a call without options goes to kernel k: to its loop at once, if there is no out=."""
+    numbers = list(kernel.parameters)
+    x, *others = arrays = [name for name in (*first, *called) if name not in numbers]
     tests = [*[f"§type({name}) is §ndarray" for name in arrays],
              *[f"{name}.dtype == {x}.dtype and {name}.shape == {x}.shape" for name in others],
              *[f"§type({name}) in §NUMBERS" for name in numbers]]
@@ -151,7 +145,11 @@ def _at_once(k, arrays, numbers):
             "                try:",
             f"                    return §function({', '.join(given)})",
             "                except §OverflowError:",
-            "                    pass"]
+            "                    pass",
+            f"        §result = §quick(§kernel{k}, ({', '.join((*arrays, *numbers))},), "
+            f"None if out is §UNSET else out, {len(arrays) if first else 1})",
+            "        if §result is not None:",
+            "            return §result"]
 
 
 def _fault(first, inputs, defaults, options, given, rest, named):
