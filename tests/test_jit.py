@@ -309,11 +309,12 @@ def run(folder, text, *options):
     return done.stdout.split()
 
 
-def test_a_stencil_as_the_first_use_of_numba(tmp_path):
-    """Numba asks extensions' entry points when a dispatcher compiles, and this is none."""
-    assert run(tmp_path, """
+@pytest.mark.parametrize(("first", "at"), [("stencil", "x[0]"), ("vectorize(['f8(f8)'])", "x")])
+def test_the_first_use_of_numba(tmp_path, first, at):
+    """Numba asks extensions' entry points when a dispatcher compiles, and these are none."""
+    assert run(tmp_path, f"""
 import numba, numba_act as act, numpy as np
-f = numba.stencil(lambda x: act.gelu.grad(x[0]) + act.gelu(x[0]))
+f = numba.{first}(lambda x: act.gelu.grad({at}) + act.gelu({at}))
 print(f(np.ones(1)).item() == act.gelu.grad(1.0) + act.gelu(1.0))""") == ["True"]
 
 
