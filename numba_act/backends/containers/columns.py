@@ -32,6 +32,20 @@ class Column(Container):
         total = super().summed(gradient, operand)
         return self.made(total, None, operand) if own else total
 
+    def rowwise(self, kernel, operands, axis, again):
+        """A column is a row; none of its values may be missing."""
+        own = [o for o in operands if kind_of(o) is self]
+        with named(kernel):
+            if any(self.missing(getattr(o, "array", o)) is not None for o in own):
+                raise ValueError("values are missing; where= and x.fillna(0), or x.dropna(), say what is meant")
+        results = again([self.dense(o) if kind_of(o) is self else o for o in operands], axis)
+        made = tuple(self.as_column(r, own[0]) if np.ndim(r) else r
+                     for r in (results if isinstance(results, tuple) else (results,)))
+        return made if isinstance(results, tuple) else made[0]
+
+    def as_column(self, values, like):
+        return self.made(values, None, like)
+
 
 class Polars(Column):
     name = "Polars columns"
@@ -120,6 +134,9 @@ class Pandas(IntoPandas, Column):
         if any(isinstance(a, kinds.SparseArray) for a in own):
             return _sparse(call, arrays)
         return super().mapped(kernel, call, arrays)
+
+    def as_column(self, values, like):
+        return self.labelled(self.made(values, None, getattr(like, "array", like)), [like])
 
     def summed(self, gradient, operand):
         return gradient if kind_of(operand) is self else super().summed(gradient, operand)
@@ -237,6 +254,21 @@ class PandasFrame(IntoPandas, Frame):
 
     def mapped(self, kernel, call, operands):
         return super().mapped(kernel, call, _joined(operands, "DataFrame"))
+
+    def rowwise(self, kernel, operands, axis, again):
+        """A frame is one array, of one dtype."""
+        own = next(o for o in operands if kind_of(o) is self)
+        place = {"index": 0, "columns": 1}.get(axis, axis) if isinstance(axis, str) else axis
+        results = again([self.dense(o) if kind_of(o) is self else o for o in operands], place)
+        made = tuple(self.framed(r, own, place) for r in (results if isinstance(results, tuple) else (results,)))
+        return made if isinstance(results, tuple) else made[0]
+
+    @staticmethod
+    def framed(result, own, axis):
+        """A result with the labels of a frame, or of what is left of it."""
+        if result.shape == own.shape:
+            return own._constructor(result, index=own.index, columns=own.columns)
+        return own._constructor_sliced(result, index=own.axes[1 - axis % 2]) if result.ndim == 1 else result
 
     def columns(self, frame):
         return [frame.iloc[:, k] for k in range(frame.shape[1])]

@@ -54,6 +54,10 @@ class Container:
             return tuple(self.summed(gradient, operands[1 + names.index(name)])
                          for gradient, name in zip(whole, wrt, strict=True))
 
+    def rowwise(self, kernel, operands, axis, again):
+        """A function along an axis; `again(operands, axis)` is the same of arrays."""
+        raise TypeError(f"{kernel.owner}: {self.name} are not supported along an axis; NumPy and CuPy arrays are")
+
     def summed(self, gradient, operand):
         """A gradient, summed to the shape of its operand."""
         shape = shape_of(operand)
@@ -89,6 +93,9 @@ class Refused(Container):
     def elementwise(self, kernel, operands, *_):
         thing = next(o for o in operands if kind_of(o) is self)
         raise TypeError(self.message.format(owner=kernel.owner, type=type(thing).__name__))
+
+    def rowwise(self, kernel, operands, *_):
+        self.elementwise(kernel, operands)
 
     def backward(self, kernel, operands, *_):
         self.elementwise(kernel, operands)

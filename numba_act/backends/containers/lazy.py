@@ -4,7 +4,8 @@ import functools
 import numpy as np
 
 from .. import layout
-from ..dtypes import common_dtype
+from ..dtypes import common_dtype, storage_of
+from ..rows.dispatch import axis_of
 from . import kind_of
 from .container import Container, Refused, alone
 
@@ -21,6 +22,35 @@ class DaskArray(Container):
         dtype = common_dtype(kernel, operands, call.keywords.get("dtype"))
         return elemwise(functools.partial(alone, call), *operands, dtype=dtype)
 
+    def rowwise(self, kernel, operands, axis, again):
+        """Block by block, a row in one of them."""
+        from dask.array import asarray, broadcast_to, map_blocks
+        if again.keywords.get("out") is not None:
+            raise TypeError(f"{kernel.owner}: out= is not accepted for {self.name}")
+        first = asarray(operands[0])
+        place = axis_of(kernel.owner, kernel.inputs[0], axis, first.shape)
+        dtype = common_dtype(kernel, operands[:len(kernel.inputs)], again.keywords.get("dtype"))
+        (along, *others), keepdims = kernel.program(storage_of(dtype)).along, again.keywords.get("keepdims", True)
+        if others:
+            raise TypeError(f"{kernel.owner}: of {self.name} one gradient is computed at a time")
+        first = first.rechunk({place: -1})
+        of_row = first[(slice(None),) * place + (slice(0, 1),)]
+        blocks = []
+        for name, operand in zip(kernel.operands, operands, strict=True):
+            like = of_row if name in (*kernel.once, *kernel.places) else first
+            try:
+                whole = first if operand is operands[0] else broadcast_to(asarray(operand), like.shape)
+            except ValueError:
+                raise ValueError(f"{kernel.owner}: {name} has shape {np.shape(operand)}; one that broadcasts to "
+                                 f"{like.shape} is accepted") from None
+            blocks.append(whole.rechunk(like.chunks))
+        dropped = {} if along or keepdims else {"drop_axis": place}
+        chunks = first.chunks if along else of_row.chunks
+        chunks = chunks if along or keepdims else chunks[:place] + chunks[place + 1:]
+        call = functools.partial(_one_block, again, place)
+        meta = np.empty((0,) * len(chunks), dtype)
+        return map_blocks(call, *blocks, dtype=dtype, chunks=chunks, meta=meta, **dropped)
+
     def dense(self, gradient):
         return gradient
 
@@ -30,6 +60,10 @@ class DaskArray(Container):
         from dask.array import reduction
         wide, own = (functools.partial(layout.total, dtype=dtype) for dtype in (np.float64, array.dtype))
         return reduction(array, wide, own, axis, keepdims, dtype=array.dtype, combine=wide)
+
+
+def _one_block(call, axis, *operands):
+    return alone(call, operands, axis)
 
 
 class DaskFrame(Container):

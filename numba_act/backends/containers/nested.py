@@ -3,6 +3,7 @@ import numpy as np
 
 from .. import layout
 from ..dtypes import common_dtype, result_dtype
+from ..rows.dispatch import axis_of
 from . import kind_of
 from .container import Container, Refused, is_given, named, numbers_unpacked
 from .lazy import DaskArray
@@ -22,6 +23,43 @@ class XArray(Container):
         join = get_options()["arithmetic_join"]
         return apply_ufunc(call, *operands, dask="allowed", join=join, dataset_join=join, dataset_fill_value=np.nan,
                            keep_attrs=self.keep_attrs())
+
+    def rowwise(self, kernel, operands, axis, again):
+        """Along a dimension by its name or place; the others' dimensions find those of the first."""
+        first = operands[0]
+        if not hasattr(first, "dims") or hasattr(first, "data_vars"):
+            raise TypeError(f"{kernel.owner}: {kernel.inputs[0]} must be a DataArray or Variable, as another is")
+        if isinstance(axis, str) and axis not in first.dims:
+            raise ValueError(f"{kernel.owner}: axis={axis!r} is no dimension; accepted are {', '.join(first.dims)}")
+        place = first.dims.index(axis) if isinstance(axis, str) else axis_of(
+            kernel.owner, kernel.inputs[0], axis, first.shape)
+        of_row = first.isel({first.dims[place]: slice(0, 1)})
+        with named(kernel):
+            arrays = [self.data_like(o, of_row if name in (*kernel.once, *kernel.places) else first)
+                      for name, o in zip(kernel.operands, operands, strict=True)]
+        results = again(arrays, place)
+        each = results if isinstance(results, tuple) else (results,)
+        made = tuple(self.along(r, first, of_row, place) for r in each)
+        return made if isinstance(results, tuple) else made[0]
+
+    @staticmethod
+    def data_like(operand, like):
+        """An operand's data, along the dimensions of another."""
+        if not hasattr(operand, "dims"):
+            return operand
+        missing = {d: n for d, n in like.sizes.items() if d not in operand.dims}
+        return operand.expand_dims(missing).transpose(*like.dims).data
+
+    def along(self, result, first, of_row, place):
+        """A result with the names of the first operand, or of its rows."""
+        like = first if result.shape == first.shape else of_row
+        if result.ndim < first.ndim:
+            like = of_row.isel({first.dims[place]: 0}, drop=True) if hasattr(of_row, "coords") else of_row.isel(
+                {first.dims[place]: 0})
+        made = like.copy(data=result)
+        if not self.keep_attrs():
+            made.attrs = {}
+        return made
 
     @staticmethod
     def keep_attrs():
@@ -138,6 +176,10 @@ class Ufunc(Container):
     """NumPy's ufunc protocol: masked arrays, other subclasses, and libraries that nobody knew of."""
 
     name = "the gradients of masked arrays and other subclasses"
+
+    def rowwise(self, kernel, *_):
+        raise TypeError(f"{kernel.owner}: masked arrays and other subclasses are not supported along an axis; "
+                        "numpy.asarray(x) is, and for a mask x.data with where=~x.mask")
 
     def elementwise(self, kernel, operands, calls, options):
         from .. import cpu_ufunc

@@ -48,6 +48,21 @@ class Tensors(Container):
             made = tuple(self.made(y, like) if o is None else o for y, o in zip(each, given, strict=True))
         return made if isinstance(results, tuple) else made[0]
 
+    def rowwise(self, kernel, operands, axis, again):
+        given = again.keywords.get("out")
+        each = given if isinstance(given, tuple) else (given,)
+        with named(kernel):
+            arrays = [self.array(kernel, name, o) if kind_of(o) is self else o
+                      for name, o in zip(kernel.operands, operands, strict=True)]
+            unpacked = tuple(self.array(kernel, "out", o) if kind_of(o) is self else o for o in each)
+        results = again(arrays, axis, out=None if given is None else unpacked)
+        like = next((o for o in operands if kind_of(o) is self), None)
+        found = results if isinstance(results, tuple) else (results,)
+        each = each if given is not None else (None,) * len(found)
+        with named(kernel):
+            made = tuple(self.made(y, like) if o is None else o for y, o in zip(found, each, strict=True))
+        return made if isinstance(results, tuple) else made[0]
+
 
 class Torch(Tensors):
     name = "PyTorch tensors"

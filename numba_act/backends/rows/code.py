@@ -8,8 +8,6 @@ short    the same for any step between them
 All have the same bits: a sum is taken in LANES lanes, element i in lane i % LANES, which are added up in a fixed tree,
 piece after piece of PIECE bytes.
 """
-import functools
-
 from llvmlite import ir
 
 from ...runtime import driver, objects, threads
@@ -29,12 +27,22 @@ def lanes_of(storage):
     return REGISTER // STORAGE[storage.working].size
 
 
-@functools.cache
+_records = {}
+
+
 def record_of(kernel, storage, form, keeps):
     """The words by which the driver knows a form of a kernel, which keeps a row of numbers or computes them again."""
-    with objects.lock:
-        text = module_text(kernel, storage, form, keeps)
-        address, = objects.load(text, lambda: text, (form,))
+    key = kernel, storage, form, keeps
+    if key not in _records:
+        with objects.lock:                   # one record lives for ever: jobs know its address
+            if key not in _records:
+                _records[key] = _compiled(*key)
+    return _records[key]
+
+
+def _compiled(kernel, storage, form, keeps):
+    text = module_text(kernel, storage, form, keeps)
+    address, = objects.load(text, lambda: text, (form,))
     program = kernel.program(storage, keeps)
     cost = len(in_order([*[f for g in program.gathered for f in g.factors], *program.outputs]))
     words = dict.fromkeys(range(driver.RECORD_WORDS), 0)
