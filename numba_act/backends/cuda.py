@@ -447,12 +447,14 @@ CONVERSION = Kernel("conversion", "conversion", ("x",), {}, lambda dtype: (argum
 def _convert(array, target):
     """Write an array into one of another float dtype.  CuPy's own kernels would take subnormal numbers for 0."""
     shape, device = target.shape, target.device.id
+    if target.size == 0:
+        return
     plan = _plan(shape, _layouts((array, target)), 1, target.itemsize)
     if plan is None:                         # more dimensions than a plan holds: on copies without gaps
         compact = cupy.empty(shape, target.dtype)
         _convert(cupy.ascontiguousarray(cupy.broadcast_to(array, shape)), compact)
         cupy.copyto(target, compact)
-    elif target.size:
+    else:
         count, words = plan.count, plan.general
         working = np.dtype(np.float64 if 8 in (array.itemsize, target.itemsize) else np.float32)
         form = ptx.Form("general", "a", "a", (array.dtype.name, target.dtype.name))
@@ -465,6 +467,8 @@ def drawn(kernel, x, operands, shape, key):
     device = device_of(kernel, (x, *operands))
     with on(device):
         result = cupy.empty(shape, x.dtype)
+        if result.size == 0:
+            return result
         arrays = [o.astype(np.float64) if isinstance(o, np.ndarray) else o for o in operands]
         steps = [layout.steps(*part, shape) for part in _layouts((*arrays, result)) if part is not None]
         flat, steps = _walk(shape, steps, range(len(shape)), steps[-1])
@@ -475,8 +479,7 @@ def drawn(kernel, x, operands, shape, key):
         form = ptx.Form("random", "".join("n" if isinstance(a, np.ndarray) else "a" for a in arrays) + "u", "a",
                         tuple(a.dtype.name for a in (*arrays, result) if isinstance(a, Array)))
         words = ptx.PLANS["random"].packed(count=result.size, low=key[0], high=key[1], all=(flat, steps))
-        if result.size:
-            _launch(kernel, np.dtype(np.float64), form, device, result.size, (*arrays, result), words)
+        _launch(kernel, np.dtype(np.float64), form, device, result.size, (*arrays, result), words)
         return result
 
 
