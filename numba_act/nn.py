@@ -419,3 +419,60 @@ class RReLU(Activation):
         y, slopes = self.activation.sample(x, **self.settings, rng=self._rng)
         self._keep(get("leaky_relu"), (x, slopes), y)
         return y
+
+
+class Softmax(Activation):
+    """softmax along an axis; it keeps a copy of its result for `backward`.
+
+    Parameters
+    ----------
+    axis : int
+        That of the rows.
+    temperature : float
+        By which the numbers are divided first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> f = nn.Softmax()
+    >>> f(np.float32([0, 0])), f.backward(np.float32([1, 0]))
+    (array([0.5, 0.5], dtype=float32), array([ 0.25, -0.25], dtype=float32))
+    """
+
+    row_function = "softmax"
+
+    def __init__(self, axis=-1, temperature=1.0):
+        self.activation, self.settings = get(self.row_function), {"axis": axis, "temperature": temperature}
+        self.params, self.grads, self._last = {}, {}, None
+
+    def __call__(self, x):
+        y = self.activation(x, **self.settings)
+        self._last = _copied(y)
+        return y
+
+    def backward(self, gy):
+        if self._last is None:
+            raise RuntimeError(f"{self}: backward comes after a call, y = block(x)")
+        return self.activation.backward(gy, y=self._last, **self.settings)
+
+
+class LogSoftmax(Softmax):
+    """log_softmax along an axis; it keeps a copy of its result for `backward`.
+
+    Parameters
+    ----------
+    axis : int
+        That of the rows.
+    temperature : float
+        By which the numbers are divided first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba_act import nn
+    >>> nn.LogSoftmax()(np.float32([1000, 0]))
+    array([    0., -1000.], dtype=float32)
+    """
+
+    row_function = "log_softmax"

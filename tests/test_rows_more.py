@@ -8,6 +8,7 @@ from test_rows import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, WIDE, numbers, units,
 from tools import every_dtype, generator, same_bits
 
 import numba_act as act
+from numba_act import nn
 
 NAMES = ["softmax_cross_entropy", "sparsemax", "entmax15", "gumbel_softmax"]
 sparse = pytest.mark.parametrize("name", ["sparsemax", "entmax15"])
@@ -229,3 +230,18 @@ def test_bad_samples(call, error, message):
     with pytest.raises(error, match=message) as caught:
         call()
     assert str(caught.value).startswith("gumbel_softmax")
+
+
+# --- blocks -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_blocks(name):
+    f, x, gy = {"softmax": nn.Softmax, "log_softmax": nn.LogSoftmax}[name](0, 2.0), numbers((4, 3), FLOAT32), X[:1]
+    with pytest.raises(RuntimeError, match="backward comes after a call"):
+        f.backward(gy)
+    y = f(x)
+    same_bits(y, getattr(act, name)(x, 0, temperature=2.0))
+    gy, kept = numbers((4, 3), FLOAT32, 1), y.copy()
+    y[:] = 0
+    same_bits(f.backward(gy), getattr(act, name).backward(gy, axis=0, y=kept, temperature=2.0))
+    assert repr(pickle.loads(pickle.dumps(f))) == repr(f) == f"{type(f).__name__}(axis=0, temperature=2.0)"
+    assert f.train().state_dict() == {}

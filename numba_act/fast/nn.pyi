@@ -8,3 +8,5 @@ from ..nn import GELU as GELU
 from ..nn import Swish as Swish
 from ..nn import SiLU as SiLU
 from ..nn import RReLU as RReLU
+from ..nn import Softmax as Softmax
+from ..nn import LogSoftmax as LogSoftmax

@@ -61,7 +61,7 @@ LINEAR, STAGED, CYCLE, VALUE, REDUCED = range(5)
 
 HEAD = object.__basicsize__                  # bytes; behind it begins what is NumPy's own of an array, with its address
 
-EXPORTED = "entry", "launch", "launch_arrays", "run_tasks", "help_out", "retire"
+EXPORTED = "entry", "launch", "launch_arrays", "launch_copy", "run_tasks", "help_out", "retire"
 
 
 def record(words):
