@@ -26,17 +26,23 @@ def kernels(a):
 
 
 def forms(kernel, storage):
-    """Forms of all shapes: parameters as numbers where that is usual."""
+    """A form of each shape that takes everything: parameters as numbers where that is usual."""
     arrays, numbers = len(kernel.inputs) - len(kernel.parameters), len(kernel.parameters)
     wide = ptx.Form("wide", "a" * arrays + "n" * numbers, "a" * kernel.n_outputs)
     general = ptx.Form("general", "a" * len(kernel.inputs), "a" * kernel.n_outputs)
-    others = ("-" if ptx.sums_only(kernel, STORAGE[storage]) else "a") * (kernel.n_outputs - 1)
-    large = ptx.shape(kernel, STORAGE[storage], ptx.LONG, arrays + kernel.n_outputs)
-    found = [wide, wide._replace(shape=large), general,
-             ptx.Form("sum", general.inputs, others + "s"),
-             ptx.Form("panel", "p" * arrays + "r" * numbers, wide.outputs)]
+    return wide, general, ptx.Form(
+        "sum", general.inputs, ("-" if ptx.sums_only(kernel, STORAGE[storage]) else "a") * (kernel.n_outputs - 1) + "s")
+
+
+def more_forms(kernel, storage):
+    """Those of the shapes for vectors that a kernel takes."""
+    wide, _, singly = forms(kernel, storage)
+    arrays = wide.inputs.count("a")
+    found = [ptx.Form("panel", "p" * arrays + "r" * wide.inputs.count("n"), wide.outputs)]
+    if ptx.shape(kernel, STORAGE[storage], ptx.LONG, arrays + kernel.n_outputs) == "long":
+        found += [wide._replace(shape="long"), found[0]._replace(shape="panels")]
     if ptx.sums_by_vectors(kernel, STORAGE[storage]):
-        found += [ptx.Form("across", general.inputs, others + "s"), ptx.Form("along", general.inputs, others + "t")]
+        found += [singly._replace(shape="across"), singly._replace(shape="along", outputs=singly.outputs[:-1] + "t")]
     return found
 
 
@@ -52,11 +58,13 @@ INVERSE = "rcp.approx.ftz.f32"               # which two fma make right
 @every_name
 @pytest.mark.parametrize("storage", STORED)
 def test_instructions(name, storage):
-    for kernel in kernels(act.activations[name]):
+    a = act.activations[name]
+    for kernel in kernels(a):
         usual = kernel.usual_trees(STORAGE[storage])
         trees = [in_order(outputs) for outputs in (kernel.trees(STORAGE[storage]), *(usual or ())[1:])]
         fused = max(sum({"fma": 1, "inverse": 2}.get(node.op, 0) for node in tree) for tree in trees)
-        for form in forms(kernel, storage):
+        more = kernel in (a.kernel(), kernels(a)[-1]) and storage in ("float16", "float32")
+        for form in (*forms(kernel, storage), *(more_forms(kernel, storage) if more else ())):
             text = compiled(kernel, storage, form)
             body = text[text.index("\n{"):]
             assert not re.search(r"\.local|\bcall\b|\.approx|\.ftz|\.full|%SP", text.replace(INVERSE, ""))
@@ -109,8 +117,10 @@ def test_cubins(name, storage):
     a = act.activations[name]
     found = kernels(a)
     chosen = [(kernel, forms(kernel, storage)[0], target) for kernel in found for target in ptx.TARGETS]
-    chosen += [(kernel, forms(kernel, storage)[1], ptx.TARGETS[0]) for kernel in found]
-    chosen += [(found[-1], form, target) for form in forms(found[-1], storage)[2:] for target in ptx.TARGETS[::3]]
+    chosen += [(found[-1], form, target) for form in forms(found[-1], storage)[1:] for target in ptx.TARGETS]
+    if storage in ("float16", "float32"):
+        chosen += [(kernel, form, ptx.TARGETS[0]) for kernel in (found[0], found[-1])
+                   for form in more_forms(kernel, storage)]
     for kernel, form, target in chosen:
         cubin = nvidia.link(compiled(kernel, storage, form, target), target)
         assert cubin.code.startswith(b"\x7fELF")
