@@ -10,7 +10,6 @@ from importlib.metadata import version
 from .. import expressions, scalar, tree
 from ..backends import cpu_code
 from ..runtime import objects
-from ..tree.call import NotDifferentiableError
 from .captured import facts
 
 COST = 100                                       # of an element, in nodes: nobody knows how often a loop turns
@@ -52,8 +51,6 @@ class Call:
             if on_gpu:
                 return self.captured.on_gpu.compile_device(given)
             self.captured.dispatcher.compile(given)
-        except NotDifferentiableError:
-            raise
         except Exception as error:               # Numba raises every kind
             said = f"{error}" if isinstance(error, errors.NumbaError) else f"{type(error).__name__}: {error}"
             raise (_UnknownSlopeError if self.wrt else RefusedError)(said) from None
@@ -163,10 +160,9 @@ class Calls:
         from numba.core import types
         try:
             return [call.compiled(getattr(types, storage.working), on_gpu) for call in self.calls]
-        except (_UnknownSlopeError, NotDifferentiableError) as error:
-            why = error if isinstance(error, NotDifferentiableError) else error.reason()
-            raise NotImplementedError(f"{kernel.owner}: {why}; declare the derivative with @{kernel.owner}.derivative"
-                                      ) from None
+        except _UnknownSlopeError as error:
+            raise NotImplementedError(f"{kernel.owner}: {error.reason()}; declare the derivative with "
+                                      f"@{kernel.owner}.derivative") from None
 
     def emit(self, compiled, context, builder, kernel, storage, arguments, failed=None):
         """The outputs; `failed` is what happens upon the status of a call that raised, which gives NaN if there is
