@@ -59,6 +59,12 @@ def cosine_rest(w):
     return (mp.cos(mp.sqrt(w)) - 1 + w / 2) / w**2 if w > 1e-15 else mp.mpf(1) / 24 - w / 720
 
 
+def sine_square_rest(w):
+    """(sin^2 r / r^2 - 1) / r^2, w = r^2"""
+    r = mp.sqrt(w)
+    return ((mp.sin(r) / r) ** 2 - 1) / w if w > 1e-20 else -mp.mpf(1) / 3 + 2 * w / 45
+
+
 def exp2_rest(r):
     """(2^r - 1 - r log 2) / r^2"""
     return (2**r - 1 - r * mp.log(2)) / r**2 if abs(r) > 1e-15 else mp.log(2)**2 / 2 + r * mp.log(2)**3 / 6
@@ -160,6 +166,11 @@ def fit_cosine(dtype, degree):
                lambda w, p: (1 - w / 2 + w * w * p) / mp.cos(mp.sqrt(w)) - 1)
 
 
+def fit_sine_square(dtype, degree):
+    return fit(dtype, sine_square_rest, [0, mp.mpf("2.4675")], degree,
+               lambda w, p: (w + w * w * p) / mp.sin(mp.sqrt(w))**2 - 1 if w else 0)
+
+
 def fit_exp2(dtype, degree):
     return fit(dtype, exp2_rest, [mp.mpf("-0.5001"), mp.mpf("0.5001")], degree,
                lambda r, q: (1 + r * mp.log(2) + r * r * q) / 2**r - 1)
@@ -191,6 +202,8 @@ FITS = {
     "SINE": (fit_odd(mp.sin, sine_rest, [1], EIGHTH), "(sin r / r - 1)/r^2 in w = r^2 up to pi/4",
              {"float32": 3, "float64": 6}),
     "COSINE": (fit_cosine, "(cos r - 1 + r^2/2)/r^4 in w = r^2 up to pi/4", {"float32": 2, "float64": 5}),
+    "SINE_SQUARE": (fit_sine_square, "(sin^2 r / r^2 - 1)/r^2 in w = r^2 up to pi/2, for float32 results",
+                    {"float64": 5}),
     "EXP2": (fit_exp2, "(2^r - 1 - r log 2)/r^2 on |r| <= 1/2", {"float32": 4, "float64": 9}),
     "ATAN": (fit_odd(mp.atan, atan_rest, [1], "0.1717"), "(atan t / t - 1)/t^2 in w = t^2 up to tan^2(pi/8)",
              {"float32": 4, "float64": 11}),

@@ -13,11 +13,11 @@ HOME = Path(act.__file__).parent
 HEAD = "# Written by ci/stubs.py.\n"
 TYPES = "_Loss, _OfOne, _OfTwo, _Random, _RowFunction, _Rows"                # that kind() gives
 ARGUMENTS = {                                    # those whose default does not tell the type
-    "x": "_Kind", "activation": "str | Activation", "axis": "int", "rng": "int | np.random.Generator | None",
-    "path": "str | Path | None",
+    "x": "_Kind", "name": "str | Activation", "activation": "str | Activation", "axis": "int",
+    "rng": "int | np.random.Generator | None", "path": "str | Path | None",
     "init": "ArrayLike | Callable[[tuple[int, ...]], ArrayLike]", "keep": 'Literal["x", "y"]', "alpha": "float",
 }
-RESULTS = {"split_gate": "tuple[_Kind, _Kind]", "show_config": "None", "warmup": "None"}
+RESULTS = {"gated": "_OfTwo", "split_gate": "tuple[_Kind, _Kind]", "show_config": "None", "warmup": "None"}
 BLOCK = '''class Activation:
     activation: _Activation
     settings: dict[str, Any]

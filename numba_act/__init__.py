@@ -8,12 +8,14 @@ import importlib
 from . import functions, rows  # noqa: F401, they declare what there is
 from .declare import Activation, activation, activations, get, names, row_functions
 from .functions.gated import split_gate
+from .functions.units import gated
 
 __version__ = "0.1.0"
 globals().update({**names(), **row_functions})
 _elsewhere = {"visualize_activation": "plotting", "gallery": "plotting", "explore": "sliders",
               "warmup": "tools.machine", "show_config": "tools.machine"}
-__all__ = ["Activation", "activation", "activations", "get", "split_gate", *_elsewhere, *names(), *row_functions]
+__all__ = ["Activation", "activation", "activations", "gated", "get", "split_gate",
+           *_elsewhere, *names(), *row_functions]
 
 
 def __getattr__(name):

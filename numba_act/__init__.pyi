@@ -13,6 +13,7 @@ from .declare import get as get
 from .declare import _Kind, _Loss, _OfOne, _OfTwo, _Random, _RowFunction, _Rows
 
 __version__: str
+def gated(name: str | Activation) -> _OfTwo: ...
 def split_gate(x: _Kind, axis: int = -1, gate: str = 'second', interleaved: bool = False) -> tuple[_Kind, _Kind]: ...
 def visualize_activation(anything: Any, /, *params: Any, **keywords: Any) -> Any: ...
 def gallery(path: str | Path | None = None) -> Any: ...
@@ -25,6 +26,12 @@ tanh: _OfOne
 """activation tanh(x): The hyperbolic tangent, from -1 to 1; the sign of zero is kept."""
 softsign: _OfOne
 """activation softsign(x): A sigmoid from -1 to 1 that approaches its limits like 1/x; the sign of zero is kept."""
+laplace: _OfOne
+"""activation laplace(x, mu=0.707107, sigma=0.282095): The normal distribution function, exact in the tail; with these
+parameters it is nearly a squared relu, bounded."""
+derf: _OfOne
+"""activation derf(x, alpha=0.5, s=0.0, gamma=1.0, shift=0.0): The error function instead of a normalisation: alpha and
+s are learned, gamma and shift for each channel."""
 relu: _OfOne
 """activation relu(x): The rectifier; its derivative at 0 is 0."""
 softplus: _OfOne
@@ -38,6 +45,9 @@ elu: _OfOne
 selu: _OfOne
 """activation selu(x): The scaled exponential linear unit, whose scale and slope keep mean 0 and variance 1 through the
 layers."""
+xielu: _OfOne
+"""activation xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-06): A parabola, and on the left the integral of an
+exponential linear unit; its derivative at 0 is beta - alpha_n."""
 swish: _OfOne
 """activation swish(x, beta=1.0): x times the logistic function of beta x; beta may be learned."""
 silu: _OfOne
@@ -50,6 +60,12 @@ quick_gelu: _OfOne
 """activation quick_gelu(x): The approximation of gelu by a logistic function."""
 mish: _OfOne
 """activation mish(x): x times the hyperbolic tangent of softplus."""
+gelu_10: _OfOne
+"""activation gelu_10(x): gelu, at most 10, for numbers of few bits; its derivative at 10 is 1."""
+golu: _OfOne
+"""activation golu(x): x times the distribution function of Gumbel."""
+serf: _OfOne
+"""activation serf(x): x times the error function of softplus."""
 celu: _OfOne
 """activation celu(x, alpha=1.0): The exponential linear unit with a slope of 1 at 0 for every alpha."""
 log_sigmoid: _OfOne
@@ -61,6 +77,10 @@ shifted_softplus: _OfOne
 """activation shifted_softplus(x): Softplus, shifted through the origin."""
 exponential: _OfOne
 """activation exponential(x): The exponential function."""
+logit: _OfOne
+"""activation logit(x): The inverse of the logistic function: -inf at 0, inf at 1, NaN outside."""
+sqrtsoftplus: _OfOne
+"""activation sqrtsoftplus(x): The root of softplus, which scores experts."""
 relu6: _OfOne
 """activation relu6(x): The rectifier, at most 6; its derivative at 0 and at 6 is 0."""
 relu2: _OfOne
@@ -91,6 +111,14 @@ sparse_sigmoid: _OfOne
 0."""
 identity: _OfOne
 """activation identity(x): x as it is."""
+star_relu: _OfOne
+"""activation star_relu(x, s=0.8944, b=-0.4472): The square of the rectifier, scaled and moved so that mean 0 and
+variance 1 stay; scale and bias may be learned."""
+shrink: _OfOne
+"""activation shrink(x, lambd=0.5, bias=0.0): x, nearer to 0 by the bias, where it is larger than lambd, else 0; the
+derivative at -lambd and lambd is 0."""
+step: _OfOne
+"""activation step(x, theta=0.0): 1 above the threshold theta, 0 up to it; the derivative is 0 everywhere."""
 tanhshrink: _OfOne
 """activation tanhshrink(x): What the hyperbolic tangent leaves of x; the sign of zero is kept."""
 logcosh: _OfOne
@@ -101,6 +129,15 @@ telu: _OfOne
 """activation telu(x): x times the hyperbolic tangent of its exponential."""
 stanh: _OfOne
 """activation stanh(x, a=0.67, b=1.7159): The hyperbolic tangent, scaled so that it is nearly 1 at 1."""
+softcap: _OfOne
+"""activation softcap(x, c=30.0): The hyperbolic tangent from -c to c with a slope of 1 at 0, by which models keep their
+logits small."""
+dyt: _OfOne
+"""activation dyt(x, alpha=0.5, gamma=1.0, shift=0.0): The hyperbolic tangent in place of a normalisation: alpha is
+learned for all, gamma and shift for each channel."""
+snake: _OfOne
+"""activation snake(x, alpha=1.0): x with a wave whose frequency alpha may be learned, one for each channel; where alpha
+x overflows, x."""
 rrelu: _Random
 """activation rrelu(x, lower=0.125, upper=0.3333333333333333): A leaky rectifier whose slope is random in training,
 `rrelu.sample`, and here the mean slope, also at 0."""
@@ -111,9 +148,24 @@ reglu: _OfTwo
 geglu: _OfTwo
 """activation geglu(value, gate): The value times gelu of the gate."""
 swiglu: _OfTwo
-"""activation swiglu(value, gate): The value times silu of the gate."""
+"""activation swiglu(value, gate, alpha=1.0): The value times swish of the gate, which with alpha = 1 is silu."""
 bilinear: _OfTwo
 """activation bilinear(value, gate): The value times the gate."""
+fatrelu_glu: _OfTwo
+"""activation fatrelu_glu(value, gate, theta=0.0): The value times the gate where that is above the threshold theta; the
+derivative in the gate at theta is 0."""
+clamped_swiglu: _OfTwo
+"""activation clamped_swiglu(value, gate, alpha=1.702, limit=7.0, offset=1.0): swiglu of a value and a gate that are
+kept within a limit l; the derivative at the limit is that inside."""
+swiglustep: _OfTwo
+"""activation swiglustep(value, gate, limit=7.0): swiglu of which both factors are kept within a limit l; the derivative
+at the limit is that inside."""
+geglu_tanh: _OfTwo
+"""activation geglu_tanh(value, gate): A gated unit; `of` is the activation of the gate."""
+sreglu: _OfTwo
+"""activation sreglu(value, gate): A gated unit; `of` is the activation of the gate."""
+qgeglu: _OfTwo
+"""activation qgeglu(value, gate): A gated unit; `of` is the activation of the gate."""
 logistic: _OfOne
 """activation sigmoid(x): The logistic function, from 0 to 1."""
 expit: _OfOne
@@ -130,9 +182,27 @@ leakyrelu: _OfOne
 """activation leaky_relu(x, alpha=0.01): A rectifier that leaks; its derivative at 0 is alpha."""
 gelu_erf: _OfOne
 """activation gelu(x): x times the normal distribution function, exact in the tail."""
+gelu_python: _OfOne
+"""activation gelu(x): x times the normal distribution function, exact in the tail."""
 gelu_new: _OfOne
 """activation gelu_tanh(x): The approximation of gelu by a hyperbolic tangent, which some models were trained with."""
+gelu_approx: _OfOne
+"""activation gelu_tanh(x): The approximation of gelu by a hyperbolic tangent, which some models were trained with."""
+gelu_tanh_approx: _OfOne
+"""activation gelu_tanh(x): The approximation of gelu by a hyperbolic tangent, which some models were trained with."""
+gelu_fast: _OfOne
+"""activation gelu_tanh(x): The approximation of gelu by a hyperbolic tangent, which some models were trained with."""
+gelu_accurate: _OfOne
+"""activation gelu_tanh(x): The approximation of gelu by a hyperbolic tangent, which some models were trained with."""
+gelu_pytorch_tanh: _OfOne
+"""activation gelu_tanh(x): The approximation of gelu by a hyperbolic tangent, which some models were trained with."""
+gelu_python_tanh: _OfOne
+"""activation gelu_tanh(x): The approximation of gelu by a hyperbolic tangent, which some models were trained with."""
 gelu_sigmoid: _OfOne
+"""activation quick_gelu(x): The approximation of gelu by a logistic function."""
+gelu_fast_approx: _OfOne
+"""activation quick_gelu(x): The approximation of gelu by a logistic function."""
+qgelu: _OfOne
 """activation quick_gelu(x): The approximation of gelu by a logistic function."""
 logsigmoid: _OfOne
 """activation log_sigmoid(x): The logarithm of the logistic function, -softplus(-x)."""
@@ -141,6 +211,10 @@ log_expit: _OfOne
 ssp: _OfOne
 """activation shifted_softplus(x): Softplus, shifted through the origin."""
 squared_relu: _OfOne
+"""activation relu2(x): The square of the rectifier."""
+relu_sq: _OfOne
+"""activation relu2(x): The square of the rectifier."""
+srelu: _OfOne
 """activation relu2(x): The square of the rectifier."""
 thresholded_relu: _OfOne
 """activation threshold(x, theta=1.0, value=0.0): x above the threshold theta, a fixed value up to it; the derivative at
@@ -166,8 +240,16 @@ hardshrink: _OfOne
 0."""
 linear: _OfOne
 """activation identity(x): x as it is."""
+heaviside: _OfOne
+"""activation step(x, theta=0.0): 1 above the threshold theta, 0 up to it; the derivative is 0 everywhere."""
 tanh_shrink: _OfOne
 """activation tanhshrink(x): What the hyperbolic tangent leaves of x; the sign of zero is kept."""
+dynamic_tanh: _OfOne
+"""activation dyt(x, alpha=0.5, gamma=1.0, shift=0.0): The hyperbolic tangent in place of a normalisation: alpha is
+learned for all, gamma and shift for each channel."""
+swiglu_oai: _OfTwo
+"""activation clamped_swiglu(value, gate, alpha=1.702, limit=7.0, offset=1.0): swiglu of a value and a gate that are
+kept within a limit l; the derivative at the limit is that inside."""
 softmax: _Rows
 """row function softmax(x, axis=-1, *, where=None, temperature=1.0, sink=None, out=None, dtype=None): e^x of each number
 over the sum of them all along an axis: positive numbers whose sum is 1."""

@@ -74,12 +74,14 @@ def activation(function=None, *, aliases=(), formula=None, nonzero=()):
 
 def declared(**attributes):
     """Decorator of a built-in activation: its name enters the registry."""
-    def register(function):
-        made = Activation(function, **attributes)
-        _registry[made.name] = made
-        _aliases.update(dict.fromkeys(made.aliases, made))
-        return made
-    return register
+    return lambda function: registered(Activation(function, **attributes))
+
+
+def registered(made):
+    """A built-in activation, whose name enters the registry."""
+    _registry[made.name] = made
+    _aliases.update(dict.fromkeys(made.aliases, made))
+    return made
 
 
 def _pickled(made):

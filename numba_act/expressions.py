@@ -132,11 +132,15 @@ class Expressions:
 
     def definition(self, wrt, dtype):
         """The value, or a derivative of it, in plain mathematics: what expressions are judged by."""
+        tree, = define((self.stated(wrt, dtype),))
+        return self._differentiated(tree, wrt[1:] if self.reference else wrt)
+
+    def stated(self, wrt, dtype):
+        """What the reference says of the value or of a first derivative, with the names that it calls; without one, the
+        value."""
         if not self.reference:
-            tree, = define(self.value(dtype))
-            return self._differentiated(tree, wrt)
-        trees = self.reference(dtype)
-        return self._differentiated(trees[1 + self.inputs.index(wrt[0])] if wrt else trees[0], wrt[1:])
+            return self.value(dtype)[0]
+        return self.reference(dtype)[1 + self.inputs.index(wrt[0]) if wrt else 0]
 
     def _differentiated(self, tree, wrt):
         try:

@@ -3,6 +3,7 @@ import json
 import math
 import sys
 
+import mpmath
 import numpy as np
 import pytest
 from tools import (
@@ -68,6 +69,8 @@ def test_partials_are_derivatives(name, what):
         for x in (-13.7, -1.3, -0.1, 0.02, 0.9, 7.1):
             at = dict(zip(inputs_of(name), [number(x)] * len(a.operands) + list(map(number, row)), strict=True))
             slope = exactly(stated, at)
+            if mpmath.isnan(slope):              # the function is not defined there
+                continue
             changed = [exactly(value, at | {what: at[what] + d}) for d in (step, -step)]
             for other in (exactly(derived, at), (changed[0] - changed[1]) / (2 * step)):
                 assert abs(slope - other) <= 1e-20 * (1 + abs(slope)), (x, row)
@@ -82,7 +85,10 @@ def test_the_reference_is_good_in_float64(name, what, row, dtype):
     x = generator(name).choice(x, 40).astype(np.float64)
     top = 2.0**200                                           # far beyond these dtypes
     for v, fast in zip(x, np.clip(call.fast(x, dtype), -top, top), strict=True):
-        exact = max(-top, min(call.exact(v, dtype), top))
+        exact = call.exact(v, dtype)
+        if mpmath.isnan(exact) and np.isnan(fast):
+            continue
+        exact = max(-top, min(exact, top))
         loose = any(low < v < high for low, high in accuracy.loose(call, dtype))
         assert abs(number(fast) - exact) <= 2.0**-45 * (1 if loose else abs(exact)) + 2.0**-194, v
 

@@ -1,12 +1,16 @@
 """What is special about single activations: halves that are gates, random slopes, parameters that are NaN."""
+import pickle
+import tracemalloc
+
 import numpy as np
 import pytest
-from tools import BFLOAT16, DTYPES, every_dtype, patterns, random_patterns, same_bits, specials
+from tools import BFLOAT16, DTYPES, every_dtype, generator, patterns, random_patterns, same_bits, specials
 
 import numba_act as act
 from numba_act.backends.philox import philox
 
-GATED = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu", "bilinear": "identity"}
+GATED = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu", "bilinear": "identity",
+         "geglu_tanh": "gelu_tanh", "sreglu": "relu2", "qgeglu": "quick_gelu"}
 every_gated = pytest.mark.parametrize(("name", "factor"), GATED.items())
 
 
@@ -41,9 +45,9 @@ def test_gated_functions_multiply_rounded_factors_once(name, factor, dtype):
 
 
 @every_gated
-def test_gated_functions_have_two_operands_and_no_parameters(name, factor):
+def test_gated_functions_have_two_operands(name, factor):
     gated = act.get(name)
-    assert (gated.operands, gated.params) == (("value", "gate"), ())
+    assert (gated.operands, gated.params) == (("value", "gate"), ("alpha",) if name == "swiglu" else ())
     with pytest.raises(TypeError, match=f"^{name}: the operand gate is missing$"):
         gated(np.ones(3))
 
@@ -78,6 +82,97 @@ def test_split_gate_gives_views_of_the_halves(shape, axis):
 def test_split_gate_says_what_is_wrong(arguments, message):
     with pytest.raises(ValueError, match=f"^split_gate: {message}$"):
         act.split_gate(*arguments)
+
+
+def test_even_and_odd_places():
+    x = np.arange(24.0).reshape(2, 12)
+    value, gate = act.split_gate(x, interleaved=True)
+    assert (value.tolist(), gate.tolist()) == (x[:, ::2].tolist(), x[:, 1::2].tolist())
+    assert np.shares_memory(act.split_gate(x, 0, "first", interleaved=True)[1], x[0])
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_backward_fills_the_halves_of_one_array(interleaved):
+    """Without an array beside it: the driver writes every block where it belongs."""
+    packed = generator("packed").standard_normal((1 << 10, 1 << 11)).astype(np.float32)
+    gradient, gy = np.empty_like(packed), np.ones((1 << 10, 1 << 10), np.float32)
+    value, gate = act.split_gate(packed, interleaved=interleaved)
+    halves = act.split_gate(gradient, interleaved=interleaved)
+    act.swiglu.backward(gy[:8], value[:8], gate[:8], out=tuple(half[:8] for half in halves))
+    tracemalloc.start()
+    results = act.swiglu.backward(gy, value, gate, out=halves)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < gy.nbytes // 16
+    assert all(result is half for result, half in zip(results, halves, strict=True))
+    for half, expected in zip(halves, act.swiglu.backward(gy, value.copy(), gate.copy()), strict=True):
+        same_bits(np.ascontiguousarray(half), expected)
+
+
+def test_swiglu_with_another_slope():
+    """ONNX's SwiGLU: value gate s(alpha gate)."""
+    value, gate, _ = operands(np.dtype(np.float32), "alpha")
+    with np.errstate(all="ignore"):
+        same_bits(act.swiglu(value, gate, 1.5), value * act.swish(gate, 1.5))
+        same_bits(act.swiglu(value, gate, np.full_like(gate, 1)), act.swiglu(value, gate))
+        same_bits(act.swiglu.grad(value, gate, 1.5, wrt="gate"), where_known(gate, value * act.swish.grad(gate, 1.5)))
+
+
+# --- units of any activation ------------------------------------------------------------------------------------------
+@act.activation
+def cubic(x, k=2.0):
+    return k * x * x * x
+
+
+def test_a_unit_of_any_activation():
+    value, gate = np.float32([1, 2, -3]), np.float32([-1, 0.5, 3])
+    for of, unit in GATED.items():
+        assert act.gated(unit) is act.gated(act.get(unit)) is act.get(of)
+        assert act.gated(act.get(unit).fast) is act.get(of).fast
+    unit = act.gated("mish")
+    assert act.gated(act.mish) is unit is pickle.loads(pickle.dumps(unit))
+    assert pickle.loads(pickle.dumps(unit.fast)) is unit.fast
+    assert unit.operands == ("value", "gate")
+    same_bits(unit(value, gate), value * act.mish(gate))
+    same_bits(unit.grad(value, gate, wrt="gate"), value * act.mish.grad(gate))
+    for own in (cubic, act.swish):
+        unit, name = act.gated(own), own.params[0]
+        same_bits(unit(value, gate, 1.5), value * own(gate, 1.5))
+        gv, gg, gp = unit.backward(value, value, gate, 1.5, wrt=("value", "gate", name))
+        same_bits(gv, value * own(gate, 1.5))
+        same_bits(gg, value * (value * own.grad(gate, 1.5)))
+        assert gp == pytest.approx(float((value * value * own.grad(gate, 1.5, wrt=name)).sum()))
+
+
+@pytest.mark.parametrize(("error", "name", "message"), [
+    (ValueError, "threshold", "the parameter value of threshold has the name of an operand"),
+    (TypeError, "glu", "glu takes value, gate; a function of one array is needed"),
+    (ValueError, "gelo", "there is no activation 'gelo'"),
+])
+def test_gated_says_what_is_wrong(error, name, message):
+    with pytest.raises(error, match=message):
+        act.gated(name)
+
+
+# --- clamped units: the definitions of those who use them, in float64 -------------------------------------------------
+def test_clamped_units():
+    value, gate = generator("clamped").normal(0, 8, (2, 1000))
+    h, line, silu = np.minimum(gate, 7), np.clip(value, -7, 7), gate / (1 + np.exp(-gate))
+    np.testing.assert_allclose(act.clamped_swiglu(value, gate), (line + 1) * h / (1 + np.exp(-1.702 * h)), rtol=1e-13)
+    np.testing.assert_allclose(act.swiglustep(value, gate), line * np.minimum(silu, 7), rtol=1e-13)
+    same_bits(act.fatrelu_glu(value, gate, 2.0), np.where(gate > 2, value * gate, value * 0.0))
+
+
+@every_dtype
+def test_the_slope_at_a_clip_is_that_inside(dtype):
+    one, seven = dtype.type(1), dtype.type(7)
+    assert act.clamped_swiglu.grad(seven, one) == act.clamped_swiglu.grad(one, one)
+    assert act.clamped_swiglu.grad(dtype.type(7.5), one) == 0
+    assert act.clamped_swiglu.grad(one, dtype.type(7.5), wrt="gate") == 0
+    assert act.clamped_swiglu.grad(one, seven, wrt="gate") > 1
+    assert act.swiglustep.grad(-seven, one) == act.silu(one)
+    assert act.gelu_10.grad(dtype.type(10)) == 1
+    assert act.gelu_10.grad(dtype.type(10.5)) == 0
 
 
 # --- random slopes ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 Their tolerances are theirs, some thousands of units wide; how exact the results are is test_accuracy's matter.  Where a
 project and the catalogue disagree, it is said beside the case which is right and why.
 """
+import ast
 import functools
+import importlib.util
 import math
 import warnings
 from pathlib import Path
@@ -177,12 +179,6 @@ def test_relu_keeps_nan_in_its_slope_where_torch_says_1():
 
 
 # --- ONNX: the node cases of its standard -----------------------------------------------------------------------------
-def shrink(x, lambd=0.5, bias=0.0):
-    """x less the bias beyond lambd: both of our shrinks are cases of it."""
-    assert bias in (0, lambd)
-    return act.softshrink(x, lambd) if bias else act.hard_shrink(x, lambd)
-
-
 NODES = {
     "Sigmoid": act.sigmoid, "Tanh": act.tanh, "Softsign": act.softsign, "Relu": act.relu, "Softplus": act.softplus,
     "LeakyRelu": lambda x, alpha=0.01: act.leaky_relu(x, alpha), "PRelu": act.prelu,
@@ -192,7 +188,7 @@ NODES = {
     "Mish": act.mish, "Celu": lambda x, alpha=1.0: act.celu(x, alpha), "Exp": act.exponential,
     "ThresholdedRelu": lambda x, alpha=1.0: act.threshold(x, alpha, 0.0),
     "HardSigmoid": lambda x, alpha=0.2, beta=0.5: act.hard_sigmoid(x, alpha, beta),     # ours: 1/6, as torch and Keras
-    "HardSwish": act.hard_swish, "Shrink": shrink, "Swish": lambda x, alpha=1.0: act.swish(x, alpha),
+    "HardSwish": act.hard_swish, "Shrink": act.shrink, "Swish": lambda x, alpha=1.0: act.swish(x, alpha),
 }
 
 
@@ -335,3 +331,64 @@ def test_numpy_validation_sets(name, dtype):
     with np.errstate(all="ignore"):
         apart = abs(got.astype(np.longdouble) - expected.astype(np.longdouble)) / np.spacing(abs(expected))
     assert apart[~special].max() <= 1
+
+
+# --- every name, by the sources of those who have it ------------------------------------------------------------------
+# what stands beside the activations there: layers, helpers, and functions of rows
+BESIDE = {
+    "softmax", "log_softmax", "softmin", "gumbel_softmax", "logsumexp", "logmeanexp", "sparsemax", "standardize",
+    "one_hot", "log1mexp", "dot_product_attention", "scaled_dot_general", "scaled_matmul",
+    "get_scaled_dot_general_config", "initializers", "get", "serialize", "deserialize",
+}
+TORCH = [                                        # of torch.nn.functional, which has losses and layers too
+    "threshold", "relu", "glu", "hardtanh", "relu6", "elu", "selu", "celu", "leaky_relu", "prelu", "rrelu",
+    "logsigmoid", "gelu", "hardshrink", "tanhshrink", "softsign", "softplus", "softshrink", "tanh", "sigmoid",
+    "hardsigmoid", "silu", "mish", "hardswish",
+]
+TRANSFORMER_ENGINE = ["gelu", "glu", "qgelu", "relu", "geglu", "reglu", "silu", "swiglu"]    # what its MLP layers take
+
+
+def source_of(place):
+    """The syntax of a file in a package, which is not imported: that takes up to twenty seconds."""
+    package, _, rest = place.partition("/")
+    found = importlib.util.find_spec(package)
+    file = found and Path(found.submodule_search_locations[0]) / rest
+    if not file or not file.exists():
+        pytest.skip(f"there is no {place}")
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def keys_of(place, *tables):
+    """The keys of dictionaries in a file, literals and calls of dict."""
+    for node in source_of(place).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id in tables:
+            value = node.value
+            yield from ([key.value for key in value.keys] if isinstance(value, ast.Dict)
+                        else [keyword.arg for keyword in value.keywords])
+
+
+def functions_of(place):
+    return [node.name for node in source_of(place).body if isinstance(node, ast.FunctionDef)]
+
+
+def listed(place):
+    return [name for node in source_of(place).body if isinstance(node, ast.ImportFrom)
+            for name in (alias.asname or alias.name for alias in node.names)]
+
+
+KNOWN = {
+    "transformers": lambda: keys_of("transformers/activations.py", "ACT2CLS"),
+    "timm": lambda: keys_of("timm/layers/create_act.py", "_ACT_FN_DEFAULT", "_ACT_LAYER_DEFAULT"),
+    "PyTorch": lambda: TORCH, "Transformer Engine": lambda: TRANSFORMER_ENGINE,
+    "Keras": lambda: functions_of("keras/src/activations/activations.py"),
+    "JAX": lambda: listed("jax/nn/__init__.py"),
+    "MLX": lambda: functions_of("mlx/nn/layers/activations.py"),
+}
+
+
+@pytest.mark.parametrize("library", KNOWN)
+def test_every_name_is_known(library):
+    names = {name for name in KNOWN[library]() if not name.startswith("_")} - BESIDE
+    assert len(names) > 5
+    unknown = [name for name in names if name not in act.declare.names()]
+    assert not unknown

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 from numba import njit
-from tools import NAMES
+from tools import GATED, NAMES
 
 import numba_act as act
 from numba_act import accuracy, fast, nn
@@ -16,7 +16,6 @@ from numba_act.tree.node import argument, fma, where
 from numba_act.tree.operations import OPERATIONS
 from numba_act.tree.storage import STORAGE
 
-GATED = "glu", "reglu", "geglu", "swiglu", "bilinear"
 X = argument("x", "float32")
 
 

@@ -530,7 +530,7 @@ def test_wrong_operands(name):
             refuses(TypeError, name, lambda: call(x, x=x), "x")  # noqa: B023
     refuses(TypeError, name, lambda: a.backward(x), "x")
     refuses(TypeError, name, lambda: a.backward(x, *[x] * (n + 1)), str(n))
-    refuses(TypeError, name, lambda: a.backward(x, x, bias=1), "bias", *a.params)
+    refuses(TypeError, name, lambda: a.backward(x, x, bais=1), "bais", *a.params)
     for call in (a.grad, a.value_and_grad):
         refuses(ValueError, name, lambda: call(x, wrt="y"), "'y'", *a.params)  # noqa: B023
         refuses(ValueError, name, lambda: call(x, wrt="y", out=out), "x")  # noqa: B023

@@ -39,7 +39,7 @@ UNROLLED = 480                               # operations, times the words of an
 TURNS = 4                                    # accesses of a thread in the long form
 LONG = 1 << 25                               # bytes of an operand, from which on it is taken
 DIVISION = 10                                # operations, of a division
-REGISTERS = 64                               # at most, of a thread
+USUAL, REGISTERS, MANY = 256, 64, 128        # operations; registers of a thread at most, and where there are more
 MAX_DIMS = 8
 LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
 TOOLKIT = "/usr/local/cuda"                  # where it usually is
@@ -106,8 +106,15 @@ def sums_by_vectors(kernel, storage):
 
 def sums_only(kernel, storage):
     """Whether a sum leaves outputs that are not summed to another launch: with them the longest float64 kernels would
-    take more than REGISTERS."""
+    take more registers."""
     return storage.size == 8 and accesses(kernel, storage) == 1
+
+
+def registers(kernel, storage):
+    """How many registers a thread may take; with fewer, long kernels would keep numbers in memory.  Operations in a
+    wider type count three times."""
+    nodes = () if kernel.calls else in_order(kernel.trees(storage))
+    return REGISTERS if sum(1 + 2 * (node.dtype != storage.working) for node in nodes) <= USUAL else MANY
 
 
 def shape(kernel, storage, nbytes, arrays):
@@ -312,7 +319,7 @@ class _Builder:
                      if letter in "no"}
         getattr(self, form.shape)()
         self.b.ret_void()
-        limit_threads(module, function)
+        limit_threads(module, function, registers(kernel, storage))
 
     def special(self, name):
         """The word in a special register."""
@@ -839,9 +846,9 @@ def _at(builder, pointer, offset):
     return builder.bitcast(builder.gep(builder.bitcast(pointer, _global(ir.IntType(8))), [offset]), pointer.type)
 
 
-def limit_threads(module, function):
+def limit_threads(module, function, registers=REGISTERS):
     """Tell ptxas the block size, and how many blocks a processor of 65,536 registers is to hold."""
-    for name, value in (("maxntidx", THREADS), ("minctasm", 65536 // REGISTERS // THREADS)):
+    for name, value in (("maxntidx", THREADS), ("minctasm", 65536 // registers // THREADS)):
         module.add_named_metadata("nvvm.annotations", module.add_metadata([function, name, INT(value)]))
     if function.args[-1].type.is_pointer and function.args[-1].type.addrspace == 0:
         function.args[-1].add_attribute("byval")

@@ -12,6 +12,12 @@ tanh: _OfOne
 """activation tanh.fast(x): The hyperbolic tangent, from -1 to 1; the sign of zero is kept."""
 softsign: _OfOne
 """activation softsign.fast(x): A sigmoid from -1 to 1 that approaches its limits like 1/x; the sign of zero is kept."""
+laplace: _OfOne
+"""activation laplace.fast(x, mu=0.707107, sigma=0.282095): The normal distribution function, exact in the tail; with
+these parameters it is nearly a squared relu, bounded."""
+derf: _OfOne
+"""activation derf.fast(x, alpha=0.5, s=0.0, gamma=1.0, shift=0.0): The error function instead of a normalisation: alpha
+and s are learned, gamma and shift for each channel."""
 relu: _OfOne
 """activation relu.fast(x): The rectifier; its derivative at 0 is 0."""
 softplus: _OfOne
@@ -27,6 +33,9 @@ elu: _OfOne
 selu: _OfOne
 """activation selu.fast(x): The scaled exponential linear unit, whose scale and slope keep mean 0 and variance 1 through
 the layers."""
+xielu: _OfOne
+"""activation xielu.fast(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-06): A parabola, and on the left the integral of
+an exponential linear unit; its derivative at 0 is beta - alpha_n."""
 swish: _OfOne
 """activation swish.fast(x, beta=1.0): x times the logistic function of beta x; beta may be learned."""
 silu: _OfOne
@@ -40,6 +49,12 @@ quick_gelu: _OfOne
 """activation quick_gelu.fast(x): The approximation of gelu by a logistic function."""
 mish: _OfOne
 """activation mish.fast(x): x times the hyperbolic tangent of softplus."""
+gelu_10: _OfOne
+"""activation gelu_10.fast(x): gelu, at most 10, for numbers of few bits; its derivative at 10 is 1."""
+golu: _OfOne
+"""activation golu.fast(x): x times the distribution function of Gumbel."""
+serf: _OfOne
+"""activation serf.fast(x): x times the error function of softplus."""
 celu: _OfOne
 """activation celu.fast(x, alpha=1.0): The exponential linear unit with a slope of 1 at 0 for every alpha."""
 log_sigmoid: _OfOne
@@ -51,6 +66,10 @@ shifted_softplus: _OfOne
 """activation shifted_softplus.fast(x): Softplus, shifted through the origin."""
 exponential: _OfOne
 """activation exponential.fast(x): The exponential function."""
+logit: _OfOne
+"""activation logit.fast(x): The inverse of the logistic function: -inf at 0, inf at 1, NaN outside."""
+sqrtsoftplus: _OfOne
+"""activation sqrtsoftplus.fast(x): The root of softplus, which scores experts."""
 relu6: _OfOne
 """activation relu6.fast(x): The rectifier, at most 6; its derivative at 0 and at 6 is 0."""
 relu2: _OfOne
@@ -81,6 +100,14 @@ sparse_sigmoid: _OfOne
 1 is 0."""
 identity: _OfOne
 """activation identity.fast(x): x as it is."""
+star_relu: _OfOne
+"""activation star_relu.fast(x, s=0.8944, b=-0.4472): The square of the rectifier, scaled and moved so that mean 0 and
+variance 1 stay; scale and bias may be learned."""
+shrink: _OfOne
+"""activation shrink.fast(x, lambd=0.5, bias=0.0): x, nearer to 0 by the bias, where it is larger than lambd, else 0;
+the derivative at -lambd and lambd is 0."""
+step: _OfOne
+"""activation step.fast(x, theta=0.0): 1 above the threshold theta, 0 up to it; the derivative is 0 everywhere."""
 tanhshrink: _OfOne
 """activation tanhshrink.fast(x): What the hyperbolic tangent leaves of x; the sign of zero is kept."""
 logcosh: _OfOne
@@ -91,6 +118,15 @@ telu: _OfOne
 """activation telu.fast(x): x times the hyperbolic tangent of its exponential."""
 stanh: _OfOne
 """activation stanh.fast(x, a=0.67, b=1.7159): The hyperbolic tangent, scaled so that it is nearly 1 at 1."""
+softcap: _OfOne
+"""activation softcap.fast(x, c=30.0): The hyperbolic tangent from -c to c with a slope of 1 at 0, by which models keep
+their logits small."""
+dyt: _OfOne
+"""activation dyt.fast(x, alpha=0.5, gamma=1.0, shift=0.0): The hyperbolic tangent in place of a normalisation: alpha is
+learned for all, gamma and shift for each channel."""
+snake: _OfOne
+"""activation snake.fast(x, alpha=1.0): x with a wave whose frequency alpha may be learned, one for each channel; where
+alpha x overflows, x."""
 rrelu: _Random
 """activation rrelu.fast(x, lower=0.125, upper=0.3333333333333333): A leaky rectifier whose slope is random in training,
 `rrelu.sample`, and here the mean slope, also at 0."""
@@ -101,9 +137,24 @@ reglu: _OfTwo
 geglu: _OfTwo
 """activation geglu.fast(value, gate): The value times gelu of the gate."""
 swiglu: _OfTwo
-"""activation swiglu.fast(value, gate): The value times silu of the gate."""
+"""activation swiglu.fast(value, gate, alpha=1.0): The value times swish of the gate, which with alpha = 1 is silu."""
 bilinear: _OfTwo
 """activation bilinear.fast(value, gate): The value times the gate."""
+fatrelu_glu: _OfTwo
+"""activation fatrelu_glu.fast(value, gate, theta=0.0): The value times the gate where that is above the threshold
+theta; the derivative in the gate at theta is 0."""
+clamped_swiglu: _OfTwo
+"""activation clamped_swiglu.fast(value, gate, alpha=1.702, limit=7.0, offset=1.0): swiglu of a value and a gate that
+are kept within a limit l; the derivative at the limit is that inside."""
+swiglustep: _OfTwo
+"""activation swiglustep.fast(value, gate, limit=7.0): swiglu of which both factors are kept within a limit l; the
+derivative at the limit is that inside."""
+geglu_tanh: _OfTwo
+"""activation geglu_tanh.fast(value, gate): A gated unit; `of` is the activation of the gate."""
+sreglu: _OfTwo
+"""activation sreglu.fast(value, gate): A gated unit; `of` is the activation of the gate."""
+qgeglu: _OfTwo
+"""activation qgeglu.fast(value, gate): A gated unit; `of` is the activation of the gate."""
 logistic: _OfOne
 """activation sigmoid.fast(x): The logistic function, from 0 to 1."""
 expit: _OfOne
@@ -123,10 +174,34 @@ leakyrelu: _OfOne
 """activation leaky_relu.fast(x, alpha=0.01): A rectifier that leaks; its derivative at 0 is alpha."""
 gelu_erf: _OfOne
 """activation gelu.fast(x): x times the normal distribution function, exact in the tail."""
+gelu_python: _OfOne
+"""activation gelu.fast(x): x times the normal distribution function, exact in the tail."""
 gelu_new: _OfOne
 """activation gelu_tanh.fast(x): The approximation of gelu by a hyperbolic tangent, which some models were trained
 with."""
+gelu_approx: _OfOne
+"""activation gelu_tanh.fast(x): The approximation of gelu by a hyperbolic tangent, which some models were trained
+with."""
+gelu_tanh_approx: _OfOne
+"""activation gelu_tanh.fast(x): The approximation of gelu by a hyperbolic tangent, which some models were trained
+with."""
+gelu_fast: _OfOne
+"""activation gelu_tanh.fast(x): The approximation of gelu by a hyperbolic tangent, which some models were trained
+with."""
+gelu_accurate: _OfOne
+"""activation gelu_tanh.fast(x): The approximation of gelu by a hyperbolic tangent, which some models were trained
+with."""
+gelu_pytorch_tanh: _OfOne
+"""activation gelu_tanh.fast(x): The approximation of gelu by a hyperbolic tangent, which some models were trained
+with."""
+gelu_python_tanh: _OfOne
+"""activation gelu_tanh.fast(x): The approximation of gelu by a hyperbolic tangent, which some models were trained
+with."""
 gelu_sigmoid: _OfOne
+"""activation quick_gelu.fast(x): The approximation of gelu by a logistic function."""
+gelu_fast_approx: _OfOne
+"""activation quick_gelu.fast(x): The approximation of gelu by a logistic function."""
+qgelu: _OfOne
 """activation quick_gelu.fast(x): The approximation of gelu by a logistic function."""
 logsigmoid: _OfOne
 """activation log_sigmoid.fast(x): The logarithm of the logistic function, -softplus(-x)."""
@@ -135,6 +210,10 @@ log_expit: _OfOne
 ssp: _OfOne
 """activation shifted_softplus.fast(x): Softplus, shifted through the origin."""
 squared_relu: _OfOne
+"""activation relu2.fast(x): The square of the rectifier."""
+relu_sq: _OfOne
+"""activation relu2.fast(x): The square of the rectifier."""
+srelu: _OfOne
 """activation relu2.fast(x): The square of the rectifier."""
 thresholded_relu: _OfOne
 """activation threshold.fast(x, theta=1.0, value=0.0): x above the threshold theta, a fixed value up to it; the
@@ -160,8 +239,16 @@ hardshrink: _OfOne
 lambd is 0."""
 linear: _OfOne
 """activation identity.fast(x): x as it is."""
+heaviside: _OfOne
+"""activation step.fast(x, theta=0.0): 1 above the threshold theta, 0 up to it; the derivative is 0 everywhere."""
 tanh_shrink: _OfOne
 """activation tanhshrink.fast(x): What the hyperbolic tangent leaves of x; the sign of zero is kept."""
+dynamic_tanh: _OfOne
+"""activation dyt.fast(x, alpha=0.5, gamma=1.0, shift=0.0): The hyperbolic tangent in place of a normalisation: alpha is
+learned for all, gamma and shift for each channel."""
+swiglu_oai: _OfTwo
+"""activation clamped_swiglu.fast(value, gate, alpha=1.702, limit=7.0, offset=1.0): swiglu of a value and a gate that
+are kept within a limit l; the derivative at the limit is that inside."""
 softmax: _Rows
 """row function softmax(x, axis=-1, *, where=None, temperature=1.0, sink=None, out=None, dtype=None): e^x of each number
 over the sum of them all along an axis: positive numbers whose sum is 1."""

@@ -1,2 +1,2 @@
 """The activations, one file a family, in the order in which the registry shows them."""
-from . import sigmoids, rectifiers, self_gated, smooth, piecewise, hyperbolic, randomized, gated  # noqa: F401, I001
+from . import sigmoids, rectifiers, self_gated, smooth, piecewise, hyperbolic, periodic, randomized, gated, units  # noqa: F401, I001

@@ -8,10 +8,17 @@ import numpy as np
 
 from ..backends import containers
 from ..declare import declared
-from ..scalar.gating import gate_slopes, silu, silu_slope
+from ..scalar import units
+from ..scalar.gating import (
+    at_one,
+    gate_slopes,
+    silu,
+    swish,
+    swish_slopes,
+)
 from ..scalar.logistic import logistic, logistic_slope
 from ..scalar.normal import gelu, gelu_slope
-from ..scalar.ranges import unless_nan
+from ..scalar.ranges import nan_of, unless_nan
 from ..tree.node import stored
 from . import reference
 
@@ -136,27 +143,30 @@ def _(value, gate):
     return value * factor, factor, value * reference.gelu_slope(gate)
 
 
-@declared(formula=r"\mathrm{value} \, \mathrm{gate} \, \sigma(\mathrm{gate})")
-def swiglu(value, gate):
-    """The value times silu of the gate.
+@declared(formula=r"\mathrm{value} \, \mathrm{gate} \, \sigma(\alpha \, \mathrm{gate})")
+def swiglu(value, gate, alpha=1.0):
+    """The value times swish of the gate, which with alpha = 1 is silu.
 
     Source: N. Shazeer, GLU variants improve transformer, 2020.
 
     >>> act.swiglu(np.float32([1, 2]), np.float32([-1, 3]))
     array([-0.26894143,  5.7154446 ], dtype=float32)
     """
-    return value * stored(silu(gate))
+    return value * stored(at_one(alpha, silu(gate), swish(gate, alpha)))
 
 
 @swiglu.derivative
-def _(value, gate):
-    return gate_slopes(value, silu(gate), silu_slope(gate))
+def _(value, gate, alpha):
+    factor, slope, in_alpha = swish_slopes(gate, alpha)
+    return *gate_slopes(value, factor, slope), value * stored(in_alpha)
 
 
 @swiglu.reference
-def _(value, gate):
-    factor = gate * reference.logistic(gate)
-    return value * factor, factor, value * reference.swish_slope(gate)
+def _(value, gate, alpha):
+    z = alpha * gate
+    right, left = reference.logistic(z), reference.logistic(-z)
+    return (value * (gate * right), gate * right, value * reference.swish_slope(z),
+            value * (gate * right) * (gate * left))
 
 
 @declared(formula=r"\mathrm{value} \, \mathrm{gate}")
@@ -179,3 +189,89 @@ def _(value, gate):
 @bilinear.reference
 def _(value, gate):
     return value * gate, gate, value
+
+
+@declared(formula=r"\begin{cases} \mathrm{value} \, \mathrm{gate} & \mathrm{gate} > \theta \\"
+                  r" 0 & \mathrm{gate} \le \theta \end{cases}")
+def fatrelu_glu(value, gate, theta=0.0):
+    """The value times the gate where that is above the threshold theta; the derivative in the gate at theta is 0.
+
+    Source: M. Kurtz et al., Inducing and exploiting activation sparsity for fast inference, 2020.
+
+    >>> act.fatrelu_glu(np.float32([1, 2]), np.float32([0.5, 3]), 1)
+    array([0., 6.], dtype=float32)
+    """
+    return value * (0 if gate <= theta else gate if gate > theta else nan_of(gate, theta))
+
+
+@fatrelu_glu.derivative
+def _(value, gate, theta):
+    nan = nan_of(gate, theta)
+    nothing = 0 if gate <= theta else 0 if gate > theta else nan
+    return (unless_nan(value, gate if gate > theta else nothing), value * (1 if gate > theta else nothing),
+            unless_nan(value, nothing))
+
+
+@fatrelu_glu.reference
+def _(value, gate, theta):
+    return value * gate if gate > theta else 0, gate if gate > theta else 0, value if gate > theta else 0, 0
+
+
+@declared(aliases=("swiglu_oai",),
+          formula=r"(\mathrm{clip}(\mathrm{value}, -l, l) + \mathrm{offset}) \, h \, \sigma(\alpha h),"
+                  r" \quad h = \min(\mathrm{gate}, l)")
+def clamped_swiglu(value, gate, alpha=1.702, limit=7.0, offset=1.0):
+    """swiglu of a value and a gate that are kept within a limit l; the derivative at the limit is that inside.
+
+    Source: OpenAI, gpt-oss-120b and gpt-oss-20b model card, 2025.
+
+    >>> act.clamped_swiglu(np.float32([1, 20]), np.float32([-1, 9]))
+    array([-0.30840847, 55.999626  ], dtype=float32)
+    """
+    return units.clamped_swiglu(value, gate, alpha, limit, offset)
+
+
+@clamped_swiglu.derivative
+def _(value, gate, alpha, limit, offset):
+    return units.clamped_swiglu_slopes(value, gate, alpha, limit, offset)
+
+
+@clamped_swiglu.reference
+def _(value, gate, alpha, limit, offset):
+    inner = limit if gate > limit else gate
+    low = -limit if value < -limit else value
+    line = (limit if low > limit else low) + offset
+    side = 1 if low > limit else -1 if value < -limit else 0
+    z = alpha * inner
+    factor, slope = inner * reference.logistic(z), line * reference.swish_slope_of_terms(z)
+    return (line * factor, 0 if side * side > 0 else factor, 0 if gate > limit else slope,
+            line * factor * (inner * reference.logistic(-z)),
+            reference.terms(side * factor, slope) if gate > limit else side * factor, factor)
+
+
+@declared(formula=r"\mathrm{clip}(\mathrm{value}, -l, l) \, \min(\mathrm{silu}(\mathrm{gate}), l)")
+def swiglustep(value, gate, limit=7.0):
+    """swiglu of which both factors are kept within a limit l; the derivative at the limit is that inside.
+
+    Source: StepFun, Step-3.5, 2026.
+
+    >>> act.swiglustep(np.float32([1, 20]), np.float32([-1, 9]))
+    array([-0.26894143, 49.        ], dtype=float32)
+    """
+    return units.swiglustep(value, gate, limit)
+
+
+@swiglustep.derivative
+def _(value, gate, limit):
+    return units.swiglustep_slopes(value, gate, limit)
+
+
+@swiglustep.reference
+def _(value, gate, limit):
+    low = -limit if value < -limit else value
+    line, side = limit if low > limit else low, 1 if low > limit else -1 if value < -limit else 0
+    factor = gate * reference.logistic(gate)
+    capped = limit if factor > limit else factor
+    return (line * capped, 0 if side * side > 0 else capped,
+            0 if factor > limit else line * reference.swish_slope_of_terms(gate),
+            reference.terms(side * capped, line) if factor > limit else side * capped)

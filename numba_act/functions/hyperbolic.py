@@ -2,28 +2,28 @@
 import math
 
 from ..declare import declared
-from ..scalar.exponential import decay, decay_and_expm1, lift
+from ..scalar import hyperbolic
+from ..scalar.exponential import decay
 from ..scalar.gating import FLAT, gated
-from ..scalar.hyperbolic import beside_one, slope_of_product, tanh_parts, tanhshrink_near
+from ..scalar.hyperbolic import slope_of_product, tanh_less_tangent, tanh_parts, tanhshrink_near
 from ..scalar.hyperbolic import tanh as hyperbolic_tangent
 from ..scalar.logarithm import LOGCOSH_END, log_of_mean, logcosh_near
-from ..scalar.logistic import decay_of_size
+from ..scalar.logistic import decay_of_size, logistic_slope
 from ..scalar.pairs import (
     Pair,
     Scaled,
     argument_product,
+    argument_quotient,
     divide,
     fast_two_sum,
     multiply,
     number,
-    reciprocal,
     rounded,
     rounded_product,
-    scaled,
     two_product,
     two_sum,
 )
-from ..scalar.ranges import LARGEST, at_most, clipped, finite
+from ..scalar.ranges import LARGEST, at_most, clipped, finite, unless_nan
 from ..tree.marks import kept
 from ..tree.node import PerType, copysign, where
 from . import reference
@@ -152,17 +152,7 @@ def stanh(x, a=0.67, b=1.7159):
 
 @stanh.derivative
 def _(x, a, b):
-    z, z_low = argument_product(x, a)
-    size, sign = abs(z), copysign(number(1, x), z)
-    (e, shrink), m = decay_and_expm1(-2 * size, -2 * sign * z_low)
-    n, d = beside_one(m)
-    q = reciprocal(d)
-    up, down = lift(size)
-    slope = multiply(multiply(scaled(e, 4 * up), multiply(q, q)), Pair(b))
-    back = shrink * down
-    return (kept(rounded_product(slope, Pair(a))) * back,
-            kept(rounded_product(slope, Pair(clipped(x, LARGEST)))) * back,
-            sign * rounded(divide(n, d)))
+    return hyperbolic.scaled_tanh_slopes(x, a, b)
 
 
 @stanh.reference
@@ -170,3 +160,52 @@ def _(x, a, b):
     z = a * x
     slope = reference.sech2(z)
     return b * math.tanh(z), a * b * slope, b * x * slope, math.tanh(z)
+
+
+@declared(nonzero=("c",), formula=r"c \tanh \frac{x}{c}")
+def softcap(x, c=30.0):
+    """The hyperbolic tangent from -c to c with a slope of 1 at 0, by which models keep their logits small.
+
+    Source: Gemma Team, Gemma 2: improving open language models at a practical size, 2024.
+
+    >>> act.softcap(np.float32([-100, 1, 30]))
+    array([-29.923738 ,   0.9996298,  22.847824 ], dtype=float32)
+    """
+    z, z_low = argument_quotient(x, c)
+    size, sign = abs(z), copysign(number(1, x), z)
+    y = rounded_product(Pair(sign * c), divide(*tanh_parts(size, sign * z_low)))
+    return x if size < LINEAR else y
+
+
+@softcap.derivative
+def _(x, c):
+    z, z_low = argument_quotient(x, c)
+    return logistic_slope(2 * z, 4, 2 * z_low), tanh_less_tangent(x, c)
+
+
+@softcap.reference
+def _(x, c):
+    return c * math.tanh(x / c), reference.sech2(x / c), reference.tanh_less_tangent(x / c)
+
+
+@declared(aliases=("dynamic_tanh",), formula=r"\gamma \tanh(\alpha x) + \mathrm{shift}")
+def dyt(x, alpha=0.5, gamma=1.0, shift=0.0):
+    """The hyperbolic tangent in place of a normalisation: alpha is learned for all, gamma and shift for each channel.
+
+    Source: J. Zhu et al., Transformers without normalization, 2025.
+
+    >>> act.dyt(np.float32([-1, 0, 100]), 0.5, 2, 1)
+    array([0.07576568, 1.        , 3.        ], dtype=float32)
+    """
+    return hyperbolic.dyt(x, alpha, gamma, shift)
+
+
+@dyt.derivative
+def _(x, alpha, gamma, shift):
+    return *hyperbolic.scaled_tanh_slopes(x, alpha, gamma), unless_nan(x, 1)
+
+
+@dyt.reference
+def _(x, alpha, gamma, shift):
+    t, slope = math.tanh(alpha * x), reference.sech2(alpha * x)
+    return reference.terms(gamma * t, shift), alpha * gamma * slope, gamma * x * slope, t, 1

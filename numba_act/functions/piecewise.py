@@ -5,10 +5,12 @@ A NaN parameter gives NaN wherever the result depends on it, and where a compari
 from fractions import Fraction
 
 from ..declare import declared
+from ..scalar import parabolas
 from ..scalar.lines import line, on_slope
 from ..scalar.pairs import Pair, fast_two_sum, number, rounded_product, split, two_product
-from ..scalar.ranges import nan_of, unless_nan
+from ..scalar.ranges import multiplicand, nan_of, unless_nan
 from ..tree.node import copysign, fma, where
+from . import reference
 
 SIXTH = Fraction(1, 6)
 
@@ -40,7 +42,7 @@ def _(x):
     return 0 if x <= 0 else 6 if x >= 6 else x, 1 if 0 < x < 6 else 0
 
 
-@declared(aliases=("squared_relu",), formula=r"\max(0, x)^2")
+@declared(aliases=("squared_relu", "relu_sq", "srelu"), formula=r"\max(0, x)^2")
 def relu2(x):
     """The square of the rectifier.
 
@@ -321,3 +323,74 @@ def _(x):
 @identity.reference
 def _(x):
     return x, 1
+
+
+@declared(formula=r"s \max(0, x)^2 + b")
+def star_relu(x, s=0.8944, b=-0.4472):
+    """The square of the rectifier, scaled and moved so that mean 0 and variance 1 stay; scale and bias may be learned.
+
+    Source: W. Yu et al., MetaFormer baselines for vision, 2022.
+
+    >>> act.star_relu(np.float32([-1, 0.5, 2]))
+    array([-0.4472, -0.2236,  3.1304], dtype=float32)
+    """
+    return parabolas.star_relu(x, s, b)
+
+
+@star_relu.derivative
+def _(x, s, b):
+    return 0 if x <= 0 else 2 * s * multiplicand(x, s), 0 if x <= 0 else x * x, unless_nan(x, 1)
+
+
+@star_relu.reference
+def _(x, s, b):
+    return (reference.terms(s * x * x, b) if x > 0 else b,
+            2 * s * x if x > 0 else 0, x * x if x > 0 else 0, 1)
+
+
+@declared(formula=r"\begin{cases} x + \mathrm{bias} & x < -\lambda \\ x - \mathrm{bias} & x > \lambda \\"
+                  r" 0 & \mathrm{else} \end{cases}")
+def shrink(x, lambd=0.5, bias=0.0):
+    """x, nearer to 0 by the bias, where it is larger than lambd, else 0; the derivative at -lambd and lambd is 0.
+
+    Source: ONNX operator Shrink, 2018.
+
+    >>> act.shrink(np.float32([-2, 0.25, 2]), 0.5, 1)
+    array([-1.,  0.,  1.], dtype=float32)
+    """
+    return x + bias if x < -lambd else x - bias if x > lambd else 0 if -lambd <= x <= lambd else nan_of(x, lambd)
+
+
+@shrink.derivative
+def _(x, lambd, bias):
+    outside, inside = x < -lambd or x > lambd, 0 if -lambd <= x <= lambd else nan_of(x, lambd)
+    return 1 if outside else inside, 0 if outside else inside, 1 if x < -lambd else -1 if x > lambd else inside
+
+
+@shrink.reference
+def _(x, lambd, bias):
+    return (x + bias if x < -lambd else x - bias if x > lambd else 0,
+            1 if x < -lambd else 1 if x > lambd else 0, 0, 1 if x < -lambd else -1 if x > lambd else 0)
+
+
+@declared(aliases=("heaviside",), formula=r"\begin{cases} 1 & x > \theta \\ 0 & x \le \theta \end{cases}")
+def step(x, theta=0.0):
+    """1 above the threshold theta, 0 up to it; the derivative is 0 everywhere.
+
+    Source: W. S. McCulloch and W. Pitts, A logical calculus of the ideas immanent in nervous activity, 1943.
+
+    >>> act.step(np.float32([-1, 0, 2]))
+    array([0., 0., 1.], dtype=float32)
+    """
+    return 0 if x <= theta else 1 if x > theta else nan_of(x, theta)
+
+
+@step.derivative
+def _(x, theta):
+    known = 0 if x <= theta else 0 if x > theta else nan_of(x, theta)
+    return known, known
+
+
+@step.reference
+def _(x, theta):
+    return 1 if x > theta else 0, 0, 0

@@ -6,6 +6,8 @@ in float64.
 import math
 from fractions import Fraction
 
+from ..tree.call import Callee
+
 LN2 = Fraction("0.69314718055994530941723212145817656807550013436025525412068000949")
 LN10 = Fraction("2.302585092994045684017991454684364207601101488628772976033327901")
 TWO_OVER_ROOT_PI = Fraction("1.1283791670955125738961589031215451716881012586579977136881714434213")
@@ -13,7 +15,24 @@ ROOT_HALF = Fraction("0.70710678118654752440084436210484903928483593768847403658
 ROOT_HALF_SHORT = Fraction(round(ROOT_HALF * 2**28), 2**28)      # times a float32 it is exact in float64
 ROOT_2_OVER_PI = Fraction("0.79788456080286535587989211986876373695171726232986931533185165934")
 SELU_SCALE, SELU_ALPHA = Fraction("1.0507009873554804934193349852946"), Fraction("1.6732632423543772848170429916717")
+LARGEST = Fraction(2**1024 - 2**970)             # of float64
 FAR = 1000                                       # beyond it everything here is at its limit to 2^-1100
+
+
+class _Terms(Callee):
+    """a + b of terms that may cancel: errors count in units of 1/16 of the larger then, if the sum is less."""
+    name, arity = "terms", 2
+    define = staticmethod(lambda a, b: a + b)
+
+    @property
+    def on_nodes(self):
+        return self
+
+    def __reduce__(self):
+        return "terms"
+
+
+terms = _Terms()
 
 
 def clipped(x):
@@ -32,6 +51,11 @@ def logistic_slope(z):
 def swish_slope(z):
     """The derivative of z times its logistic function."""
     return logistic(z) * (1 + clipped(z) * logistic(-z))
+
+
+def swish_slope_of_terms(z):
+    """The same; its errors count by its terms."""
+    return logistic(z) * terms(1, clipped(z) * logistic(-z))
 
 
 def softplus(z):
@@ -63,12 +87,23 @@ def celu_in_alpha(z):
     return -z * z / 2 * series if abs(z) < 0.05 else math.expm1(z) - z * math.exp(z)
 
 
+def exp_less_tangent(z):
+    """e^z - 1 - z = z^2 (1/2 + z/6 + ...)."""
+    return math.exp(z) - 1 - z if z < -1 else -math.exp(z) * celu_in_alpha(-z)
+
+
 def tanhshrink(x):
     """x - tanh x = (x cosh x - sinh x) / cosh x, of which the numerator is x^3 (1/3 + x^2/30 + ...)."""
     w = x * x
     series = 1 + w / 88 * (1 + w / 130 * (1 + w / 180 * (1 + w / 238 * (1 + w / 304))))
     series = 1 + w / 10 * (1 + w / 28 * (1 + w / 54 * series))
     return w * x / 3 * series / math.cosh(x) if abs(x) < 0.25 else x - math.tanh(x)
+
+
+def tanh_less_tangent(z):
+    """tanh z - z / cosh^2 z, which near 0 is z tanh^2 z - (z - tanh z)."""
+    t = math.tanh(z)
+    return t - clipped(z) * sech2(z) if abs(z) > 1 else z * t * t - tanhshrink(z)
 
 
 def sech2(x):
@@ -89,6 +124,13 @@ def tanh_softplus_slope(x):
 def normal(x):
     """The distribution function of the normal distribution."""
     return math.erfc(-ROOT_HALF * x) / 2
+
+
+def density(z):
+    """That of the normal distribution; its root does not underflow."""
+    inner = FAR if z > FAR else -FAR if z < -FAR else z
+    half = math.exp(-inner * inner / 4)
+    return ROOT_2_OVER_PI / 2 * half * half
 
 
 def gelu(x):

@@ -2,6 +2,8 @@
 import math
 
 from ..declare import declared
+from ..scalar import logistic as inverse
+from ..scalar import roots
 from ..scalar.exponential import TINY, celu_in_alpha, exp, exp_pair, expm1_pair
 from ..scalar.logarithm import LOGCOSH_END, log1p_unit, log_of_mean, logcosh_near
 from ..scalar.logistic import decay_of_size, logistic
@@ -168,3 +170,50 @@ def _(y):
 @exponential.reference
 def _(x):
     return math.exp(x), math.exp(x)
+
+
+@declared(formula=r"\log \frac{x}{1 - x}")
+def logit(x):
+    """The inverse of the logistic function: -inf at 0, inf at 1, NaN outside.
+
+    Source: J. Berkson, Application of the logistic function to bio-assay, 1944.
+
+    >>> act.logit(np.float32([0, 0.25, 0.5, 1]))
+    array([      -inf, -1.0986123,  0.       ,        inf], dtype=float32)
+    """
+    return inverse.logit(x)
+
+
+@logit.derivative
+def _(x):
+    return inverse.logit_slope(x)
+
+
+@logit.reference
+def _(x):
+    near = math.log1p((2 * x - 1) / (1 - x))
+    return (near if 0.25 < x < 0.75 else math.log(x) - math.log1p(-x),
+            1 / math.fabs(x * (1 - x)) if 0 <= x <= 1 else math.nan)
+
+
+@declared(formula=r"\sqrt{\log(1 + e^x)}")
+def sqrtsoftplus(x):
+    """The root of softplus, which scores experts.
+
+    Source: DeepSeek-AI, DeepSeek-V4, 2026.
+
+    >>> act.sqrtsoftplus(np.float32([-100, 0, 100]))
+    array([1.9287499e-22, 8.3255464e-01, 1.0000000e+01], dtype=float32)
+    """
+    return roots.sqrtsoftplus(x)
+
+
+@sqrtsoftplus.derivative
+def _(x):
+    return roots.sqrtsoftplus_slope(x)
+
+
+@sqrtsoftplus.reference
+def _(x):
+    root = math.exp(x / 2) if x < -50 else math.sqrt(reference.softplus(x))
+    return root, math.exp(x / 2) / 2 if x < -50 else reference.logistic(x) / (2 * root)

@@ -1,10 +1,11 @@
 """Sine, cosine and tangent: x is n quarter turns and a rest of at most half of one, of which polynomials are taken; and
 the inverse of the tangent."""
+import math
 from fractions import Fraction
 
 from ..tree.marks import kept, usually
 from ..tree.node import bits, copysign, fma, rounded_to_even, where
-from .coefficients import ATAN, COSINE, SINE
+from .coefficients import ATAN, COSINE, SINE, SINE_SQUARE
 from .exponential import MANTISSA
 from .pairs import (
     Pair,
@@ -14,7 +15,9 @@ from .pairs import (
     fast_two_sum,
     horner,
     multiply,
+    negate,
     number,
+    polynomial,
     rounded,
     rounded_quotient,
     split,
@@ -32,6 +35,8 @@ TURN = Fraction(int(
                 2**1300)
 QUARTER = 1 / (4 * TURN)                         # pi / 2
 ROUND = 1.5 * 2.0**52                            # added to a number below 2^50 it leaves the nearest integer in bits
+# of r^k / k!, with the signs of sine and cosine
+SERIES = [Fraction((-1) ** (k // 2), math.factorial(k)) for k in range(22)]
 EIGHTH_TANGENT = Fraction("0.41421356237309504880")          # tan(pi / 8)
 LARGE = 2.0**40                                  # below it n is the nearest integer, to 2^-13, and n pi / 2 is in reach
 # The binary orders from which on a large number is taken apart in another way.  Of a number without fraction, whole
@@ -48,6 +53,31 @@ def quarter_turns(x, dtype):
     n, high, low = (kept(usually(where(small, p, q), p, abs(x) > LARGE))
                     for p, q in zip((near[0], *near[1]), (far[0], *far[1]), strict=True))
     return n, Pair(high, low)
+
+
+def quarter_turns_of_pair(a):
+    """As `quarter_turns`, of a pair of float64 numbers."""
+    n, r = quarter_turns(a.high, "float64")
+    m, s = quarter_turns(a.low, "float64")
+    both = add_any(r, s)
+    more = rounded_to_even(both.high * (4 * TURN))               # the rests may be half a quarter each
+    less = add_any(both, negate(multiply(Pair(more), split(QUARTER, a.high))))
+    near, far = add_any(r, Pair(a.low)), (n + m + bits(more + ROUND), *less)
+    n, high, low = (kept(usually(where(abs(a.high) < LARGE, p, q), p, abs(a.high) > LARGE))
+                    for p, q in zip((n, *near), far, strict=True))
+    return n, Pair(high, low)
+
+
+def half_turns(x):
+    """What a float64 number leaves of whole half turns, from -pi / 2 to pi / 2."""
+    shifted = fma(x, 2 * TURN, ROUND)
+    near = x
+    for part in pieces(2 * QUARTER, 2):
+        near = fma(ROUND - shifted, part, near)
+    n, r = quarter_turns(x, "float64")
+    rest = rounded(r)
+    far = where((n & 1) == 0, rest, rest - copysign(QUARTER, rest))
+    return kept(usually(where(abs(x) < LARGE, near, far), near, abs(x) > LARGE))
 
 
 def _nearest(x):
@@ -136,6 +166,20 @@ def cosine_near(r, dtype):
     high, low = fast_two_sum(number(1, square), -0.5 * square)
     low = low if r.low is None else fma(-r.high, r.low, low)
     return fast_two_sum(high, fma(square * square, horner(COSINE[dtype], square), low))
+
+
+def sine_and_cosine(r):
+    """sin r and cos r of a pair |r| <= pi / 4 with float64 numbers, to 2^-64, by their series."""
+    square = multiply(r, r)
+    sine = polynomial(SERIES[21:5:-2], [split(c, r.high) for c in SERIES[5::-2]], square)
+    cosine = polynomial(SERIES[20:4:-2], [split(c, r.high) for c in SERIES[4::-2]], square)
+    return multiply(r, sine), cosine
+
+
+def square_of_sine(r):
+    """sin^2 r for |r| <= pi / 2, to 2^-30."""
+    square = r * r
+    return fma(square * square, horner(SINE_SQUARE[r.dtype], square), square)
 
 
 def _wave(n, sine, cosine):

@@ -2,9 +2,11 @@
 from fractions import Fraction
 from typing import NamedTuple
 
-from ..tree.marks import kept, rare, tier
-from ..tree.node import Node, PerType, fma, stored, where
-from .exponential import FAR, LEAST, LOG2E, ROUND, SHIFT, reduced_plain
+from ..tree.marks import kept, rare, tier, usually
+from ..tree.node import Node, PerType, build, fma, stored, where
+from .errors import TWO_OVER_ROOT_PI, bell_of_pair, erf_of_pair
+from .exponential import FAR, LEAST, LOG2E, ROUND, SHIFT, decay, exp_pair, exp_pair_fine, reduced_plain
+from .logarithm import log1p_unit
 from .logistic import (
     decay_of_size,
     denominator,
@@ -14,12 +16,15 @@ from .logistic import (
     lean_binary_product_slope,
     lean_product,
     lean_product_slope,
+    logistic_product,
+    product_slope,
 )
 from .pairs import (
     Pair,
     Scaled,
     add,
     add_any,
+    argument_product,
     divide,
     exact,
     fast_two_sum,
@@ -27,14 +32,18 @@ from .pairs import (
     inverse,
     magnified,
     multiply,
+    negate,
     number,
     reciprocal,
+    rounded,
     rounded_product,
     scaled,
     split,
     two_product,
 )
+from .powers import log1p_fine
 from .ranges import LARGEST, at_least, at_most, bounded, clipped, unless_nan
+from .wider import single, through_float64
 
 FLAT = 1000                                                  # past it the gate is 0 or 1
 CUBIC = PerType(float32=20.0, float64=40.0)                  # past it gelu_tanh's gate is 0 or 1
@@ -48,6 +57,7 @@ GELU_STEEP, QUICK_STEEP = PerType(float32=11.2, float64=21.7), PerType(float32=6
 # of which a constant is a multiple, so that it is taken exactly from sums up to 17 (64)
 GRID = PerType(float32=2.0**-19, float64=2.0**-47)
 ONE = PerType(float32=20.0, float64=170.0)                   # past it mish(x) is x, and up to it e^4x is finite
+GUMBEL_ENDS = -7.0, 60.0                                     # e^-e^-x is 0 and 1, both to less than a last bit
 
 
 def gated(x, right, gate):
@@ -217,3 +227,74 @@ def swish_slope_in_beta(x, z, low):
 def gate_slopes(value, factor, slope):
     """Of value times a factor of a gate; the factor is NaN where the value is."""
     return unless_nan(value, factor), value * stored(slope)
+
+
+def _gumbel(x, dtype):
+    """e^-e^-x as a scaled pair, and e^-x as a pair; x within the bounds beyond which the former is 0 or 1."""
+    e, _ = exp_pair_fine(-x) if dtype == "float64" else exp_pair(-x)
+    e = single(e, dtype)
+    return decay(*(negate(e) if dtype == "float32" else magnified(negate(e)))), e
+
+
+@through_float64(cancels=True)
+def golu(x, dtype):
+    """x e^-e^-x."""
+    gate, _ = _gumbel(bounded(x, *GUMBEL_ENDS), dtype)
+    return gated(x, x > 0, gate)
+
+
+@through_float64(cancels=True)
+def golu_slope(x, dtype):
+    """e^-e^-x (1 + x e^-x)."""
+    inner = bounded(x, *GUMBEL_ENDS)
+    (gate, shrink), e = _gumbel(inner, dtype)
+    return rounded_product(gate, add_any(exact(1, x), multiply(e, Pair(inner)))) * shrink
+
+
+def _erf_of_softplus(x, log1p, dtype):
+    """e^-|x|, z = log(1 + e^x) and erf z as pairs, the latter two for negative x to be multiplied by what follows."""
+    e, shrink = decay_of_size(x)
+    left = x < 0
+    z = single(add_any(Pair(where(left, 0, at_most(x, FLAT))), log1p(e)), dtype)
+    return e, z, erf_of_pair(z), where(left, shrink, 1)
+
+
+@through_float64
+def serf(x, dtype):
+    """x erf(log(1 + e^x))."""
+    _, _, gate, power = _erf_of_softplus(x, log1p_unit, dtype)
+    return gated(x, x > 0, Scaled(gate, power))
+
+
+@through_float64(cancels=True)
+def serf_slope(x, dtype):
+    """erf(z) + 2 / sqrt(pi) e^(-z^2) x s(x) of z = log(1 + e^x)."""
+    e, z, gate, power = _erf_of_softplus(x, log1p_unit if dtype == "float32" else log1p_fine, dtype)
+    bell, shrink = bell_of_pair(z)
+    steep = multiply(divide(where(x < 0, e, exact(1, x)), denominator(e)), Pair(clipped(x, FLAT)))
+    term = multiply(multiply(bell, split(TWO_OVER_ROOT_PI, x)), steep)
+    return rounded(add_any(gate, scaled(term, shrink))) * power
+
+
+def swish(x, beta):
+    """x s(beta x)."""
+    return logistic_product(x, *argument_product(x, beta))
+
+
+def swish_slope(x, beta):
+    """The derivative of x s(beta x) in x."""
+    z, low = argument_product(x, beta)
+    z = Pair(clipped(z, FLAT), low)
+    return product_slope(z, z)
+
+
+def at_one(beta, usual, general):
+    """What is usual for a parameter of 1; both are written out where blocks do not tell."""
+    return usually(where(build("eq", beta, 1), usual, general), usual, beta < 1, beta > 1)
+
+
+def swish_slopes(x, beta):
+    """x s(beta x) with its derivatives in x and beta, at beta = 1 with those of silu."""
+    z, low = argument_product(x, beta)
+    return (at_one(beta, silu(x), swish(x, beta)), at_one(beta, silu_slope(x), swish_slope(x, beta)),
+            swish_slope_in_beta(x, clipped(z, FLAT), low))

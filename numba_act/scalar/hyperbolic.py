@@ -10,9 +10,12 @@ from .exponential import (
     LOG2E,
     ROUND,
     SATURATED,
+    decay_and_expm1,
     exp_pair,
+    exp_pair_fine,
     expm1_decay_whole,
     expm1_pair,
+    lift,
     power_of_two,
     reduced_plain,
 )
@@ -21,6 +24,8 @@ from .pairs import (
     Pair,
     add,
     add_any,
+    argument_product,
+    argument_quotient,
     divide,
     exact,
     fast_two_sum,
@@ -41,10 +46,13 @@ from .pairs import (
     two_product,
 )
 from .powers import hypot, log_single
-from .ranges import LARGEST, at_least, at_most
+from .ranges import LARGEST, at_least, at_most, clipped
 from .wider import through_float64
 
 THIRD = Fraction(1, 3)
+SERIES = 0.625                                               # up to it z - tanh z is a polynomial
+FLAT = 50                                                    # past it the slope of tanh is 0
+TINY = 2.0**-200                                             # below it tanh z is z, and 1 / TINY^3 a number
 
 
 def tanh_parts(a, low=None):
@@ -84,6 +92,20 @@ def tanhshrink_near(x):
     square = two_product(x, x)
     ratio = polynomial(TANHSHRINK[x.dtype], [split(THIRD, x)], square)
     return rounded_product(multiply(square, ratio), Pair(x))
+
+
+@through_float64(cancels=True)
+def tanh_less_tangent(x, c, dtype):
+    """tanh z - z / cosh^2 z of z = x / c."""
+    high, low = argument_quotient(x, c)
+    z = Pair(at_most(abs(high), FLAT), copysign(1, high) * low)
+    t, square = divide(*tanh_parts(*z)), multiply(z, z)
+    far = add_any(t, negate(multiply(z, add(exact(1, x), negate(multiply(t, t))))))
+    third, tiny = polynomial(TANHSHRINK[x.dtype], [split(THIRD, x)], square), z.high < TINY
+    up = where(tiny, number(1 / TINY, x), 1)
+    z, t = scaled(z, up), where(tiny, scaled(z, up), t)          # so that the cubes keep their low parts
+    near = add_any(multiply(z, multiply(t, t)), negate(multiply(multiply(multiply(z, z), third), z)))
+    return copysign(where(abs(high) < SERIES, rounded(near) / (up * up * up), rounded(far)), high)
 
 
 def slope_of_product(n, d, v):
@@ -130,3 +152,39 @@ def asinh(x, dtype):
 def asinh_slope(x, dtype):
     """1 / sqrt(1 + x^2)."""
     return 1 / hypot(x, number(1, x))
+
+
+def tanh_of_pair(a, dtype):
+    """tanh of a pair a >= 0, to 2^-58 where the result is float64."""
+    if dtype == "float32":
+        return divide(*tanh_parts(*a))
+    square = multiply(a, a)
+    ratio = polynomial(TANHSHRINK[dtype], [split(THIRD, a.high)], square)
+    near = add(a, negate(multiply(multiply(square, ratio), a)))
+    (e, _), one = exp_pair_fine(at_least(-2 * a.high, SATURATED), -2 * a.low), exact(1, a.high)
+    return where(a.high < 0.25, near, divide(add(one, negate(e)), add(one, e)))
+
+
+@through_float64(cancels=True)
+def dyt(x, alpha, gamma, shift, dtype):
+    """gamma tanh(alpha x) + shift."""
+    tiny = abs(alpha * x) < 2.0**-900                            # there the tangent is taken, of x times 2^300
+    z, z_low = argument_product(x * where(tiny, number(2.0**300, x), 1), alpha)
+    t = tanh_of_pair(Pair(abs(z), copysign(1, z) * z_low), dtype)
+    moved = multiply(Pair(copysign(number(1, x), z) * gamma), t)
+    return rounded(add_any(scaled(moved, where(tiny, number(2.0**-300, x), 1)), Pair(shift)))
+
+
+def scaled_tanh_slopes(x, a, b):
+    """Of b tanh(a x) in x, a and b."""
+    z, z_low = argument_product(x, a)
+    size, sign = abs(z), copysign(number(1, x), z)
+    (e, shrink), m = decay_and_expm1(-2 * size, -2 * sign * z_low)
+    n, d = beside_one(m)
+    q = reciprocal(d)
+    up, down = lift(size)
+    slope = multiply(multiply(scaled(e, 4 * up), multiply(q, q)), Pair(b))
+    back = shrink * down
+    return (kept(rounded_product(slope, Pair(a))) * back,
+            kept(rounded_product(slope, Pair(clipped(x, LARGEST)))) * back,
+            sign * rounded(divide(n, d)))

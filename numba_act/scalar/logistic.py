@@ -1,11 +1,13 @@
 """The logistic function s(z) = 1 / (1 + e^-z) and its relatives, as pairs, by e = e^-|z|."""
 from ..tree.marks import rare, tier, usually
-from ..tree.node import PerType, copysign, fma, where
+from ..tree.node import PerType, copysign, fma, to_float, where
 from .exponential import ROUND, decay, exponential_pair, reduced_binary, reduced_plain
+from .logarithm import exponent_and_mantissa, log1p_near, with_exponent
 from .pairs import (
     Pair,
     add,
     add_any,
+    divide,
     exact,
     fast_two_sum,
     fused_sum,
@@ -18,8 +20,11 @@ from .pairs import (
     rounded_product,
     scaled,
     two_product,
+    two_sum,
 )
+from .powers import log_single
 from .ranges import at_most, bounded, finite
+from .wider import through_float64
 
 FLAT = PerType(float32=30.0, float64=60.0)                   # e^-FLAT is lost beside 1
 # Below -STEEP s(z), and below -STEEP_SLOPE the slope of x s(x), is less than half of the least number.  Until there the
@@ -137,13 +142,13 @@ def exact_product(x, z, low):
     return (y + finite(fma(y, rest, y_low), x)) * one
 
 
-def logistic_slope(z, height):
-    """height s'(z), height a power of two."""
-    e, shrink = decay_of_size(z)
+def logistic_slope(z, height, low=None):
+    """height s'(z + low), height a power of two."""
+    e, shrink = decay_of_size(z, low)
     d = denominator(e)
     q = reciprocal(d, inverse(d.high))
     slope = rounded_product(scaled(e, height), multiply(q, q)) * shrink
-    one, q = lean_reciprocal(z)
+    one, q = lean_reciprocal(z, low)
     return tier(slope, height * lean_slope(one, q) * one)
 
 
@@ -199,3 +204,24 @@ def exact_product_slope(z, v):
     t, t_low = two_product(n, q)
     t_low = fma(t, 2 * rest, fma(n_low, q, t_low))
     return fma(t, q, t_low * q) * one
+
+
+@through_float64(cancels=True)
+def logit(x, dtype):
+    """log(x / (1 - x)): -inf at 0, inf at 1, NaN outside."""
+    odds, odds_low = divide(Pair(x), two_sum(number(1, x), -x))
+    if dtype == "float32":
+        y = log_single(odds)
+    else:
+        tiny = odds < 2.0**-900
+        n, m, unit = exponent_and_mantissa(where(tiny, odds * 2.0**128, odds))
+        log = log1p_near(*fast_two_sum(m - 1, where(tiny, 0, odds_low * unit)))
+        y = with_exponent(to_float(n) - where(tiny, number(128, x), 0), *log)
+    ends = where(x == 0, float("-inf"), where(x == 1, float("inf"), float("nan")))
+    return where((x > 0) & (x < 1), y, ends)
+
+
+@through_float64
+def logit_slope(x, dtype):
+    """1 / (x (1 - x)), NaN outside."""
+    return where((x >= 0) & (x <= 1), 1 / abs(x * (1 - x)), float("nan"))

@@ -45,14 +45,15 @@ def times_mills(a):
     return multiply(polynomial, v)
 
 
-def mills_parts(a, k=None):
+def mills_parts(a, k=None, low=None):
     """The pairs p, d = a + k and v = a / d: p / d = Q(a) e^(a^2/2), p a polynomial in v - 1/2.  With the pair
-    k / sqrt(2) instead it is so of sqrt(2) a."""
+    k / sqrt(2) instead it is so of sqrt(2) a.  `low`: that of a."""
     k = k or exact(OFFSET, a)
     d = a + k.high
     d = Pair(d, a - (d - k.high))                        # exact up to a = k; further out nothing depends on it
-    d = add(d, Pair(k.low)) if k.low is not None else d
-    v = divide(Pair(a), d, inverse(d.high))
+    for rest in (k.low, low):
+        d = add(d, Pair(rest)) if rest is not None else d
+    v = divide(Pair(a, low), d, inverse(d.high))
     w, w_low = fast_two_sum(number(-0.5, a), v.high)
     *upper, c1, c0 = MILLS[a.dtype]
     tail = horner(upper, w)

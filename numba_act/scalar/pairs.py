@@ -76,15 +76,16 @@ def residual(c, a, b):
 def argument_product(a, b):
     """a * b as a pair for a function that saturates: beyond BIG, infinity included, the low part is 0; inf * 0 is 0."""
     endless = (b == 0) & (abs(a) == float("inf"))
-    return _saturating(two_product(usually(where(endless, 0, a), a, abs(a * b) > BIG), b))
+    return saturating(two_product(usually(where(endless, 0, a), a, abs(a * b) > BIG), b))
 
 
 def argument_quotient(a, b):
     """a / b likewise, b not 0."""
-    return _saturating(divide(Pair(a), Pair(b)))
+    return saturating(divide(Pair(a), Pair(b)))
 
 
-def _saturating(p):
+def saturating(p):
+    """A pair whose low part is 0 beyond BIG, infinity included."""
     high, rest = magnified(p)
     return Pair(high, usually(where(-abs(high) > -BIG[high.dtype], rest, 0), rest, abs(high) > BIG))
 

@@ -132,11 +132,24 @@ def hypot(x, y, dtype):
 def _log_fine(x):
     """log x for x > 0 as a pair, to 2^-64: n ln 2 + 2 atanh(s) of s = g / (2 + g), 1 + g the mantissa."""
     n, m = taken_apart(x)
-    s = divide(Pair(m - 1), two_sum(number(1, x), m))
-    square = multiply(s, s)
-    series = multiply(multiply(s, square), polynomial(ATANH[x.dtype], [split(Fraction(1, 3), x)], square))
     ln2 = multiply(Pair(n), split(LN2, x))
-    return add_any(ln2, scaled(add(s, series), 2))
+    return add_any(ln2, _twice_atanh(divide(Pair(m - 1), two_sum(number(1, x), m))))
+
+
+def _twice_atanh(s):
+    """log((1 + s) / (1 - s)) of a pair |s| <= 0.1716."""
+    square = multiply(s, s)
+    series = multiply(multiply(s, square), polynomial(ATANH[s.high.dtype], [split(Fraction(1, 3), s.high)], square))
+    return scaled(add(s, series), 2)
+
+
+def log1p_fine(e):
+    """log(1 + e) of a pair 0 <= e <= 1, to 2^-64 where it holds float64 numbers."""
+    upper = e.high > 0.414                                       # then log 2 + log(1 + (e - 1) / 2)
+    n = where(upper, add_any(exact(-1, e.high), e), e)
+    d = add_any(where(upper, exact(3, e.high), exact(2, e.high)), e)
+    nothing = number(0, e.high)
+    return add_any(where(upper, split(LN2, e.high), Pair(nothing, nothing)), _twice_atanh(divide(n, d)))
 
 
 def log_single(x, rest=None):

@@ -31,8 +31,8 @@ def run(epochs=EPOCHS, path="gallery.png"):
     gallery(path)
     print(f"{path} shows the functions and their gradients.\n\nThe same network, with each in turn:")
     print(ROW.format("activation", "accuracy", "seconds", "learned by each hidden unit"))
-    chosen, losses, scores = [a for a in activations.values() if len(a.operands) == 1], {}, {}
-    for activation in tqdm(chosen, desc="training", unit="network", leave=False, disable=None):
+    losses, scores = {}, {}
+    for activation in tqdm(trained(), desc="training", unit="network", leave=False, disable=None):
         name, start = activation.name, time.perf_counter()
         weights, losses[name] = train(activation, data, epochs)
         seconds = time.perf_counter() - start
@@ -81,6 +81,12 @@ def draw_learning(losses, path):
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
     ax.figure.savefig(path, dpi=150)
+
+
+def trained():
+    """The activations of one array that are defined everywhere."""
+    line = np.linspace(-9, 9, 19)
+    return [a for a in activations.values() if len(a.operands) == 1 and np.isfinite(a(line)).all()]
 
 
 def _learned(activation, weights):

@@ -8,9 +8,10 @@ import numpy as np
 from ...backends import cpu
 from ...backends.kernel import Kernel
 from ...declare import Activation
-from ...tree.call import rewritten, substitute, with_operands
+from ...functions.reference import terms
+from ...tree.call import define, rewritten, substitute, with_operands
 from ...tree.exact import exactly
-from ...tree.node import argument, constant, in_order
+from ...tree.node import argument, constant, in_order, where
 from .vectors import vectorised
 
 FACTORS = -0.7, 3.3, 50.0, 1e-3, 0.0             # times a default: a parameter to test with
@@ -47,9 +48,16 @@ class Output:
 
     def exact(self, x, dtype):
         """The true value at a number, for parameters in a dtype, by mpmath."""
+        return self._exactly(definition(self.activation, self.wrt), x, dtype)
+
+    def largest(self, x, dtype):
+        """The size of the largest term there, by mpmath; 0 where the reference names no terms."""
+        tree = largest(self.activation, self.wrt)
+        return 0 if tree is None else self._exactly(tree, x, dtype)
+
+    def _exactly(self, tree, x, dtype):
         row = map(float, self.parameters(dtype))
-        return exactly(definition(self.activation, self.wrt),
-                       dict(zip((self.operand, *self.activation.params), (x, *row), strict=True)))
+        return exactly(tree, dict(zip((self.operand, *self.activation.params), (x, *row), strict=True)))
 
     def fast(self, x, dtype):
         """The true values at a float64 array, by the platform's library."""
@@ -75,6 +83,8 @@ def rows(activation):
 def _defined(activation, row):
     """Whether the definition holds for these parameters, without a jump that it has not for the defaults."""
     dtype = np.dtype(np.float64)
+    if any(value == 0 for name, value in zip(activation.params, row, strict=True) if name in activation._nonzero):
+        return False
     value, usual = (Output(activation, (), parameters) for parameters in (row, tuple(activation.defaults.values())))
     sizes = np.geomspace(1 / ORDINARY, ORDINARY, 200)
     x = np.concatenate([-sizes, [0], sizes])
@@ -92,10 +102,31 @@ def _jumps(output, dtype):
 @functools.cache
 def definition(activation, wrt):
     """The definition's tree, in which operands but the last are 1."""
-    tree, = rewritten((activation.definition(*wrt),), _compared)
+    return _of_one_operand(activation, activation.definition(*wrt))
+
+
+@functools.cache
+def largest(activation, wrt):
+    """The size of the value or derivative if nothing cancelled: its tree with the larger of two terms in place of their
+    sum.  None where the reference names no terms."""
+    stated = activation.expressions.stated(wrt[:1], "float64") if activation.compiler == "tree" else None
+    if len(wrt) > 1 or stated is None or not any(node.value is terms for node in in_order([stated])):
+        return None
+    return abs(_of_one_operand(activation, define(rewritten((stated,), _larger))[0]))
+
+
+def _of_one_operand(activation, tree):
+    tree, = rewritten((tree,), _compared)
     ones = dict.fromkeys(activation.operands[:-1], constant(1, "float", tree.dtype))
     rest = {name: argument(name, tree.dtype) for name in (activation.operands[-1], *activation.params)}
     return substitute((tree,), ones | rest)[0]
+
+
+def _larger(node, args):
+    if node.op == "call" and node.value is terms:
+        a, b = map(abs, args)
+        return where(a > b, a, b)
+    return with_operands(node, args)
 
 
 def _compared(node, args):

@@ -17,7 +17,7 @@ from ...tree.call import retyped, substitute
 from ...tree.exact import number
 from ...tree.node import argument, bits, constant, from_bits, in_order, is_nan, narrowed, where, widened
 from ...tree.storage import STORAGE
-from .definition import Output, definition
+from .definition import Output, definition, largest
 from .vectors import vectorised
 
 FLOOR, AROUND = 2.0**-4, 0.5                     # near a zero of a slope the unit is at least that of the first
@@ -48,7 +48,7 @@ def loose(output, dtype):
 
     Parameters may stretch the line; the intervals stretch with it.
     """
-    if output.wrt != (output.operand,):
+    if output.wrt != (output.operand,) or largest(output.activation, output.wrt) is not None:
         return ()
     if not any(node.op == "call" for node in in_order([definition(output.activation, output.wrt)])):
         return ()
@@ -98,13 +98,12 @@ def exact_error(output, x, got, dtype):
         return 0.0 if math.isnan(x) <= math.isnan(got) else math.inf
     digits, least, most = unit(dtype)
     true, top = output.exact(x, dtype), number(2) ** most
-    size = min(abs(true), top / 2)
-    if any(low < x < high for low, high in loose(output, dtype)):
-        size = max(size, FLOOR)
+    floor = FLOOR if any(low < x < high for low, high in loose(output, dtype)) else FLOOR * output.largest(x, dtype)
+    size = max(min(abs(true), top / 2), min(floor, top / 2))
     _, _, exponent, length = number(size)._mpf_
     exponent = max(exponent + length - 1, least) if size else least
     error = abs(float((_clipped(number(got), top) - _clipped(true, top)) / number(2) ** (exponent - digits)))
-    return error if error == error else math.inf
+    return error if error == error else 0.0 if math.isnan(true) and math.isnan(got) else math.inf
 
 
 def _clipped(value, top):
@@ -119,10 +118,16 @@ def _error_kernel(activation, wrt, layout):
 
     def trees(dtype):
         got, floor, *operands = [widened(argument(name, dtype)) for name in inputs]
-        tree = retyped(definition(activation, wrt), got.dtype)
-        tree = vectorised(tree) if got.dtype == "float64" else tree
-        true, = substitute((tree,), dict(zip(names, operands, strict=True)))
-        return narrowed(_error(operands[0], got, true, floor, *layout)),
+
+        def computed(tree):
+            tree = retyped(tree, got.dtype)
+            tree = vectorised(tree) if got.dtype == "float64" else tree
+            return substitute((tree,), dict(zip(names, operands, strict=True)))[0]
+
+        terms = largest(activation, wrt)
+        if terms is not None:
+            floor = FLOOR * computed(terms)
+        return narrowed(_error(operands[0], got, computed(definition(activation, wrt)), floor, *layout)),
     return Kernel("_".join((activation.name, "error", *wrt)), activation.name, inputs, activation.defaults, trees)
 
 
@@ -131,10 +136,11 @@ def _error(x, got, true, floor, digits, least, most):
     exponent, doubt = WIDE[true.dtype]
     top = Fraction(2) ** most
     size = where(abs(true) < top, abs(true) * (1 - Fraction(doubt)), top / 2)
+    floor = where(floor < top, floor, top / 2)
     size = where(size < floor, floor, size)
     power = from_bits(bits(size) & exponent)
     power = where(power < 2.0**least, 2.0**least, power)
     error = abs(_clipped(got, top) - _clipped(true, top)) / power * 2.0**digits
-    error = where(is_nan(error), math.inf, error)
+    error = where(is_nan(error), where(is_nan(true) & is_nan(got), constant(0, "float", true.dtype), math.inf), error)
     rest = where(is_nan(x) & ~is_nan(got), math.inf, constant(0, "float", x.dtype))
     return where(abs(x) < math.inf, error, rest)
