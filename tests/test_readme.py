@@ -73,7 +73,8 @@ def test_the_guide_runs():
     rows = re.findall(r"^\| (?:\w+ )?\| (.+) \| (.+) \|$", guide, re.MULTILINE)
     assert len(rows) > 15
     x = np.linspace(-2, 2, 12, dtype="f4").reshape(4, 3)
-    space = {"act": act, "nn": nn, "x": x, "gy": x + 1, "alpha": 0.5, "function": act.elu.expressions.value.function}
+    space = {"act": act, "nn": nn, "x": x, "gy": x + 1, "alpha": 0.5, "target": [0, 2, 1, 0],
+             "function": act.elu.expressions.value.function}
     for _, here in rows[1:]:
         for code in re.findall(r"`((?:act|nn)\..+?)`", here):
             eval(code, space)
