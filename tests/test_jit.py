@@ -122,6 +122,16 @@ def test_contiguous_arrays_that_broadcast(rows):
         same_bits(leaky(a, b), act.leaky_relu(a, b))
 
 
+@pytest.mark.parametrize("length", [1, 3, 9, 600])
+def test_columns_that_broadcast(length):
+    """A number for each row, beside rows that are short or long, of cheap functions and others."""
+    x = np.linspace(-3, 3, 6 * length, dtype="f4").reshape(6, length)
+    column = np.ascontiguousarray(x[:, :1])
+    for a, b in ((x, column), (column, x), (x, column[:1]), (column, column)):
+        same_bits(leaky(a, b), act.leaky_relu(a, b))
+        same_bits(swiglu(a, b), act.swiglu(a, b))
+
+
 @pytest.mark.parametrize("alpha", [0.1, np.float32(0.1), 2, np.array(0.1), np.full(7, 0.1), np.full((5, 1), 0.1, "f4")])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dtypes_of_results(dtype, alpha):
