@@ -161,11 +161,11 @@ swiglustep: _OfTwo
 """activation swiglustep(value, gate, limit=7.0): swiglu of which both factors are kept within a limit l; the derivative
 at the limit is that inside."""
 geglu_tanh: _OfTwo
-"""activation geglu_tanh(value, gate): A gated unit; `of` is the activation of the gate."""
+"""activation geglu_tanh(value, gate): The value times gelu_tanh of the gate."""
 sreglu: _OfTwo
-"""activation sreglu(value, gate): A gated unit; `of` is the activation of the gate."""
+"""activation sreglu(value, gate): The value times relu2 of the gate."""
 qgeglu: _OfTwo
-"""activation qgeglu(value, gate): A gated unit; `of` is the activation of the gate."""
+"""activation qgeglu(value, gate): The value times quick_gelu of the gate."""
 logistic: _OfOne
 """activation sigmoid(x): The logistic function, from 0 to 1."""
 expit: _OfOne

@@ -85,7 +85,8 @@ def relatives(activation):
 
 
 def notes(activation):
-    known = is_ours(activation._exact or activation)
+    exact = activation._exact or activation
+    known = is_ours(getattr(exact, "of", exact))             # of a gated unit what it is made of
     said = [bound(activation) if known else "", cost(activation)]
     if activation.expressions.from_result:
         said += ["Its slope follows from the result: `backward(gy, y=y)`."]

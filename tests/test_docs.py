@@ -84,6 +84,7 @@ def test_docstrings_of_custom_activations():
     assert custom.__doc__.startswith("What it does.\n\n.. math:: ")
     assert "More words.\n\nParameters\n" in custom.__doc__
     assert text["Notes"][0].startswith("A usual float32 number takes 1 operation, 3 in `backward`. It is compiled as")
+    assert "ULP" in act.gated("mish").__doc__ and "ULP" not in act.gated(custom).__doc__
     assert "References" not in text and "See Also" not in text and "ULP" not in custom.__doc__
     assert "last place" in inspect.getdoc(act.Activation.fast.func)
     assert inspect.getdoc(act.Activation).startswith("A scalar function that runs on arrays")

@@ -150,11 +150,11 @@ swiglustep: _OfTwo
 """activation swiglustep.fast(value, gate, limit=7.0): swiglu of which both factors are kept within a limit l; the
 derivative at the limit is that inside."""
 geglu_tanh: _OfTwo
-"""activation geglu_tanh.fast(value, gate): A gated unit; `of` is the activation of the gate."""
+"""activation geglu_tanh.fast(value, gate): The value times gelu_tanh of the gate."""
 sreglu: _OfTwo
-"""activation sreglu.fast(value, gate): A gated unit; `of` is the activation of the gate."""
+"""activation sreglu.fast(value, gate): The value times relu2 of the gate."""
 qgeglu: _OfTwo
-"""activation qgeglu.fast(value, gate): A gated unit; `of` is the activation of the gate."""
+"""activation qgeglu.fast(value, gate): The value times quick_gelu of the gate."""
 logistic: _OfOne
 """activation sigmoid.fast(x): The logistic function, from 0 to 1."""
 expit: _OfOne

@@ -3,6 +3,7 @@ import functools
 from types import MappingProxyType
 
 from ..declare import Activation, activations, get, registered
+from ..docstrings import Docstring, written
 from ..expressions import Call, Expressions
 from ..scalar.gating import gate_slopes
 from ..tree.node import argument, stored
@@ -60,6 +61,8 @@ def _new(of):
 
 class Unit(Activation):
     """A gated unit; `of` is the activation of the gate."""
+
+    __doc__ = Docstring(__doc__, written)
 
     def __init__(self, of, name, text):
         self.of, self.expressions = of, _Product(of, name)
@@ -121,8 +124,8 @@ def _definitions(of, dtype):
     return value * factor, factor, *[value * slope for slope in slopes]
 
 
-for name, of, example in (("geglu_tanh", "gelu_tanh", "-0.15880801,  5.9927254"), ("sreglu", "relu2", " 0., 18."),
-                          ("qgeglu", "quick_gelu", "-0.15420423,  5.9639316")):
+for name, of, example in (("geglu_tanh", "gelu_tanh", "-0.15880801,  5.9927254 "), ("sreglu", "relu2", " 0., 18."),
+                          ("qgeglu", "quick_gelu", "-0.15420423,  5.9639316 ")):
     registered(Unit(get(of), name, f"""The value times {of} of the gate.
 
     Source: N. Shazeer, GLU variants improve transformer, 2020.
