@@ -125,7 +125,7 @@ def _definitions(of, dtype):
 
 
 for name, of, example in (("geglu_tanh", "gelu_tanh", "-0.15880801,  5.9927254 "), ("sreglu", "relu2", " 0., 18."),
-                          ("qgeglu", "quick_gelu", "-0.15420423,  5.9639316 ")):
+                          ("qgeglu", "quick_gelu", "-0.15420423,  5.963857  ")):
     registered(Unit(get(of), name, f"""The value times {of} of the gate.
 
     Source: N. Shazeer, GLU variants improve transformer, 2020.
