@@ -39,8 +39,9 @@ def more_forms(kernel, storage):
     wide, _, singly = forms(kernel, storage)
     arrays = wide.inputs.count("a")
     found = [ptx.Form("panel", "p" * arrays + "r" * wide.inputs.count("n"), wide.outputs)]
-    if ptx.shape(kernel, STORAGE[storage], ptx.LONG, arrays + kernel.n_outputs) == "long":
-        found += [wide._replace(shape="long"), found[0]._replace(shape="panels")]
+    for form, shape in ((wide, "long"), (found[0], "panels")):
+        if ptx.shape(kernel, STORAGE[storage], ptx.LONG, ptx.walked(form.inputs + form.outputs)) == "long":
+            found.append(form._replace(shape=shape))
     if ptx.sums_by_vectors(kernel, STORAGE[storage]):
         found += [singly._replace(shape="across"), singly._replace(shape="along", outputs=singly.outputs[:-1] + "t")]
     return found

@@ -119,8 +119,10 @@ def registers(kernel, storage):
 
 def shape(kernel, storage, nbytes, arrays):
     """The form for so many contiguous arrays of a size: where computing takes long, and there is work for all
-    processors for a while, the long one, which loads meanwhile; beside more arrays a thread has no registers for it."""
-    return "long" if nbytes >= LONG and arrays <= 3 and accesses(kernel, storage) == 1 and not kernel.calls else "wide"
+    processors for a while, the long one, which loads meanwhile; beside more arrays, two outputs, or float64 numbers a
+    thread has no registers for it."""
+    few = arrays <= 3 and kernel.n_outputs == 1 and storage.size < 8
+    return "long" if nbytes >= LONG and few and accesses(kernel, storage) == 1 and not kernel.calls else "wide"
 
 
 def tile(kernel, storage, shape="wide"):
