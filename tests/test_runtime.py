@@ -458,11 +458,10 @@ def test_words_refuse_other_definitions(source):
 def test_jobs_and_records_are_filled_by_name():
     plan = driver.job({driver.SIZE: 6, driver.SHAPE: [2, 3], driver.ALL_UNIFORM: 1},
                       [{driver.ITEM: 4, driver.STEPS: [12, 4]}, {driver.MODE: driver.CYCLE}])
-    full = driver.addressed(plan, [100, 200])
-    first, second = (full[driver.OPERANDS + k * driver.OPERAND_WORDS:][:driver.OPERAND_WORDS] for k in range(2))
-    assert full[driver.SHAPE:driver.SHAPE + 3] == [2, 3, 0]
-    assert (first[driver.BASE], first[driver.ITEM], first[driver.STEPS + 1]) == (100, 4, 4)
-    assert (second[driver.BASE], second[driver.MODE], plan[driver.OPERANDS]) == (200, driver.CYCLE, 0)
+    first, second = (plan[driver.OPERANDS + k * driver.OPERAND_WORDS:][:driver.OPERAND_WORDS] for k in range(2))
+    assert list(plan[driver.SHAPE:driver.SHAPE + 3]) == [2, 3, 0]
+    assert (first[driver.BASE], first[driver.ITEM], first[driver.STEPS + 1]) == (0, 4, 4)
+    assert (second[driver.BASE], second[driver.MODE]) == (0, driver.CYCLE)
     words_of = dict.fromkeys(range(driver.RECORD_WORDS), 0)
     assert driver.record({**words_of, driver.COST: 7})[driver.COST] == 7
     with pytest.raises(KeyError):
@@ -471,7 +470,7 @@ def test_jobs_and_records_are_filled_by_name():
 
 def test_driver_is_cached(cache):
     names = run("from numba_act.runtime import driver; print(*vars(driver.load()))", NUMBA_ACT_CACHE_DIR=str(cache))
-    assert names == "entry launch run_tasks help_out retire"
+    assert names.split() == list(driver.EXPORTED)
     assert len(list(cache.iterdir())) == 1
     assert driver.load() is driver.load()
 

@@ -2,9 +2,11 @@
 
 PYTEST_DONT_REWRITE: an assert is part of a function here.
 """
+import builtins
 import functools
 import itertools
 import math
+import operator
 import pickle
 from math import exp, floor
 
@@ -329,8 +331,15 @@ MADE = {f.__name__: act.activation(f) for f in IEEE + CLOSE}
 every_function = pytest.mark.parametrize("function", IEEE + CLOSE, ids=lambda f: f.__name__)
 
 
+def added(numbers, total=0):
+    """sum as it was before Python 3.12, which compensates what it adds; functions that are compiled do not."""
+    return functools.reduce(operator.add, numbers, total)
+
+
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")          # from NumPy 2.5 on
 @every_function
-def test_values_are_pythons(function):
+def test_values_are_pythons(function, monkeypatch):
+    monkeypatch.setattr(builtins, "sum", added)
     f = MADE[function.__name__]
     expected = np.array([float(function(v)) for v in X.tolist()])
     np.testing.assert_allclose(f(X), expected, rtol=0 if function in IEEE else 4e-15, atol=0)
