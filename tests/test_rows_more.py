@@ -21,7 +21,7 @@ def test_known_by_name(name):
     assert act.get(name) is f is f.fast
     assert pickle.loads(pickle.dumps(f)) is f
     assert check(f.__doc__, name) >= 1
-    assert "Source: " in f.__doc__
+    assert "References" in f.__doc__
 
 
 # --- the loss ---------------------------------------------------------------------------------------------------------

@@ -44,19 +44,36 @@ class RowFunction:
             self._prepared[axis, x.dtype, x.shape] = dispatch.prepared(self._kernel, x.shape, axis, x.dtype)
         return y
 
-    def gradient(self, function):
-        """Decorator of what `backward` is."""
-        return self._method("backward", function)
+    def gradient(self, function, **programs):
+        """Make the function what `backward` is; the programs are those of a call with gy and x, or gy and y, alone."""
+        kernels = {name: kernel_of(build, self.name, ("gy", name), (), (), (), ("x",) if name == "x" else ())
+                   for name, build in programs.items()}
+
+        @functools.wraps(function)
+        def backward(*args, **kwargs):
+            kind = {1: "y", 2: "x"}.get(len(args)) if kwargs.keys() <= {"y", "axis"} else None
+            other = kwargs.get("y") if kind == "y" else args[1] if kind and "y" not in kwargs else None
+            gy, axis, usual = args[0] if args else None, kwargs.get("axis", -1), None
+            if type(gy) is type(other) is ndarray and kind in kernels and type(axis) is int and (
+                    gy.dtype == other.dtype and gy.shape == other.shape and
+                    gy.flags.c_contiguous and other.flags.c_contiguous):
+                usual = kind, axis, gy.dtype, gy.shape
+                found = self._prepared.get(usual)
+                if found:
+                    return found(gy, other)
+            gx = self._called(f"{self.name}.backward", function, args, kwargs)
+            if usual and gy.flags.aligned and other.flags.aligned and len(self._prepared) < MOST:
+                self._prepared[usual] = dispatch.prepared(kernels[kind], gy.shape, axis, gy.dtype)
+            return gx
+        self.backward = backward
+        return function
 
     def value_and_gradient(self, function):
         """Decorator of what `value_and_grad` is."""
-        return self._method("value_and_grad", function)
-
-    def _method(self, name, function):
         @functools.wraps(function)
-        def call(*args, **kwargs):
-            return self._called(f"{self.name}.{name}", function, args, kwargs)
-        vars(self)[name] = call
+        def value_and_grad(*args, **kwargs):
+            return self._called(f"{self.name}.value_and_grad", function, args, kwargs)
+        self.value_and_grad = value_and_grad
         return function
 
     @staticmethod

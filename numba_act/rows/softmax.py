@@ -203,8 +203,10 @@ def _once(owner, temperature, sink):
     return {"temperature": _temperature(owner, "temperature", temperature), "sink": sink}
 
 
-def _gradient(owner, of_result, of_x):
-    """The gradient of one of them."""
+def _gradient(function, of_result, of_x):
+    """Give one of them its gradient."""
+    owner = function.name
+
     def backward(gy, x=None, axis=-1, *, y=None, where=None, temperature=1.0, sink=None, wrt="x", out=None):
         """gy times the derivative, from x, or from the result y where that is given; `wrt` takes "sink" beside x."""
         once, names = _once(owner, temperature, sink), _names(owner, wrt, sink)
@@ -215,7 +217,7 @@ def _gradient(owner, of_result, of_x):
         if names != ("x",):
             raise TypeError(f"{owner}: from the result the gradient in x alone follows; that in the sink takes x")
         return computed(of_result, owner, axis, {"gy": gy, "y": y}, where, {**once, "sink": None}, out=out)
-    return backward
+    function.gradient(backward, y=of_result, x=of_x)
 
 
 def _names(owner, wrt, sink):
@@ -332,9 +334,9 @@ def logsumexp(x, axis=-1, *, where=None, temperature=1.0, sink=None, keepdims=Fa
                     out=out, dtype=dtype, keepdims=keepdims)
 
 
-softmax.gradient(_gradient("softmax", _softmax_slope, _softmax_gradient))
-softmin.gradient(_gradient("softmin", _softmin_slope, _softmin_gradient))
-log_softmax.gradient(_gradient("log_softmax", _log_softmax_slope, _log_softmax_gradient))
+_gradient(softmax, _softmax_slope, _softmax_gradient)
+_gradient(softmin, _softmin_slope, _softmin_gradient)
+_gradient(log_softmax, _log_softmax_slope, _log_softmax_gradient)
 
 
 @logsumexp.gradient

@@ -52,7 +52,7 @@ def _sparsemax_slope(row, gy, y, where=None):
 
 
 def _sparsemax_gradient(row, gy, x, where=None):
-    return _sparsemax_slope(row, gy, _sparsemax_part(row, x, where), where)
+    return {"x": _sparsemax_slope(row, gy, _sparsemax_part(row, x, where), where)}
 
 
 def _entmax15_root(row, x, where):
@@ -78,19 +78,22 @@ def _entmax15_slope(row, gy, y, where=None):
 
 def _entmax15_gradient(row, gy, x, where=None):
     root = _entmax15_root(row, x, where)
-    return _support(row, masked(where, gy), root <= 0, root)
+    return {"x": _support(row, masked(where, gy), root <= 0, root)}
 
 
 # --- what there is to call --------------------------------------------------------------------------------------------
-def _gradient(owner, of_result, of_x):
+def _gradient(function, of_result, of_x):
+    """Give one of them its gradient."""
+    owner = function.name
+
     def backward(gy, x=None, axis=-1, *, y=None, where=None, out=None):
         """gy times the derivative, from x, or from the result y where that is given."""
         if (x is None) == (y is None):
             raise TypeError(f"{owner}: one of x and y= is accepted, the operand or the result")
         if y is None:
-            return computed(of_x, owner, axis, {"gy": gy, "x": x}, where, out=out)
+            return computed(of_x, owner, axis, {"gy": gy, "x": x}, where, wanted=("x",), out=out)
         return computed(of_result, owner, axis, {"gy": gy, "y": y}, where, out=out)
-    return backward
+    function.gradient(backward, y=of_result, x=of_x)
 
 
 @row_function(_sparsemax)
@@ -125,5 +128,5 @@ def entmax15(x, axis=-1, *, where=None, out=None, dtype=None):
     return computed(_entmax15, "entmax15", axis, {"x": x}, where, out=out, dtype=dtype)
 
 
-sparsemax.gradient(_gradient("sparsemax", _sparsemax_slope, _sparsemax_gradient))
-entmax15.gradient(_gradient("entmax15", _entmax15_slope, _entmax15_gradient))
+_gradient(sparsemax, _sparsemax_slope, _sparsemax_gradient)
+_gradient(entmax15, _entmax15_slope, _entmax15_gradient)

@@ -56,28 +56,34 @@ def rowwise(kernel, arrays, out, shape, axis, dtype):
 
 
 def prepared(kernel, shape, axis, dtype):
-    """The kernel as a function of C-contiguous arrays of a shape and dtype."""
+    """The kernel as a function of one or two C-contiguous arrays of a shape and dtype."""
     storage, item = storage_of(dtype), dtype.itemsize
     along, = kernel.program(storage).along
     of_row = shape if along else shape[:axis] + (1,) + shape[axis + 1:]
     result = shape if along else shape[:axis] + shape[axis + 1:]
-    layouts = tuple([(s, tuple([item * math.prod(s[d + 1:]) for d in range(len(s))])) for s in (shape, of_row)])
+    shapes = *[shape] * len(kernel.inputs), of_row
+    layouts = tuple([(s, tuple([item * math.prod(s[d + 1:]) for d in range(len(s))])) for s in shapes])
     plan, cost = _plan(kernel, storage, shape, axis, layouts, False)
     if cost >= threads.MIN_WORK:
         threads.start()
     start, launch = ctypes.addressof(plan), _copying_launcher()
     empty = np.empty if math.prod(result) * item < outputs.LEAST_BYTES else outputs.empty
 
-    def call(x, plan=plan):                      # which lives as long as this function
+    def of_one(x, plan=plan):                    # which lives as long as this function
         y = empty(result, dtype)
-        launch(start, id(x), id(y))
+        launch(start, id(x), id(y), 0)
         return y if result else y[()]
-    return call
+
+    def of_two(gy, x, plan=plan):
+        gx = empty(result, dtype)
+        launch(start, id(gy), id(x), id(gx))
+        return gx
+    return of_one if len(kernel.inputs) == 1 else of_two
 
 
 @functools.cache
 def _copying_launcher():
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_size_t] * 3)(driver.load().launch_copy)
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_size_t] * 4)(driver.load().launch_copy)
 
 
 def _usable(out, dtype, arrays):
