@@ -138,6 +138,8 @@ def test_marks():
     condition, (shorter,) = usual((clipped,))
     assert shorter is X and condition is (abs(X) <= 3)
     assert everywhere((clipped,)) == (where(X > 3, 3, where(-X > 4, -4, X)),)
+    one, _ = usual((usually(X * X, X, X < 1, X > 1),))
+    assert set(one.args) == {X >= 1, X <= 1}
     assert usual((X + 1,)) is None
     hidden = where(rare(X > 3), usually(X, 1, X < -1), X)          # of a way that is not taken nothing is asked
     assert usual((hidden,)) == ((X <= 3), (X,))

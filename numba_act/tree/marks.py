@@ -97,11 +97,11 @@ def _without(exceptions):
 
 
 def _joined(limits):
-    """Limits on both sides of a number as one of its size."""
+    """Limits on both sides of a number as one of its size, where 0 lies between them."""
     joined = {}
     for (number, kind), bound in limits.items():
         sides = [limits[number, k] for k in ("gt", "lt", "size") if (number, k) in limits]
-        if kind != "least size" and len(sides) > 1:
+        if kind != "least size" and len(sides) > 1 and min(sides) > 0:
             joined[number, "size"] = min(sides)
         else:
             joined[number, kind] = bound
