@@ -10,7 +10,8 @@ from ..ptx import MAX_DIMS, THREADS
 from . import ptx
 
 LONG = 2048                                  # elements; longer rows have a block
-MANY = 1 << 14                               # rows side by side, of which each may have a thread
+MANY = 1 << 14                               # rows, of which each may have a thread, side by side or short: with a warp
+#                                              each, a million rows of ten take eight times as long as torch's
 
 
 def broadcast(array, shape):
@@ -67,7 +68,8 @@ def _plan(kernel, storage, shape, axis, layouts):
         raise ValueError(f"{kernel.owner}: arrays of so many dimensions that do not follow each other in memory are "
                          "not supported on a GPU; x.copy() has them in line")
     rows, n = math.prod(flat), shape[axis]
-    abreast = steps[0][axis] != item and outer[0][-1] == item and (rows >= MANY or n <= ptx.WARP)
-    form = "one" if abreast else "warp" if n <= LONG else "block"
+    abreast = steps[0][axis] != item and outer[0][-1] == item
+    many, short = rows >= MANY, n <= ptx.WARP
+    form = "one" if abreast + many + short > 1 else "warp" if n <= LONG else "block"
     return form, rows, ptx.PLAN.packed(rows=rows, length=n, to_row=(flat, outer),
                                        along=([n], [[s[axis]] for s in steps]))

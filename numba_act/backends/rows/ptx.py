@@ -1,6 +1,6 @@
 """A row kernel for CUDA: some threads share a row, and meet in its sums.
 
-one    a thread a row, for rows that lie side by side
+one    a thread a row, for rows that lie side by side, or are short and many
 warp   32 threads a row, whose numbers meet by shuffles
 block  all THREADS of a block a row; the warps' numbers meet in shared memory
 
