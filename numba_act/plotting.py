@@ -4,6 +4,7 @@ import html
 import io
 import itertools
 import re
+import textwrap
 from collections.abc import Callable
 from numbers import Real
 from typing import NamedTuple
@@ -24,6 +25,7 @@ HALVINGS = 40
 FORMULA_BAND = 38                                # points between the axes and the title
 FORMULA_SIZE = 12                                # points, where that fits
 FORMULA_WIDTH, FORMULA_HEIGHT = 0.88, 0.84       # at most, as shares of a column and of the band
+BOLD_LETTER, SMALL_LETTER = 6.9, 4.2             # points: of a name, of the parameters beside it
 FORMULA_LENGTH, FORMULA_DEPTH = 400, 12          # beyond, nobody reads it; matplotlib takes 1 s, and 40 frames a level
 LARGEST = 1e300                                  # that is drawn: beyond 1e307 matplotlib's margins overflow
 MATHTEXT = (                                     # from LaTeX to what matplotlib knows and spaces as LaTeX does
@@ -347,10 +349,18 @@ def _styles(graphs, alone):
 def _entitle(ax, graph):
     """Name, parameters and formula above the axes."""
     ax.set_title(graph.name, loc="left", fontsize="medium", fontweight="bold", pad=FORMULA_BAND, parse_math=False)
-    ax.set_title(graph.fixed, loc="right", fontsize="x-small", pad=FORMULA_BAND, **NEUTRAL)
+    room = _width(ax) / SMALL_LETTER - len(graph.name) * BOLD_LETTER / SMALL_LETTER
+    fixed = textwrap.fill(graph.fixed, max(int(room), 1), break_long_words=False)
+    ax.set_title(fixed, loc="right", fontsize="x-small", pad=FORMULA_BAND, **NEUTRAL)
     formula = mathtext(graph.formula)
     ax.annotate(formula, (0, 1), (0, FORMULA_BAND / 2), "axes fraction", "offset points", va="center",
                 fontsize=_fitting(formula, ax), math_fontfamily="cm")
+
+
+def _width(ax):
+    """Of a column of the figure, in points."""
+    grid = ax.get_gridspec()
+    return ax.figure.get_figwidth() * 72 / (grid.ncols if grid else 1)
 
 
 def _fitting(formula, ax):
@@ -361,9 +371,7 @@ def _fitting(formula, ax):
         return FORMULA_SIZE
     font = FontProperties(size=FORMULA_SIZE, math_fontfamily="cm")
     width, height, *_ = MathTextParser("path").parse(formula, dpi=72, prop=font)
-    grid = ax.get_gridspec()
-    space = FORMULA_WIDTH * ax.figure.get_figwidth() * 72 / (grid.ncols if grid else 1)
-    return FORMULA_SIZE * min(1, space / width, FORMULA_HEIGHT * FORMULA_BAND / height)
+    return FORMULA_SIZE * min(1, FORMULA_WIDTH * _width(ax) / width, FORMULA_HEIGHT * FORMULA_BAND / height)
 
 
 @np.errstate(all="ignore")                       # a graph may leave what the dtype holds, and the domain

@@ -328,3 +328,10 @@ def test_gallery(tmp_path):
     figure = act.gallery(tmp_path / "gallery.png")
     assert [ax.get_title(loc="left") for ax in figure.axes if ax.axison] == list(act.activations)
     assert (tmp_path / "gallery.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_parameters_leave_room_for_a_long_name(tmp_path):
+    figure = plotting.side_by_side(["clamped_swiglu", "swish", "elu", "celu", "glu"], tmp_path / "five.png")
+    told = figure.axes[0].get_title("right")
+    assert told.splitlines() == ["value=1, alpha=1.702,", "limit=7, offset=1"]
+    assert figure.axes[1].get_title("right") == "beta=1"
