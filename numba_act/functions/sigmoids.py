@@ -99,7 +99,7 @@ def _(x):
     return x / (1 + abs(x)), q * q
 
 
-@declared(nonzero=("sigma",), formula=r"\frac{1}{2} \left(1 + \mathrm{erf} \, \frac{x - \mu}{\sigma \sqrt 2}\right)")
+@declared(nonzero=("sigma",), formula=r"\frac{1}{2} \left(1 + \mathrm{erf} \, \frac{x - \mu}{\sigma \sqrt{2}}\right)")
 def laplace(x, mu=0.707107, sigma=0.282095):
     """The normal distribution function, exact in the tail; with these parameters it is nearly a squared relu, bounded.
 
