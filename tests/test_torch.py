@@ -22,8 +22,10 @@ every_device = pytest.mark.parametrize("device", ["cpu", "cuda"][:1 + torch.cuda
 
 def operands_of(name, dtype=torch.float64, device="cpu"):
     """Leaves for every operand and parameter: arrays of different numbers, a number a column, and single ones."""
-    a = act.activations[name]
-    arrays = [torch.tensor(np.roll(POINTS, k) + k / 8, dtype=dtype).view(2, 2) for k in range(len(a.operands))]
+    a, points = act.activations[name], np.array(POINTS)
+    if not np.isfinite(a(*[points] * len(a.operands))).all():
+        points = (points + 3) / 6                # logit, of what is between 0 and 1
+    arrays = [torch.tensor(np.roll(points, k) + k / 8, dtype=dtype).view(2, 2) for k in range(len(a.operands))]
     numbers = [torch.tensor(value if k else [value, value * 0.75 + 0.125], dtype=dtype)
                for k, value in enumerate(a.defaults.values())]
     return [t.to(device).requires_grad_() for t in (*arrays, *numbers)]
