@@ -14,7 +14,7 @@ from numba_act.tree.exact import number
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = [np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64)]
 NAMES = list(act.activations)
-WITH_PARAMETERS = [name for name, a in act.activations.items() if a.params]
+WITH_PARAMETERS = [name for name, a in act.activations.items() if a.params and len(a.operands) == 1]
 PLAIN = [name for name, a in act.activations.items() if len(a.operands) == 1]
 GATED = [name for name in NAMES if name not in PLAIN]
 BEYOND = number(2) ** 3000          # a finite number beyond every dtype, which stands for infinity
