@@ -9,6 +9,7 @@ from numba_act.tree.evaluate import evaluate
 from numba_act.tree.marks import everywhere, resolved
 from numba_act.tree.node import Node, argument, constant, where
 from numba_act.tree.parse import parse
+from numba_act.tree.program import Program
 from numba_act.tree.run import run
 from numba_act.tree.values import number
 
@@ -25,7 +26,11 @@ def value(tree, inputs):
     return np.broadcast_to(evaluate(whole, inputs)[0], next(iter(inputs.values())).shape)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# what units are made of is no function
+READ = [name for name in NAMES if isinstance(act.activations[name].expressions.value, Program)]
+
+
+@pytest.mark.parametrize("name", READ)
 def test_a_function_that_runs_gives_the_bits_of_its_source(name):
     said, rng = act.activations[name].expressions, np.random.default_rng(0)
     for program in (said.value, said.derivative, said.reference):

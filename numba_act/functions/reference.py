@@ -7,6 +7,7 @@ import math
 from fractions import Fraction
 
 from ..tree.call import Callee
+from ..tree.node import Node
 
 LN2 = Fraction("0.69314718055994530941723212145817656807550013436025525412068000949")
 LN10 = Fraction("2.302585092994045684017991454684364207601101488628772976033327901")
@@ -22,7 +23,10 @@ FAR = 1000                                       # beyond it everything here is 
 class _Terms(Callee):
     """a + b of terms that may cancel: errors count in units of 1/16 of the larger then, if the sum is less."""
     name, arity = "terms", 2
-    define = staticmethod(lambda a, b: a + b)
+    expand = define = staticmethod(lambda a, b: a + b)
+
+    def __call__(self, a, b):
+        return super().__call__(a, b) if isinstance(a, Node) or isinstance(b, Node) else a + b
 
     @property
     def on_nodes(self):

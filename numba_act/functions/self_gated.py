@@ -195,9 +195,8 @@ def _(x):
 
 @golu.reference
 def _(x):
-    inner = x if x > -10 else -10                # where it is 0
-    e = math.exp(-inner)
-    return x * math.exp(-e), math.exp(-e) * reference.terms(1, reference.clipped(inner) * e)
+    e = math.exp(-x if x > -10 else 10)          # there it is 0
+    return x * math.exp(-e), math.exp(-e) * reference.terms(1, reference.clipped(x) * e) if x > -10 else 0
 
 
 @declared(formula=r"x \, \mathrm{erf} \log(1 + e^x)")
