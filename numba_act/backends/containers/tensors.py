@@ -81,8 +81,8 @@ class Torch(Tensors):
     def array(self, kernel, name, tensor):
         import torch
         if tensor.requires_grad and torch.is_grad_enabled():
-            raise TypeError(f"{kernel.owner}: {name} requires grad, which numba_act.torch.{kernel.owner} heeds; "
-                            f"or give {name}.detach()")
+            heeded = f"which numba_act.torch.{kernel.owner} heeds; or give" if kernel.bridged else "which is lost; give"
+            raise TypeError(f"{kernel.owner}: {name} requires grad, {heeded} {name}.detach()")
         tensor = tensor.detach()
         if tensor.is_cuda:
             return on_device(tensor)
@@ -158,6 +158,9 @@ class Jax(Tensors):
 
 class JaxTracer(Refused):
     message = "{owner}: a JAX {type} has no values; numba_act.jax.{owner} is for jit, grad and vmap"
+
+    def rowwise(self, kernel, operands, *_):
+        raise TypeError(f"{kernel.owner}: a JAX tracer has no values; jit, grad and vmap take elementwise functions only")
 
 
 class Exported(Tensors):
