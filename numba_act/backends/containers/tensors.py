@@ -160,7 +160,7 @@ class JaxTracer(Refused):
     message = "{owner}: a JAX {type} has no values; numba_act.jax.{owner} is for jit, grad and vmap"
 
     def rowwise(self, kernel, operands, *_):
-        raise TypeError(f"{kernel.owner}: a JAX tracer has no values; jit, grad and vmap take elementwise functions only")
+        raise TypeError(f"{kernel.owner}: a JAX tracer has no values; jit, grad and vmap take no functions of rows")
 
 
 class Exported(Tensors):
