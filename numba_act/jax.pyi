@@ -11,15 +11,12 @@ def get(name: str | _Activation | Function) -> Function: ...
 sigmoid: Function
 tanh: Function
 softsign: Function
-laplace: Function
-derf: Function
 relu: Function
 softplus: Function
 leaky_relu: Function
 prelu: Function
 elu: Function
 selu: Function
-xielu: Function
 swish: Function
 silu: Function
 gelu: Function
@@ -51,6 +48,7 @@ identity: Function
 star_relu: Function
 shrink: Function
 step: Function
+xielu: Function
 tanhshrink: Function
 logcosh: Function
 lisht: Function
@@ -58,6 +56,8 @@ telu: Function
 stanh: Function
 softcap: Function
 dyt: Function
+laplace: Function
+derf: Function
 snake: Function
 rrelu: Function
 glu: Function

@@ -21,15 +21,12 @@ class Activation(torch.nn.Module):  # type: ignore[misc]
 sigmoid: Function
 tanh: Function
 softsign: Function
-laplace: Function
-derf: Function
 relu: Function
 softplus: Function
 leaky_relu: Function
 prelu: Function
 elu: Function
 selu: Function
-xielu: Function
 swish: Function
 silu: Function
 gelu: Function
@@ -61,6 +58,7 @@ identity: Function
 star_relu: Function
 shrink: Function
 step: Function
+xielu: Function
 tanhshrink: Function
 logcosh: Function
 lisht: Function
@@ -68,6 +66,8 @@ telu: Function
 stanh: Function
 softcap: Function
 dyt: Function
+laplace: Function
+derf: Function
 snake: Function
 rrelu: Function
 glu: Function

