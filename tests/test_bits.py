@@ -1,5 +1,6 @@
 """The same bits whatever the way an element takes: length, offset, stride, alignment, threads, in place."""
 import functools
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -28,7 +29,6 @@ from tools import (
 
 import numba_act as act
 from numba_act.accuracy import points
-from numba_act.backends.dtypes import storage_of
 from numba_act.tree.evaluate import evaluate
 
 
@@ -71,14 +71,18 @@ def test_compiled_is_what_the_tree_says(name, what, dtype):
 
 @every_output
 @pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
-def test_16_bits_are_their_tree_rounded_once(name, what, dtype):
-    a, x = act.activations[name], inputs(name, dtype, 3000)
-    tree = (a.kernel() if what == "f" else a.kernel("grad", what)).trees(storage_of(dtype))
+def test_16_bits_are_the_fast_tier_rounded_once(name, what, dtype):
+    """Their own tier is a little shorter: where results differ, the fast tier's is almost half-way between the two,
+    that is, within 12 ULP of float32, of which float16 has 8 in 0.001."""
+    x = inputs(name, dtype, 3000)
     with np.errstate(all="ignore"):
         for row in parameters(name, dtype):
-            operands = (*[x.astype("f4")] * len(a.operands), *map(np.float32, row))
-            expected, = evaluate(tree, dict(zip(a.operands + a.params, operands, strict=True)))
-            same_bits(outputs_of(name)[what](x, *row), np.broadcast_to(expected, x.shape).astype(dtype))
+            call = output(name, what, row)
+            fast, got = replace(call, activation=call.activation.fast)(x.astype("f4")), call(x)
+            rounded = fast.astype(dtype)
+            near = (got.view("u2") != rounded.view("u2")) & ~(np.isnan(got) & np.isnan(rounded))
+            half_way = (got[near].astype("f4") + rounded[near].astype("f4")) / 2
+            assert (abs(fast[near] - half_way) <= 12 * np.spacing(abs(half_way))).all()
 
 
 # --- where elements lie -----------------------------------------------------------------------------------------------

@@ -574,13 +574,16 @@ def test_wrong_parameters(name):
     a, x, out = act.activations[name], np.ones((2, 3), "f4"), pattern(shape=(2, 3))
     p = a.params[0]
     refuses(ValueError, name, lambda: a(x, np.ones(4), out=out), f"{p} (4,)", "x (2, 3)")
-    if a._nonzero:
+    for q in a._nonzero:
         for zero in (0, 0.0, -0.0, np.float32(0), np.int64(0), np.zeros((), "f4"), np.zeros((), "f8")):
-            refuses(ValueError, name, lambda: a(x, zero, out=out), p, "0")  # noqa: B023
-            refuses(ValueError, name, lambda: a.grad(x, **{p: zero}), p)  # noqa: B023
-            refuses(ValueError, name, lambda: a.backward(x, x, zero), p)  # noqa: B023
+            refuses(ValueError, name, lambda: a(x, out=out, **{q: zero}), q, "0")  # noqa: B023
+            refuses(ValueError, name, lambda: a.grad(x, **{q: zero}), q)  # noqa: B023
+            refuses(ValueError, name, lambda: a.backward(x, x, **{q: zero}), q)  # noqa: B023
+            if q == p:
+                refuses(ValueError, name, lambda: a(x, zero, out=out), p, "0")  # noqa: B023
+                refuses(ValueError, name, lambda: a.backward(x, x, zero), p)  # noqa: B023
         with np.errstate(all="raise"):
-            assert a(x, np.zeros(3, "f4")).shape == (2, 3)             # inside an array: no exception
+            assert a(x, **{q: np.zeros(3, "f4")}).shape == (2, 3)      # inside an array: no exception
     assert (out == 42).all()
     summed = "out" if name else ""
     with pytest.raises(TypeError, match=f"^{name}: .*{summed}"):
