@@ -79,8 +79,9 @@ def per(shape, storage):
 
 @functools.cache
 def accesses(kernel, storage):
-    """How many 16-byte accesses a thread of the wide form makes to each operand."""
-    if kernel.calls:
+    """How many 16-byte accesses a thread of the wide form makes to each operand: two where little is computed on few
+    operands, for which there are registers."""
+    if kernel.calls or len(kernel.inputs) + kernel.n_outputs > 4:
         return 1
     return 2 if operations(kernel.trees(storage)) * kernel.n_outputs <= LIGHT else 1
 
