@@ -7,7 +7,6 @@ XLA neither fuses a callback with what stands around it nor moves it to a GPU, t
 with one cannot be exported.
 """
 import functools
-import inspect
 
 try:
     import jax
@@ -17,8 +16,9 @@ import numpy as np
 from jax import numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from . import declare, functions  # noqa: F401, the latter declares the activations
+from . import declare
 from .backends.dtypes import STORED
+from .bridge import Bridged, bridged
 from .docstrings import Docstring
 
 ARRAYS = jax.Array | np.ndarray | np.generic | int | float       # tracers are the first
@@ -39,15 +39,10 @@ def get(name):
     >>> nj.get("softrelu") is nj.softplus
     True
     """
-    if isinstance(name, Function):
-        return name
-    activation = declare.get(name)
-    if not isinstance(activation, declare.Activation):
-        raise TypeError(f"{activation.name}: row functions are not in numba_act.jax, activations of numbers are")
-    return Function(activation) if activation is name else get(activation)
+    return bridged(name, Function, get, __name__)
 
 
-class Function:
+class Function(Bridged):
     """An activation as a function of JAX's arrays, in any of its transformations, differentiable to the fourth order.
 
     Parameters are numbers, or arrays that broadcast.  dtypes are JAX's: integers compute in its float, which is float32
@@ -76,12 +71,6 @@ class Function:
 
     __doc__ = Docstring(__doc__, lambda function: function.activation.__doc__)
 
-    def __init__(self, activation):
-        self.activation, self._bound = activation, activation._operands
-        self.__name__ = activation.name
-        self.__signature__ = inspect.signature(activation._operands)
-        self.fast = self if activation.fast is activation else get(activation.fast)
-
     def __call__(self, /, *args, **kwargs):
         operands = lined_up(self.activation, self._bound(*args, **kwargs))
         if any(isinstance(operand, jax.core.Tracer) for operand in operands):
@@ -90,9 +79,6 @@ class Function:
 
     def __repr__(self):
         return f"<{self.__name__} on JAX's arrays>"
-
-    def __reduce__(self):
-        return get, (self.activation,)
 
 
 def lined_up(activation, operands):

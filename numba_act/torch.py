@@ -7,7 +7,6 @@ Each activation is two of PyTorch's operators: numba_act::NAME, its value or a d
 derivative differentiates, and numba_act::NAME_backward, its gradients in one pass.
 """
 import functools
-import inspect
 import zlib
 from numbers import Real
 
@@ -19,12 +18,13 @@ import numpy as np
 from torch._C import _are_functorch_transforms_active as is_transformed
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from . import declare, functions  # noqa: F401, the latter declares the activations
+from . import declare
 from .backends.containers import dlpack
 from .backends.containers.tensors import from_memory, memory
 from .backends.dtypes import result_dtype
 from .backends.kernel import symbol
 from .backends.signature import free
+from .bridge import Bridged, bridged
 from .docstrings import Docstring
 
 TENSORS = {torch.Tensor, torch.nn.Parameter}
@@ -48,15 +48,10 @@ def get(name):
     >>> nt.get("softrelu") is nt.softplus
     True
     """
-    if isinstance(name, Function):
-        return name
-    activation = declare.get(name)
-    if not isinstance(activation, declare.Activation):
-        raise TypeError(f"{activation.name}: row functions are not in numba_act.torch, activations of numbers are")
-    return Function(activation) if activation is name else get(activation)
+    return bridged(name, Function, get, __name__)
 
 
-class Function:
+class Function(Bridged):
     """An activation as a function on tensors, differentiable in its operands and parameters, to the fourth order.
 
     Parameters are numbers, or tensors that broadcast.  Shapes, dtypes and numbers are those of the same call on arrays.
@@ -85,20 +80,15 @@ class Function:
 
     __doc__ = Docstring(__doc__, lambda function: function.activation.__doc__)
 
-    def __init__(self, activation):
-        self.activation, self._bound, self._operator = activation, activation._operands, operator_of(activation)
-        self.__name__ = activation.name
-        self.__signature__ = inspect.signature(activation._operands)
-        self.fast = self if activation.fast is activation else get(activation.fast)
+    def __init__(self, activation, get):
+        super().__init__(activation, get)
+        self._operator = operator_of(activation)
 
     def __call__(self, /, *args, **kwargs):
         return self._operator(self._bound(*args, **kwargs))
 
     def __repr__(self):
         return f"<{self.__name__} on tensors>"
-
-    def __reduce__(self):
-        return get, (self.activation,)
 
 
 class Operator:

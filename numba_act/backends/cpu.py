@@ -117,10 +117,14 @@ def _overlap(arrays, given):
         if any(np.may_share_memory(out, other) for other in given[:k]):
             return True
         for array in arrays:
-            same = (address(array), array.shape, array.strides) == (address(out), out.shape, out.strides)
-            if not same and np.may_share_memory(out, array):
+            if not same_place(out, array) and np.may_share_memory(out, array):
                 return True
     return False
+
+
+def same_place(a, b):
+    """Whether arrays of one dtype share their memory element by element."""
+    return (address(a), a.shape, a.strides) == (address(b), b.shape, b.strides)
 
 
 def address(array):

@@ -248,13 +248,18 @@ def _tuple(out):
 
 
 def _outputs(backend, kernel, out, shape, dtype, casting):
-    """`out` as a tuple of arrays or None, checked before anything is written."""
+    """`out` as a tuple of arrays or None, all of one shape."""
+    return checked(backend, kernel, out, [shape] * kernel.n_outputs, dtype, casting)
+
+
+def checked(backend, kernel, out, shapes, dtype, casting):
+    """`out` as a tuple of arrays or None, of these shapes, checked before anything is written."""
     if out is None:
         return None
     out = _tuple(out)
-    if len(out) != kernel.n_outputs:
-        raise TypeError(f"{kernel.owner}: out needs {kernel.n_outputs} arrays, not {len(out)}")
-    for array in out:
+    if len(out) != len(shapes):
+        raise TypeError(f"{kernel.owner}: out needs {len(shapes)} arrays, not {len(out)}")
+    for array, shape in zip(out, shapes, strict=True):
         if array is None:
             continue
         if not isinstance(array, backend.Array):

@@ -39,7 +39,8 @@ class Kernel:
     bridged = True
 
     def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, calls=None, fast=False):
-        self.name, self.owner, self.inputs, self.parameters = name, owner, inputs, parameters
+        self.name, self.owner, self.parameters = name, owner, parameters
+        self.inputs = self.operands = inputs     # a RowKernel has others, too
         self.build, self.n_outputs, self.calls, self.fast, self.quick = build, n_outputs, calls, fast, {}
         self.symbol, self._resolved = symbol(name), {}
 

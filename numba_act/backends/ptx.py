@@ -316,18 +316,13 @@ class _Builder:
                                      for letters in (form.inputs, form.outputs))
         self.held = dict(zip([*self.inputs, *self.outputs], held, strict=True))
         self.sizes = tuple(rest)
-        self.block, self.thread = (self.special(name) for name in ("ctaid", "tid"))
+        self.block, self.thread = (special(self.b, name) for name in ("ctaid", "tid"))
         self.once = {name: pointer if letter == "n" else self.load(pointer, pointer)
                      for name, letter, pointer in zip(kernel.inputs, form.inputs, self.inputs, strict=True)
                      if letter in "no"}
         getattr(self, form.shape)()
         self.b.ret_void()
         limit_threads(module, function, registers(kernel, storage))
-
-    def special(self, name):
-        """The word in a special register."""
-        read = self.b.module.declare_intrinsic(f"llvm.nvvm.read.ptx.sreg.{name}.x", fnty=ir.FunctionType(INT, []))
-        return self.b.zext(self.b.call(read, []), WORD)
 
     def arrays(self):
         """The pointers that are walked over, inputs first."""
@@ -567,7 +562,7 @@ class _Builder:
         b, arrays = self.b, self.arrays()
         first, count = self.plan.place("all", len(arrays)) + 1, WORD(per("panel", self.storage))
         steps = [b.sdiv(self.word_at(WORD(first + MAX_DIMS * (2 + k))), count) for k in range(len(arrays))]
-        return {p: _at(b, p, b.mul(index, step)) for p, step in zip(arrays, steps, strict=True)}
+        return {p: at(b, p, b.mul(index, step)) for p, step in zip(arrays, steps, strict=True)}
 
     # --- general ------------------------------------------------------------------------------------------------------
     def general(self):
@@ -622,7 +617,7 @@ class _Builder:
             phi.add_incoming(value, b.block)
         b.branch(test)
         b.position_at_end(end)
-        return [_at(b, pointer, offset) for pointer, offset in zip(pointers, moved(rest), strict=True)]
+        return [at(b, pointer, offset) for pointer, offset in zip(pointers, moved(rest), strict=True)]
 
     def divided(self, n, length, divisor):
         """Quotient and remainder of an index: below 2^31 by a product."""
@@ -673,7 +668,7 @@ class _Builder:
                 total = self.column_sum(number, at, rows, width)
                 with b.if_then(mine):
                     pointer = self.outputs[j]
-                    value = total if self.form.outputs[j] == "s" else _narrowed(b, total, self.held[pointer])
+                    value = total if self.form.outputs[j] == "s" else narrowed(b, total, self.held[pointer])
                     b.store(value, b.gep(pointer, [b.add(target, WORD(k))]))
 
     def share(self, count, each, place, first, step):
@@ -725,7 +720,7 @@ class _Builder:
         b.position_at_end(test)
         half = b.phi(WORD)
         half.add_incoming(upper, before)
-        self.barrier()
+        barrier(b)
         b.cbranch(b.icmp_signed("!=", half, WORD(0)), body, end)
         b.position_at_end(body)
         lower = b.mul(half, width)
@@ -736,7 +731,7 @@ class _Builder:
         b.branch(test)
         b.position_at_end(end)
         total = b.load(mine)
-        self.barrier()
+        barrier(b)
         return total
 
     def shared(self):
@@ -747,11 +742,6 @@ class _Builder:
             room.linkage, room.initializer = "internal", ir.Constant(room.value_type, ir.Undefined)
         return module.globals["columns"]
 
-    def barrier(self):
-        """Wait for the block's other threads."""
-        signature = ir.FunctionType(ir.VoidType(), [])
-        self.b.call(self.b.module.declare_intrinsic("llvm.nvvm.barrier0", fnty=signature), [])
-
     # --- one element --------------------------------------------------------------------------------------------------
     def one(self, places, compute=None):
         """One element, where each array's pointer says; the results in the working type."""
@@ -761,7 +751,7 @@ class _Builder:
         results = compute([lane])[0] if compute else self.emit(lane)
         for value, pointer in zip(results, self.outputs, strict=True):
             if pointer in places:
-                b.store(_narrowed(b, value, self.held[pointer]), places[pointer])
+                b.store(narrowed(b, value, self.held[pointer]), places[pointer])
         return results
 
     def load(self, pointer, place):
@@ -778,10 +768,10 @@ class _Builder:
 
     def narrow(self, builder, value):
         """A number of the working type as it is stored."""
-        return _narrowed(builder, value, self.storage)
+        return narrowed(builder, value, self.storage)
 
 
-def _narrowed(builder, value, storage):
+def narrowed(builder, value, storage):
     """A number as it is stored; the 16-bit types have an instruction from sm_80 on.  From float64 bfloat16 is rounded
     by way of float32, as ml_dtypes does it."""
     if value.type is DOUBLE and storage.name == "bfloat16":
@@ -844,7 +834,19 @@ def _inverse(b, x):
 WAYS = {"inverse": _inverse}                 # of operations that have a shorter one here
 
 
-def _at(builder, pointer, offset):
+def special(builder, name):
+    """The word in a special register."""
+    read = builder.module.declare_intrinsic(f"llvm.nvvm.read.ptx.sreg.{name}.x", fnty=ir.FunctionType(INT, []))
+    return builder.zext(builder.call(read, []), WORD)
+
+
+def barrier(builder):
+    """Wait for the block's other threads."""
+    signature = ir.FunctionType(ir.VoidType(), [])
+    builder.call(builder.module.declare_intrinsic("llvm.nvvm.barrier0", fnty=signature), [])
+
+
+def at(builder, pointer, offset):
     """The pointer moved by so many bytes."""
     return builder.bitcast(builder.gep(builder.bitcast(pointer, _global(ir.IntType(8))), [offset]), pointer.type)
 

@@ -9,7 +9,7 @@ from ..backends.philox import key_of
 from ..scalar.logarithm import log
 from ..tree import node
 from ..tree.node import argument
-from .function import computed, row_function
+from .function import computed, one_of, row_function
 from .softmax import _softmax, _softmax_gradient, _softmax_slope, _temperature
 
 NAME = "gumbel_softmax"
@@ -103,8 +103,7 @@ def gumbel_softmax(x, tau=1.0, hard=False, rng=None, axis=-1, *, where=None, out
 @gumbel_softmax.gradient
 def backward(gy, x=None, tau=1.0, rng=None, axis=-1, *, y=None, where=None, out=None):
     """gy times the derivative, from x and the seed, or from the result y, which must not be hard."""
-    if (x is None) == (y is None):
-        raise TypeError(f"{NAME}: one of x and y= is accepted, the operand or the result")
+    one_of(NAME, x, y)
     once = {"temperature": _temperature(NAME, "tau", tau)}
     if y is not None:
         return computed(_softmax_slope, NAME, axis, {"gy": gy, "y": y}, where, once, out=out)

@@ -22,7 +22,7 @@ from ..scalar.pairs import (
 from ..scalar.ranges import finite
 from ..tree import node
 from ..tree.node import Node, fma
-from .function import computed, row_function
+from .function import computed, one_of, row_function
 
 INFINITY = float("inf")
 
@@ -49,11 +49,8 @@ class Exponentials(NamedTuple):
 
 def exponentials(row, x, where=None, temperature=None, sink=None, endless=False):
     """Those of a row; `endless`: what is as large as the reference has the exponential 1 if it is infinite, too."""
-    x = x if where is None else node.where(where, x, -INFINITY)
-    reference = row.largest(x)
-    if where is not None and not endless:        # a reference where nothing is left, so that everything is 0
-        left = row.largest(node.where(where, number(0, x), -INFINITY))
-        reference = node.where(left < 0, 0, reference)
+    x = masked(where, x, -INFINITY)
+    reference = row.largest(x) if endless else largest_left(row, x, where)
     pace = None if temperature is None else reciprocal(Pair(temperature))
     raised = None
     if sink is not None:
@@ -71,6 +68,19 @@ def exponentials(row, x, where=None, temperature=None, sink=None, endless=False)
         own = lifted_decay(*_paced(Pair(high, low if rest is None else low + rest), pace))
         total = add_any(total, Pair(own))
     return Exponentials(x, reference, z, e, own, total, pace)
+
+
+def masked(where, x, instead=0):
+    return x if where is None else node.where(where, x, instead)
+
+
+def largest_left(row, x, where):
+    """The largest of what a mask leaves, 0 where that is nothing, so that what hangs on it is 0."""
+    largest = row.largest(x)
+    if where is None:
+        return largest
+    left = row.largest(node.where(where, number(0, x), -INFINITY))
+    return node.where(left < 0, 0, largest)
 
 
 def _finite_low(product):
@@ -127,10 +137,6 @@ def _logsumexp(row, x, **options):
 def _less(gy, mean):
     """gy - mean, of a pair."""
     return (gy - mean.high) - mean.low
-
-
-def masked(where, x, instead=0):
-    return x if where is None else node.where(where, x, instead)
 
 
 def _begun(gy, where, temperature):
@@ -210,8 +216,7 @@ def _gradient(function, of_result, of_x):
     def backward(gy, x=None, axis=-1, *, y=None, where=None, temperature=1.0, sink=None, wrt="x", out=None):
         """gy times the derivative, from x, or from the result y where that is given; `wrt` takes "sink" beside x."""
         once, names = _once(owner, temperature, sink), _names(owner, wrt, sink)
-        if (x is None) == (y is None):
-            raise TypeError(f"{owner}: one of x and y= is accepted, the operand or the result")
+        one_of(owner, x, y)
         if y is None:
             return _in_shape(computed(of_x, owner, axis, {"gy": gy, "x": x}, where, once, names, out=out), wrt, sink)
         if names != ("x",):

@@ -2,8 +2,8 @@
 from ..scalar.pairs import number
 from ..tree import node
 from ..tree.node import sqrt
-from .function import computed, row_function
-from .softmax import INFINITY, masked
+from .function import computed, one_of, row_function
+from .softmax import INFINITY, largest_left, masked
 
 # --- one row ----------------------------------------------------------------------------------------------------------
 # The excess of the sum over 1 is a convex function that falls with the threshold.  Newton's method from a threshold
@@ -13,11 +13,7 @@ from .softmax import INFINITY, masked
 def _below_largest(row, x, where):
     """x less the largest, 0 and -inf in a row of which a mask leaves nothing."""
     x = masked(where, x, -INFINITY)
-    largest = row.largest(x)
-    if where is not None:
-        left = row.largest(node.where(where, number(0, x), -INFINITY))
-        largest = node.where(left < 0, 0, largest)
-    return x - largest
+    return x - largest_left(row, x, where)
 
 
 def _above(z, threshold):
@@ -88,8 +84,7 @@ def _gradient(function, of_result, of_x):
 
     def backward(gy, x=None, axis=-1, *, y=None, where=None, out=None):
         """gy times the derivative, from x, or from the result y where that is given."""
-        if (x is None) == (y is None):
-            raise TypeError(f"{owner}: one of x and y= is accepted, the operand or the result")
+        one_of(owner, x, y)
         if y is None:
             return computed(of_x, owner, axis, {"gy": gy, "x": x}, where, wanted=("x",), out=out)
         return computed(of_result, owner, axis, {"gy": gy, "y": y}, where, out=out)

@@ -40,22 +40,22 @@ SERIES = [Fraction((-1) ** n, math.factorial(n) * (2 * n + 1)) for n in reversed
 
 
 def bell(a):
-    """e^(-a^2) for 0 <= a <= FURTHEST as a scaled pair."""
-    return decay(*magnified(two_product(a, -a)), bounded=True)
+    """e^(-a^2) of a pair from 0 to FURTHEST, as a scaled pair."""
+    return decay(*magnified(negate(multiply(a, a))), bounded=True)
 
 
 def erfc_of_size(a):
-    """erfc a for 0 <= a <= FURTHEST as a scaled pair: 2 Q(sqrt(2) a)."""
+    """erfc of a pair from 0 to FURTHEST, as a scaled pair: 2 Q(sqrt(2) a)."""
     e, shrink = bell(a)
-    offset = split(Fraction(OFFSET[a.dtype]) / ROOT_2, a)
-    polynomial, d, _ = mills_parts(a, offset)
-    return multiply(multiply(divide(polynomial, d), split(ROOT_2, a)), e), shrink
+    offset = split(Fraction(OFFSET[a.high.dtype]) / ROOT_2, a.high)
+    polynomial, d, _ = mills_parts(a.high, offset, a.low)
+    return Scaled(multiply(multiply(divide(polynomial, d), split(ROOT_2, a.high)), e), shrink)
 
 
 @for_numbers_too
 def erfc(x):
     """1 - erf x, exact in the tail."""
-    y, shrink = erfc_of_size(at_most(abs(x), FURTHEST))
+    y, shrink = erfc_of_size(_size(Pair(x)))
     right = rounded(y) * shrink
     high, low = two_sum(number(2, x), -y.high)
     return where(x < 0, high + (low - y.low), right)
@@ -75,7 +75,7 @@ def _far(a):
     if a.dtype == "float32":
         s, p = reduced_plain(horner(LOG_ERFC[a.dtype], a))
         return fma(-s, p.high, 1 - s)
-    y, _ = erfc_of_size(a)
+    y, _ = erfc_of_size(Pair(a))
     return (1 - y.high) - y.low
 
 
@@ -88,8 +88,7 @@ def _size(z, most=FURTHEST):
 
 def bell_of_pair(z):
     """e^(-z^2) of a pair as a scaled pair."""
-    a = _size(z)
-    return decay(*magnified(negate(multiply(a, a))), bounded=True)
+    return bell(_size(z))
 
 
 def erf_of_pair(z):
@@ -97,24 +96,15 @@ def erf_of_pair(z):
     a = _size(z, ONE)
     square = multiply(a, a)
     near = multiply(polynomial(SERIES[:-6], [split(c, a.high) for c in SERIES[-6:]], square), a)
-    tail, shrink = erfc_of_pair(a)
+    tail, shrink = erfc_of_size(a)
     far = add_any(exact(1, a.high), negate(scaled(tail, shrink)))
     return where(a.high < NEAR, multiply(near, split(TWO_OVER_ROOT_PI, a.high)), far)
-
-
-def erfc_of_pair(a):
-    """erfc of a pair from 0 to FURTHEST, as a scaled pair."""
-    e, shrink = bell_of_pair(a)
-    offset = split(Fraction(OFFSET[a.high.dtype]) / ROOT_2, a.high)
-    polynomial, d, _ = mills_parts(a.high, offset, a.low)
-    return Scaled(multiply(multiply(divide(polynomial, d), split(ROOT_2, a.high)), e), shrink)
 
 
 @for_numbers_too
 def erf_slope(x):
     """2 / sqrt(pi) e^(-x^2)."""
-    a = at_most(abs(x), FURTHEST)
-    e, shrink = bell(a)
+    e, shrink = bell_of_pair(Pair(x))
     return rounded_product(split(TWO_OVER_ROOT_PI, x), e) * shrink
 
 
@@ -127,7 +117,7 @@ def _standard(x, mu, sigma):
 def normal(x, mu, sigma, dtype):
     """The distribution function of the normal distribution."""
     z = single(multiply(_standard(x, mu, sigma), split(1 / ROOT_2, x)), dtype)
-    tail, shrink = erfc_of_pair(_size(z))
+    tail, shrink = erfc_of_size(_size(z))
     high, low = two_sum(number(2, x), -tail.high)
     return 0.5 * where(z.high > 0, high + (low - tail.low), rounded(tail) * shrink)
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..dtypes import common_dtype
 from . import kind_of
-from .container import Container, Refused, named
+from .container import Container, Refused, each, named
 
 
 class Column(Container):
@@ -39,9 +39,7 @@ class Column(Container):
             if any(self.missing(getattr(o, "array", o)) is not None for o in own):
                 raise ValueError("values are missing; where= and x.fillna(0), or x.dropna(), say what is meant")
         results = again([self.dense(o) if kind_of(o) is self else o for o in operands], axis)
-        made = tuple(self.as_column(r, own[0]) if np.ndim(r) else r
-                     for r in (results if isinstance(results, tuple) else (results,)))
-        return made if isinstance(results, tuple) else made[0]
+        return each(results, lambda r: self.as_column(r, own[0]) if np.ndim(r) else r)
 
     def as_column(self, values, like):
         return self.made(values, None, like)
@@ -260,8 +258,7 @@ class PandasFrame(IntoPandas, Frame):
         own = next(o for o in operands if kind_of(o) is self)
         place = {"index": 0, "columns": 1}.get(axis, axis) if isinstance(axis, str) else axis
         results = again([self.dense(o) if kind_of(o) is self else o for o in operands], place)
-        made = tuple(self.framed(r, own, place) for r in (results if isinstance(results, tuple) else (results,)))
-        return made if isinstance(results, tuple) else made[0]
+        return each(results, lambda r: self.framed(r, own, place))
 
     @staticmethod
     def framed(result, own, axis):

@@ -101,6 +101,11 @@ class Refused(Container):
         self.elementwise(kernel, operands)
 
 
+def each(results, made):
+    """What is made of a result, or of each of several."""
+    return tuple(map(made, results)) if isinstance(results, tuple) else made(results)
+
+
 def is_given(option, options):
     """Whether an option differs from what it usually is."""
     value = options[option]
@@ -110,7 +115,7 @@ def is_given(option, options):
 def numbers_unpacked(kernel, operands):
     """The operands, tensors of no dimension as NumPy's."""
     return [kind_of(o).array(kernel, name, o) if kind_of(o) is not None and kind_of(o).has_numbers else o
-            for name, o in zip(kernel.inputs, operands, strict=True)]
+            for name, o in zip(kernel.operands, operands, strict=True)]
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from .. import layout
 from ..dtypes import common_dtype, result_dtype
 from ..rows.dispatch import axis_of
 from . import kind_of
-from .container import Container, Refused, is_given, named, numbers_unpacked
+from .container import Container, Refused, each, is_given, named, numbers_unpacked
 from .lazy import DaskArray
 
 WHOLE = "b", "i", "u"                            # kinds of dtypes that compute in another one
@@ -37,10 +37,7 @@ class XArray(Container):
         with named(kernel):
             arrays = [self.data_like(o, of_row if name in (*kernel.once, *kernel.places) else first)
                       for name, o in zip(kernel.operands, operands, strict=True)]
-        results = again(arrays, place)
-        each = results if isinstance(results, tuple) else (results,)
-        made = tuple(self.along(r, first, of_row, place) for r in each)
-        return made if isinstance(results, tuple) else made[0]
+        return each(again(arrays, place), lambda r: self.along(r, first, of_row, place))
 
     @staticmethod
     def data_like(operand, like):

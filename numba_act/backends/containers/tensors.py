@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import dispatch
 from . import dlpack, kind_of
-from .container import Container, Refused, named, numbers_unpacked
+from .container import Container, Refused, each, named, numbers_unpacked
 
 
 class Tensors(Container):
@@ -35,6 +35,10 @@ class Tensors(Container):
         return self._computed(kernel, operands, out,
                               lambda arrays, out: dispatch.backward(kernel, arrays, names, wrt, lambda: calls, out))
 
+    def rowwise(self, kernel, operands, axis, again):
+        return self._computed(kernel, operands, again.keywords.get("out"),
+                              lambda arrays, out: again(arrays, axis, out=out))
+
     def _computed(self, kernel, operands, out, compute):
         given = out if isinstance(out, tuple) else (out,)
         with named(kernel):
@@ -42,25 +46,11 @@ class Tensors(Container):
             arrays = numbers_unpacked(kernel, operands)
         results = compute(arrays, None if out is None else unpacked)
         like = next((o for o in operands if kind_of(o) is self), None)
-        each = results if isinstance(results, tuple) else (results,)
-        given = given if out is not None else (None,) * len(each)
         with named(kernel):
-            made = tuple(self.made(y, like) if o is None else o for y, o in zip(each, given, strict=True))
-        return made if isinstance(results, tuple) else made[0]
-
-    def rowwise(self, kernel, operands, axis, again):
-        given = again.keywords.get("out")
-        each = given if isinstance(given, tuple) else (given,)
-        with named(kernel):
-            arrays = [self.array(kernel, name, o) if kind_of(o) is self else o
-                      for name, o in zip(kernel.operands, operands, strict=True)]
-            unpacked = tuple(self.array(kernel, "out", o) if kind_of(o) is self else o for o in each)
-        results = again(arrays, axis, out=None if given is None else unpacked)
-        like = next((o for o in operands if kind_of(o) is self), None)
-        found = results if isinstance(results, tuple) else (results,)
-        each = each if given is not None else (None,) * len(found)
-        with named(kernel):
-            made = tuple(self.made(y, like) if o is None else o for y, o in zip(found, each, strict=True))
+            if out is None:
+                return each(results, lambda y: self.made(y, like))
+            found = results if isinstance(results, tuple) else (results,)
+            made = tuple(self.made(y, like) if o is None else o for y, o in zip(found, given, strict=True))
         return made if isinstance(results, tuple) else made[0]
 
 
@@ -68,9 +58,15 @@ class Torch(Tensors):
     name = "PyTorch tensors"
     conversion = "torch.asarray(x)"
 
+    def elementwise(self, kernel, *others):
+        offer_quick(kernel)
+        return super().elementwise(kernel, *others)
+
+    def backward(self, kernel, *others):
+        offer_quick(kernel)
+        return super().backward(kernel, *others)
+
     def _computed(self, kernel, operands, out, compute):
-        import torch
-        kernel.quick.update({torch.Tensor: quick, torch.nn.Parameter: quick})
         arrays = memory(operands) if out is None else None
         if arrays is not None:
             return from_memory(compute(arrays, None))
@@ -115,9 +111,13 @@ def memory(operands):
 def from_memory(results):
     """Arrays or NumPy's numbers as PyTorch's tensors."""
     import torch
-    if isinstance(results, tuple):
-        return tuple([torch.from_numpy(np.asarray(y)) for y in results])
-    return torch.from_numpy(np.asarray(results))
+    return each(results, lambda y: torch.from_numpy(np.asarray(y)))
+
+
+def offer_quick(kernel):
+    """Have further calls with PyTorch's tensors take the quick way."""
+    import torch
+    kernel.quick.update({torch.Tensor: quick, torch.nn.Parameter: quick})
 
 
 def quick(kernel, operands, out, arrays):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...runtime import driver, failures, outputs, threads
 from .. import layout
-from ..cpu import ARRAY_NAME, Array, address, asarray, launcher, wrapped  # noqa: F401, what dispatch asks for
+from ..cpu import ARRAY_NAME, Array, asarray, convert, launcher, same_place, wrapped  # noqa: F401, dispatch asks for it
 from ..dtypes import storage_of
 from .code import ABREAST, lanes_of, record_of
 
@@ -19,12 +19,6 @@ SHORT = 32                                   # elements; shorter rows are comput
 def broadcast(array, shape):
     """An array that repeats another one."""
     return np.broadcast_to(array, shape)
-
-
-def converted(array, dtype):
-    """An array in another dtype."""
-    with np.errstate(all="ignore"):
-        return array.astype(dtype)
 
 
 def expanded(array, axis):
@@ -90,11 +84,7 @@ def _usable(out, dtype, arrays):
     """Whether results may be written where they are wanted."""
     return out.flags.aligned and out.dtype == dtype and out.dtype.isnative and all(
         step or n == 1 for step, n in zip(out.strides, out.shape, strict=True)) and not any(
-        np.may_share_memory(out, a) and not _same_place(out, a) for a in arrays)
-
-
-def _same_place(a, b):
-    return (address(a), a.shape, a.strides) == (address(b), b.shape, b.strides)
+        np.may_share_memory(out, a) and not same_place(out, a) for a in arrays)
 
 
 def _in_place(arrays, results):

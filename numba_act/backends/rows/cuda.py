@@ -4,7 +4,7 @@ import math
 
 from ...runtime import objects
 from .. import cuda, layout
-from ..cuda import ARRAY_NAME, Array, asarray, cupy, wrapped  # noqa: F401, what dispatch asks for
+from ..cuda import ARRAY_NAME, Array, asarray, convert, cupy, wrapped  # noqa: F401, dispatch asks for it
 from ..dtypes import storage_of
 from ..ptx import MAX_DIMS, THREADS
 from . import ptx
@@ -22,11 +22,6 @@ def broadcast(array, shape):
 def expanded(array, axis):
     """An array with one more axis, of one element."""
     return array.reshape(array.shape[:axis] + (1,) + array.shape[axis:])
-
-
-def converted(array, dtype):
-    """An array in another dtype."""
-    return cuda.convert(array, dtype)
 
 
 def rowwise(kernel, arrays, out, shape, axis, dtype):

@@ -7,7 +7,7 @@ import operator
 import numpy as np
 
 from .. import containers
-from ..dispatch import backend_of
+from ..dispatch import backend_of, checked
 from ..dtypes import common_dtype, result_dtype, storage_of
 
 
@@ -17,9 +17,10 @@ def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
     The operands with a number for each element have the shape of the first, those with one for each row broadcast to
     it.  Outputs of a number for each row lose the axis unless `keepdims`.
     """
-    if containers.owner(kernel, operands) is not None:
+    container = containers.owner(kernel, operands)
+    if container is not None:
         again = functools.partial(call, kernel, out=out, dtype=dtype, keepdims=keepdims)
-        return containers.owner(kernel, operands).rowwise(kernel, operands, axis, again)
+        return container.rowwise(kernel, operands, axis, again)
     backend = _backend(kernel, operands)
     operands = dict(zip(kernel.operands, backend.wrapped(kernel, operands), strict=True))
     dtype = common_dtype(kernel, [operands[name] for name in kernel.inputs], dtype)
@@ -31,14 +32,15 @@ def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
         array = first if operand is operands[kernel.inputs[0]] else backend.asarray(kernel, name, operand)
         own = _number_type(kernel, name, array, dtype)
         if array.dtype != own:
-            array = backend.converted(array, own)
+            with np.errstate(all="ignore"):
+                array = backend.convert(array, own)
         once = name in kernel.once or name in kernel.places
         arrays.append(_fitting(backend, kernel, name, array, of_row if once else shape))
-    shapes = [shape if along else of_row if keepdims else shape[:axis] + shape[axis + 1:]
-              for along in kernel.program(storage_of(dtype)).along]
-    given = _outputs(backend, kernel, out, shapes, dtype)
+    each = kernel.program(storage_of(dtype)).along
+    shapes = [shape if along else of_row if keepdims else shape[:axis] + shape[axis + 1:] for along in each]
+    given = checked(backend, kernel, out, shapes, dtype, "same_kind") or (None,) * len(shapes)
     kept = [None if a is None else a if along or keepdims else backend.expanded(a, axis)
-            for a, along in zip(given, kernel.program(storage_of(dtype)).along, strict=True)]
+            for a, along in zip(given, each, strict=True)]
     results = backend.rowwise(kernel, arrays, kept, shape, axis, dtype)
     results = tuple([a if a is not None else r if r.shape == s else r.reshape(s)[()]
                      for r, s, a in zip(results, shapes, given, strict=True)])
@@ -100,24 +102,3 @@ def _fitting(backend, kernel, name, array, shape):
         what = "of each row, " if name in kernel.once else ""
         raise ValueError(f"{kernel.owner}: {name} has shape {array.shape}; one that broadcasts to that {what}{shape}, "
                          "is accepted") from None
-
-
-def _outputs(backend, kernel, out, shapes, dtype):
-    """`out` as a tuple of arrays or None, checked before anything is written."""
-    if out is None:
-        return (None,) * len(shapes)
-    out = out if isinstance(out, tuple) else (out,)
-    if len(out) != len(shapes):
-        raise TypeError(f"{kernel.owner}: out needs {len(shapes)} arrays, not {len(out)}")
-    for array, shape in zip(out, shapes, strict=True):
-        if array is None:
-            continue
-        if not isinstance(array, backend.Array):
-            raise TypeError(f"{kernel.owner}: out must be a {backend.ARRAY_NAME} array, not {type(array).__name__}")
-        if array.shape != shape:
-            raise ValueError(f"{kernel.owner}: out has shape {array.shape}; the result has {shape}")
-        if not np.can_cast(dtype, array.dtype, "same_kind"):
-            raise TypeError(f"{kernel.owner}: out has dtype {array.dtype}, to which {dtype} cannot be cast")
-        if not getattr(array.flags, "writeable", True):
-            raise ValueError(f"{kernel.owner}: out is read-only")
-    return out

@@ -9,7 +9,7 @@ A sum is taken in as many lanes as threads share the row, so that its last bit m
 from llvmlite import ir
 
 from ...tree.lanes import INT
-from ..ptx import MAX_DIMS, THREADS, WORD, Plan, limit_threads
+from ..ptx import MAX_DIMS, THREADS, WORD, Plan, at, barrier, limit_threads, narrowed, special
 from .passes import DOUBLE, Passes, grouped
 
 WARP = 32
@@ -53,7 +53,7 @@ class _Threads(Passes):
 
     def whole(self):
         b = self.b
-        self.thread, block = self.special("tid"), self.special("ctaid")
+        self.thread, block = (special(b, name) for name in ("tid", "ctaid"))
         row = b.udiv(b.add(b.mul(block, WORD(THREADS)), self.thread), WORD(self.sharing))
         self.lane = b.urem(self.thread, WORD(self.sharing))
         self.n = self.word(PLAN.place("length", len(self.names)))
@@ -76,7 +76,7 @@ class _Threads(Passes):
             steps = [self.word_at(b.add(d, WORD(start + 1 + MAX_DIMS * (2 + k)))) for k in range(len(pointers))]
             return [quotient, *[b.add(o, b.mul(index, s)) for o, s in zip(offsets, steps, strict=True)]]
         _, *offsets = self.loop(WORD(0), dimensions, 1, [row, *[WORD(0)] * len(pointers)], step)
-        return [self.moved(p, o) for p, o in zip(pointers, offsets, strict=True)]
+        return [at(b, p, o) for p, o in zip(pointers, offsets, strict=True)]
 
     def word(self, k):
         return self.word_at(WORD(k))
@@ -84,17 +84,9 @@ class _Threads(Passes):
     def word_at(self, index):
         return self.b.load(self.b.gep(self.plan, [WORD(0), index]), align=8)
 
-    def special(self, name):
-        read = self.b.module.declare_intrinsic(f"llvm.nvvm.read.ptx.sreg.{name}.x", fnty=ir.FunctionType(INT, []))
-        return self.b.zext(self.b.call(read, []), WORD)
-
-    def moved(self, pointer, offset):
-        b = self.b
-        return b.bitcast(b.gep(b.bitcast(pointer, ir.IntType(8).as_pointer(1)), [offset]), pointer.type)
-
     # --- memory -------------------------------------------------------------------------------------------------------
     def at(self, name, i):
-        return self.moved(self.base[name], self.b.mul(i, self.along[name]))
+        return at(self.b, self.base[name], self.b.mul(i, self.along[name]))
 
     def read(self, name, i, type_, lanes):
         return self.b.load(self.at(name, i))
@@ -103,10 +95,7 @@ class _Threads(Passes):
         self.b.store(value, self.at(k, i))
 
     def narrow(self, value):
-        """The 16-bit types have an instruction from sm_80 on."""
-        if self.storage.element == self.single:
-            return value
-        return self.b.bitcast(self.b.fptrunc(value, self.storage.type), self.storage.element)
+        return narrowed(self.b, value, self.storage)
 
     def number(self, name):
         value = self.b.load(self.base[name])
@@ -183,11 +172,11 @@ class _Threads(Passes):
         b, warps = self.b, THREADS // WARP
         places = [self.shared(v.type, warps) for v in values]
         warp = b.udiv(self.thread, WORD(WARP))
-        self.barrier()                           # until all have read what was there before
+        barrier(b)                           # until all have read what was there before
         with b.if_then(b.icmp_signed("==", b.urem(self.thread, WORD(WARP)), WORD(0))):
             for place, value in zip(places, values, strict=True):
                 b.store(value, b.gep(place, [WORD(0), warp]))
-        self.barrier()
+        barrier(b)
         found = [[b.load(b.gep(place, [WORD(0), WORD(k)])) for place in places] for k in range(warps)]
         joined = found[0]
         for more in found[1:]:
@@ -199,6 +188,3 @@ class _Threads(Passes):
         place = ir.GlobalVariable(self.module, ir.ArrayType(type_, count), name, addrspace=SHARED)
         place.initializer, place.linkage = ir.Constant(place.value_type, ir.Undefined), "internal"
         return place
-
-    def barrier(self):
-        self.b.call(self.b.module.declare_intrinsic("llvm.nvvm.barrier0", fnty=ir.FunctionType(ir.VoidType(), [])), [])
