@@ -130,10 +130,10 @@ def get(name):
 
 
 def _usual(kind):
-    """The kernel of a call without options; none where a parameter must be looked at first."""
+    """What gives an activation's kernel of a call without options."""
     def kernel(activation):
         wrt = {"value": (), "backward": activation.operands}.get(kind, activation.operands[:1])
-        return None if activation._nonzero else activation.kernel(kind, *wrt)
+        return activation.kernel(kind, *wrt)
     return kernel
 
 

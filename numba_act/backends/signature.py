@@ -74,23 +74,25 @@ def bound(activation, method, first, options, usual=None, instead=None):
         warnings.warn(f"{activation.name}: where= without out= leaves the rest of the result as memory was; "
                       "say out=None if that is meant", stacklevel=4 if method.__name__ == "_call" else 3)
 
-    call, shown = _written(method, first, inputs, options, defaults, len(activation.defaults), quick, arranged, refused,
-                           unsaid)
+    call, shown = _written(activation, method, first, options, defaults, quick, arranged, refused, unsaid)
     functools.update_wrapper(call, method)
     call.__wrapped__ = shown
     call.__qualname__ = activation.name          # in Python's own words about a parameter that is given twice
     return call
 
 
-def _written(method, first, inputs, options, defaults, n_parameters, quick, arranged, refused, unsaid):
+def _written(activation, method, first, options, defaults, quick, arranged, refused, unsaid):
     """The method as a function of the activation's arguments, and another that shows its signature.
 
     With kernels, by what they are called with, it takes the quick way, if it can, where nothing else but `out` is
-    given: without that, arrays of one dtype and shape, beside numbers as parameters, go to the ufunc at once.
+    given: without that, arrays of one dtype and shape, beside numbers as parameters, go to the ufunc at once.  What
+    must not be 0 has to be a number for that, and none.
     """
+    inputs = activation._inputs
     arguments = (*first, *inputs)
     space = {"method": method, "quick": dispatch.quick, "NOT_YET": dispatch.NOT_YET, "UNSET": UNSET, "number": number,
              "NUMBERS": NUMBERS, "ndarray": ndarray, "type": type, "OverflowError": OverflowError,
+             "ValueError": ValueError,
              "arranged": arranged, "refused": refused, "unsaid": unsaid,
              **{f"default_{name}": value for name, value in (defaults | options).items()}}
     if "where" in options:                       # as NumPy, tell out=None from nothing
@@ -98,19 +100,19 @@ def _written(method, first, inputs, options, defaults, n_parameters, quick, arra
     unset, named = [f"{name}=§UNSET" for name in arguments], [f"{name}=None" for name in options]
     shown = [f"{name}=None" if name in defaults else name for name in inputs]
     required = [name for name in arguments if name not in defaults]
-    bare = len(arguments) - n_parameters         # Python itself binds the others' names, 1 us faster
+    bare = len(arguments) - len(activation.defaults)         # Python itself binds the others' names, 1 us faster
     lines = [f"def shown({', '.join(('§self', *first, '/', *shown, *['*'][:len(options)], *named))}): ...",
              f"def call({', '.join(('§self', *unset[:bare], '/', *unset[bare:], '*§rest', *named, '**§named'))}):",
              "    if §rest or §named:",
              f"        {', '.join(arguments)}, = §arranged(({', '.join(arguments)},), §rest, §named)"]
     for name in defaults:
         lines += [f"    if {name} is §UNSET:", f"        {name} = §default_{name}"]
+    defined = [f"§type({name}) in §NUMBERS and {name}" for name in activation._nonzero]
     for k, (called, kernel) in enumerate(quick.items()):
-        if kernel:
-            space |= {f"kernel{k}": kernel, f"loops{k}": kernel.quick}
-            absent = [f"{name} is None" for name in inputs if name not in called]
-            usual = [f"{name} is §default_{name}" for name in options if name not in ("out", *called)]
-            lines += [f"    if {' and '.join(absent + usual)}:", *_quickly(k, kernel, first, called)]
+        space |= {f"kernel{k}": kernel, f"loops{k}": kernel.quick}
+        absent = [f"{name} is None" for name in inputs if name not in called]
+        usual = [f"{name} is §default_{name}" for name in options if name not in ("out", *called)]
+        lines += [f"    if {' and '.join(absent + usual + defined)}:", *_quickly(k, kernel, first, called)]
     if required:
         lines += [f"    if {' or '.join(f'{name} is §UNSET' for name in required)}:",
                   f"        raise §refused(({', '.join(arguments)},))"]
@@ -132,19 +134,27 @@ def _written(method, first, inputs, options, defaults, n_parameters, quick, arra
 
 
 def _quickly(k, kernel, first, called):
-    """The statements by which a call without options goes to kernel k: to its loop at once, if there is no out=."""
+    """The statements by which a call without options goes to kernel k: to its loop at once, where all is plain."""
     numbers = list(kernel.parameters)
     x, *others = arrays = [name for name in (*first, *called) if name not in numbers]
-    tests = [*[f"§type({name}) is §ndarray" for name in arrays],
-             *[f"{name}.dtype == {x}.dtype and {name}.shape == {x}.shape" for name in others],
+    like = "§type({0}) is §ndarray and {0}.dtype == {1}.dtype and {0}.shape == {1}.shape"
+    tests = [f"§type({x}) is §ndarray", *[like.format(name, x) for name in others],
              *[f"§type({name}) in §NUMBERS" for name in numbers]]
-    given = [*arrays, *[f"§number({name}, {x}.dtype)" for name in numbers]]
-    return [f"        if out is §default_out and {' and '.join(tests)}:",
-            f"            §function, §limit, §_ = §loops{k}.get({x}.dtype, §NOT_YET)",
+    usual = " and ".join(f"{name} is §default_{name}" for name in numbers)
+    given = "".join(f"{name}, " for name in arrays) + "*§numbers" * bool(numbers)
+    return [f"        if {' and '.join(tests)}:",
+            f"            §function, §limit, §numbers = §loops{k}.get({x}.dtype, §NOT_YET)",
             f"            if {x}.size < §limit:",
             "                try:",
-            f"                    return §function({', '.join(given)})",
-            "                except §OverflowError:",
+            *([f"                    if not ({usual}):",
+               f"                        §numbers = {', '.join(f'§number({name}, {x}.dtype)' for name in numbers)},"]
+              if numbers else []),
+            "                    if out is §default_out:",
+            f"                        return §function({given})",
+            *([f"                    if {like.format('out', x)}:",
+               f"                        return §function({given.removesuffix(', ')}, out)"]
+              if kernel.n_outputs == 1 else []),
+            "                except (§OverflowError, §ValueError):     # a large number, a read-only output",
             "                    pass",
             f"        §result = §quick(§kernel{k}, ({', '.join((*arrays, *numbers))},), "
             f"None if out is §UNSET else out, {len(arrays) if first else 1})",
