@@ -143,7 +143,7 @@ def test_dtypes_of_results(dtype, alpha):
 
 
 def test_shapes_that_do_not_broadcast():
-    with pytest.raises(ValueError, match=r"^swiglu: the shapes of value, gate do not broadcast$"):
+    with pytest.raises(ValueError, match=r"^swiglu: the shapes of value, gate, alpha do not broadcast$"):
         swiglu(TABLE, TABLE[:, :3].copy())
 
 
