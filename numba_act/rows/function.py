@@ -4,6 +4,7 @@ import inspect
 
 from numpy import ndarray
 
+from ..backends.jit import rows_type_of
 from ..backends.rows import dispatch
 from ..backends.rows.program import RowKernel
 from ..declare import register
@@ -24,12 +25,12 @@ class RowFunction:
     def __init__(self, function, program, aliases=()):
         self._function, self._prepared = function, {}
         self.name, self.aliases = function.__name__, tuple(aliases)
-        self._kernel = program and kernel_of(program, self.name, ("x",), (), (), (), ())
+        self._kernels = {"value": program and kernel_of(program, self.name, ("x",), (), (), (), ())}
         functools.update_wrapper(self, function).__doc__ = arranged(function.__doc__)
         self.__signature__ = inspect.signature(function)
 
     def __call__(self, /, *args, **kwargs):
-        if args and type(args[0]) is ndarray and len(args) + len(kwargs) < 3 and self._kernel:
+        if args and type(args[0]) is ndarray and len(args) + len(kwargs) < 3 and self._kernels["value"]:
             x = args[0]
             axis = args[1] if len(args) == 2 else kwargs.get("axis") if kwargs else -1
             if type(axis) is int and x.flags.c_contiguous:
@@ -41,13 +42,14 @@ class RowFunction:
         """The result for an array whose like may come again."""
         y = self._function(x, axis)
         if x.flags.aligned and len(self._prepared) < MOST:
-            self._prepared[axis, x.dtype, x.shape] = dispatch.prepared(self._kernel, x.shape, axis, x.dtype)
+            self._prepared[axis, x.dtype, x.shape] = dispatch.prepared(self._kernels["value"], x.shape, axis, x.dtype)
         return y
 
     def gradient(self, function, **programs):
         """Make the function what `backward` is; the programs are those of a call with gy and x, or gy and y, alone."""
         kernels = {name: kernel_of(build, self.name, ("gy", name), (), (), (), ("x",) if name == "x" else ())
                    for name, build in programs.items()}
+        self._kernels |= kernels
 
         @functools.wraps(function)
         def backward(*args, **kwargs):
@@ -75,6 +77,14 @@ class RowFunction:
             return self._called(f"{self.name}.value_and_grad", function, args, kwargs)
         self.value_and_grad = value_and_grad
         return function
+
+    def kernel(self, kind):
+        """What is compiled of a call without options: the "value", or the gradient from "x" or "y"; None if unknown."""
+        return self._kernels.get(kind)
+
+    @functools.cached_property
+    def _numba_type_(self):
+        return rows_type_of(self)
 
     @staticmethod
     def _called(name, function, args, kwargs):

@@ -2,6 +2,7 @@
 
 calls : the type of an activation in compiled code, and what a call of it becomes
 loops : the call on arrays
+rows : the same of row functions
 exact : a tree in somebody else's function, whose options do not change what it computes
 witness : what keeps Numba's files of compiled functions from being stale
 """
@@ -52,3 +53,9 @@ def type_of(owner, method=""):
     """The type that Numba gives to an activation, or to what it has to call by this name."""
     from .calls import ActivationType
     return ActivationType(owner, method)
+
+
+def rows_type_of(owner):
+    """The type that Numba gives to a row function."""
+    from .rows import RowsType
+    return RowsType(owner)

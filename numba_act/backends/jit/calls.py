@@ -34,7 +34,7 @@ class ActivationType(types.Callable, types.Dummy):
         super().__init__(f"{owner!r}{method and f'.{method}'} at {id(owner)}")     # whose owner lives as long as it
 
     def __reduce__(self):
-        return recalled, (witness.place(self.owner), self.method)
+        return recalled, (type(self), witness.place(self.owner), self.method)
 
     def get_call_type(self, context, args, kws):
         try:
@@ -183,10 +183,10 @@ def _dtype(kernel, operands, arrays):
     return np.dtype(np.float64)
 
 
-def recalled(place, method):
+def recalled(kind, place, method):
     """The type as Numba reads it back from disk; it is nobody's where the activation is not found."""
     owner = witness.found(place)
-    return types.Opaque("a lost activation") if owner is None else ActivationType(owner, method)
+    return types.Opaque("a lost activation") if owner is None else kind(owner, method)
 
 
 # --- what Numba is told -----------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ class _Methods(AttributeTemplate):
         if type_.method:
             return None
         if attribute in OPTIONS:
-            return ActivationType(type_.owner, attribute)
+            return type(type_)(type_.owner, attribute)
         return getattr(getattr(type_.owner, attribute, None), "_numba_type_", None)
 
 

@@ -10,6 +10,8 @@ import operator
 from llvmlite import ir
 
 from ...tree.storage import STORAGE
+from ..rows.code import module_text
+from ..rows.program import RowKernel
 from .exact import exactly
 
 
@@ -44,6 +46,8 @@ def found(where):
 
 def digest(kernel, dtype):
     """A hash of what the kernel computes, as the compiler reads it."""
+    if isinstance(kernel, RowKernel):
+        return hashlib.sha256(repr(module_text(kernel, STORAGE[dtype], "rows", False)).encode()).hexdigest()
     if kernel.calls:
         return hashlib.sha256(repr(kernel.calls.facts()).encode()).hexdigest()
     module, storage = ir.Module(), STORAGE[dtype]

@@ -18,6 +18,9 @@ from .passes import BIT, BYTE, INT, WORD, Passes, bytes_of, grouped
 
 PIECE = driver.KEPT_BYTES
 ABREAST = "columns", "short"                 # forms in which a vector holds several rows
+FEW = 4                                      # rows abreast; with fewer each is computed by itself
+SHORT = 32                                   # elements; shorter rows are computed abreast, two to five times as fast,
+#                                              wherever they lie, unless they fill vectors
 REGISTER = 64                                # bytes of a vector, on any processor, so that sums do not depend on it
 PLACE = BYTE.as_pointer()
 
@@ -41,8 +44,8 @@ def record_of(kernel, storage, form, keeps):
 
 
 def _compiled(kernel, storage, form, keeps):
-    text = module_text(kernel, storage, form, keeps)
-    address, = objects.load(text, lambda: text, (form,))
+    name, text = module_text(kernel, storage, form, keeps)
+    address, = objects.load(text, lambda: text, (name,))
     program = kernel.program(storage, keeps)
     cost = len(in_order([*[f for g in program.gathered for f in g.factors], *program.outputs]))
     words = dict.fromkeys(range(driver.RECORD_WORDS), 0)
@@ -53,11 +56,12 @@ def _compiled(kernel, storage, form, keeps):
 
 
 def module_text(kernel, storage, form, keeps):
-    """LLVM IR of a form of a kernel, void(words pointers, steps, n, columns, kept)."""
-    module = ir.Module(name=f"numba_act_{kernel.symbol}_{storage.name}")
+    """Name and LLVM IR of a form of a kernel, void(words pointers, steps, n, columns, kept)."""
+    name = f"numba_act_rows_{kernel.symbol}_{storage.name}_{form}{'_kept' * keeps}"
+    module = ir.Module(name=name)
     classes = {"rows": _Rows, "strided": _Strided, "columns": _Columns, "short": _Short}
-    classes[form](module, form, kernel, storage, keeps)
-    return str(module)
+    classes[form](module, name, kernel, storage, keeps)
+    return name, str(module)
 
 
 class _Form(Passes):

@@ -9,11 +9,7 @@ from ...runtime import driver, failures, outputs, threads
 from .. import layout
 from ..cpu import ARRAY_NAME, Array, asarray, convert, launcher, same_place, wrapped  # noqa: F401, dispatch asks for it
 from ..dtypes import storage_of
-from .code import ABREAST, lanes_of, record_of
-
-FEW = 4                                      # rows abreast; with fewer each is computed by itself
-SHORT = 32                                   # elements; shorter rows are computed abreast, two to five times as fast,
-#                                              wherever they lie, unless they fill vectors
+from .code import ABREAST, FEW, SHORT, lanes_of, record_of
 
 
 def broadcast(array, shape):

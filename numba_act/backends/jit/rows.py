@@ -1,0 +1,225 @@
+"""A row function in compiled code: loops around the kernel of rows, which Numba links.
+
+Its bits are those of the same call in plain Python.  Rows that lie abreast, and short ones, are computed as many at a
+time as a vector has lanes; arrays of any layout are read where they lie.
+"""
+import functools
+import inspect
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils, errors, types
+from numba.core.imputils import lower_builtin
+from numba.core.typing import Signature
+from numba.extending import intrinsic, models, register_model
+from numba.np.arrayobj import make_array
+from numba.np.numpy_support import as_dtype
+
+from ...tree.storage import STORAGE
+from ..dtypes import common_dtype
+from ..rows import code
+from ..rows.dispatch import axis_of
+from . import witness
+from .calls import ActivationType, on_gpu
+
+LAST = inspect.Parameter.POSITIONAL_OR_KEYWORD
+ARGUMENTS = {"value": {"x": inspect.Parameter.empty, "axis": -1},
+             "backward": {"gy": inspect.Parameter.empty, "x": None, "axis": -1, "y": None}}
+
+
+class RowsType(ActivationType):
+    """A row function in compiled code, or its `backward`."""
+
+    def get_call_type(self, context, args, kws):
+        try:
+            given = self._arguments(args, dict(kws))
+            if on_gpu(context):
+                raise TypeError(f"{self.owner.name}: row functions are not compiled into kernels of @cuda.jit")
+            call = RowCall(self, given)
+        except (TypeError, ValueError) as error:
+            raise errors.TypingError(str(error)) from None
+        return Signature(call.result(context), given, self, self.signature)
+
+    def get_impl_key(self, signature):
+        return RowsType
+
+    def _arguments(self, args, kws):
+        try:
+            bound = self.signature.bind(*args, **kws)
+        except TypeError as error:
+            accepted = ", ".join(self.signature.parameters)
+            raise TypeError(f"{self.owner.name}: {error}; accepted in compiled code are {accepted}") from None
+        bound.apply_defaults()
+        return tuple(a if isinstance(a, types.Type) else types.Omitted(a) for a in bound.args)
+
+    @functools.cached_property
+    def signature(self):
+        return inspect.Signature([inspect.Parameter(name, LAST, default=default)
+                                  for name, default in ARGUMENTS[self.kind].items()])
+
+
+class RowCall:
+    """A call of which all types are known."""
+
+    def __init__(self, callee, given):
+        self.owner, names = callee.owner, list(callee.signature.parameters)
+        self.given = dict(zip(names, given, strict=True))
+        missing = [name for name in ("x", "y") if _is_missing(self.given.get(name))]
+        if callee.kind == "value":
+            self.kind, self.inputs = "value", ["x"]
+        elif len(missing) == 1:
+            self.kind, = {"x", "y"} - {*missing}
+            self.inputs = ["gy", self.kind]
+        else:
+            raise TypeError(f"{self.owner.name}: one of x and y= is accepted, the operand or the result")
+        self.places = [names.index(name) for name in self.inputs]
+        self.kernel = self.owner.kernel(self.kind)
+        if self.kernel is None:
+            called = f"{self.owner.name}{'.backward' * (callee.kind == 'backward')}"
+            raise TypeError(f"{called} is not known in compiled code")
+        self.types = [self.given[name] for name in self.inputs]
+        self.dtype, ndim = self._dtype(), self.types[0].ndim
+        self.axis = axis_of(self.owner.name, self.inputs[0], self._axis(), (0,) * ndim)
+
+    def result(self, context):
+        """The result's type."""
+        return types.Dispatcher(self.loop).get_call_type(context, self.types, {}).return_type
+
+    @property
+    def loop(self):
+        """The function to which arrays are handed."""
+        layouts = {type_.layout for type_ in self.types}
+        layout = layouts.pop() if len(layouts) == 1 else "A"
+        casts = tuple([as_dtype(type_.dtype) != self.dtype for type_ in self.types])
+        return loop(self.kernel, self.types[0].ndim, self.axis, layout, casts, self.dtype.type)
+
+    def _dtype(self):
+        for name, type_ in zip(self.inputs, self.types, strict=True):
+            if not (isinstance(type_, types.Array) and type_.ndim and
+                    isinstance(type_.dtype, types.Integer | types.Float | types.Boolean)):
+                raise TypeError(f"{self.owner.name}: {name} must be an array of numbers with an axis, not {type_}")
+            if type_.ndim != self.types[0].ndim:
+                raise TypeError(f"{self.owner.name}: {' and '.join(self.inputs)} must have one shape")
+        dtype = common_dtype(self.kernel, [np.zeros((), as_dtype(type_.dtype)) for type_ in self.types])
+        if dtype.itemsize == 2:
+            raise TypeError(f"{self.owner.name}: Numba computes in float32 and float64, not in {dtype}; "
+                            "cast the arrays")
+        return dtype
+
+    def _axis(self):
+        type_ = self.given["axis"]
+        if isinstance(type_, types.Omitted):
+            return type_.value
+        if isinstance(type_, types.Literal):
+            return type_.literal_value
+        raise TypeError(f"{self.owner.name}: in compiled code axis must be a constant, as axis=0, not {type_}")
+
+
+def _is_missing(type_):
+    return type_ in (None, types.none, types.Omitted(None))
+
+
+register_model(RowsType)(models.OpaqueModel)
+
+
+@lower_builtin(RowsType, RowsType, types.VarArg(types.Any))
+def _lower(context, builder, signature, values):
+    callee, *given = signature.args
+    call = RowCall(callee, tuple(given))
+    context.environment.consts.append(witness.Witness(call.owner, (call.kind,), call.kernel, str(call.dtype)))
+    inner = types.Dispatcher(call.loop).get_call_type(context.typing_context, call.types, {})
+    ready = [values[1 + place] for place in call.places]
+    return context.get_function(types.Dispatcher(call.loop), inner)(builder, ready)
+
+
+# --- loops around the kernel ------------------------------------------------------------------------------------------
+@functools.cache
+def loop(kernel, ndim, axis, layout, casts, number):
+    """The compiled function of arrays.
+
+    casts : which of the arrays are cast before
+    layout : C or F where all arrays have it, else A
+    number : np.float32 or np.float64
+    """
+    if layout == "F":
+        axis = ndim - 1 - axis
+    storage = STORAGE[number.__name__]
+    along, = kernel.program(storage).along
+    arrays = [f"a{k}" for k in range(len(kernel.inputs))]
+    operands = [*arrays, "y"]
+    turned = ".T" * (layout == "F")
+    lengths = [f"n{d}" for d in range(ndim)]
+    outer = [d for d in range(ndim) if d != axis]
+
+    def rows(form, beside=None):
+        """Loops over the rows, or over vectors of those that lie along the axis `beside`."""
+        lines, depth = [], 0
+        for d in outer:
+            step = f"0, n{d}, LANES" if d == beside else f"n{d}"
+            lines.append(f"{'    ' * depth}for i{d} in range({step}):")
+            depth += 1
+        index = ", ".join(":" if d == axis else f"i{d}:" if d == beside else f"i{d}" for d in range(ndim))
+        turn = ".T" if beside is not None and beside < axis else ""
+        columns = "1" if beside is None else f"min(LANES, n{beside} - i{beside})"
+        views = ", ".join(f"{a}[{index}]{turn}" for a in operands)
+        return [*lines, f"{'    ' * depth}{form}(n{axis}, {columns}, {views})"]
+    body = rows("rows")
+    if axis < ndim - 1:
+        body = rows("columns", ndim - 1)
+    elif outer:
+        body = [f"if n{axis} < SHORT and n{axis} % LANES and n{outer[-1]} >= FEW:",
+                *_indented(rows("short", outer[-1])), "else:", *_indented(body)]
+    if layout == "A":
+        unit = " and ".join(f"{a}.strides[-1] == {a}.itemsize" for a in arrays)
+        body = [f"if {unit}:", *_indented(body), "else:", *_indented(rows("strided"))]
+    shape = ", ".join("1" if d == axis and not along else f"n{d}" for d in range(ndim))
+    result = f"y{turned}" if along else f"y.reshape(({''.join(f'n{d}, ' for d in outer)})){turned}" if outer else "y[0]"
+    same = [f"if a0.shape != {a}.shape:\n        raise ValueError(different)" for a in arrays[1:]]
+    lines = [f"def loop({', '.join(arrays)}):",
+             *[f"    {line}" for line in same],
+             *[f"    {a} = {a}.astype(number)" for a, cast in zip(arrays, casts, strict=True) if cast],
+             *[f"    {a} = {a}.T" for a in arrays if turned],
+             f"    {', '.join(lengths)}, = a0.shape",
+             f"    y = np.empty(({shape},), number)",
+             *_indented(body),
+             f"    return {result}"]
+    names = {"np": np, "number": number, "LANES": code.lanes_of(storage), "SHORT": code.SHORT, "FEW": code.FEW,
+             "different": f"{kernel.owner}: {' and '.join(kernel.inputs)} differ in shape",
+             **{form: _kernel(kernel, storage, form) for form in ("rows", "strided", "columns", "short")}}
+    exec("\n".join(lines), names)
+    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(names["loop"])
+
+
+def _indented(lines):
+    return ["    " + line for line in lines]
+
+
+def _kernel(kernel, storage, form):
+    """The call of a form of a kernel on views of a row, or of rows, along the first axis."""
+    keeps = form == "rows" and all(kernel.program(storage).along)      # in the output
+
+    @intrinsic
+    def call(typing, length, columns, *views):
+        def codegen(context, builder, signature, values):
+            name, text = code.module_text(kernel, storage, form, keeps)
+            context.active_code_library.add_llvm_module(llvm.parse_assembly(text))
+            word, given = ir.IntType(64), cgutils.unpack_tuple(builder, values[2])
+            pointers = cgutils.alloca_once(builder, word, len(given))
+            steps = cgutils.alloca_once(builder, word, 2 * len(given))
+            for k, (type_, value) in enumerate(zip(signature.args[2], given, strict=True)):
+                view = make_array(type_)(context, builder, value)
+                address = builder.ptrtoint(view.data, word)
+                builder.store(address, builder.gep(pointers, [word(k)]))
+                strides = cgutils.unpack_tuple(builder, view.strides)
+                for which in range(2):
+                    step = strides[which] if which < len(strides) else word(0)
+                    builder.store(step, builder.gep(steps, [word(2 * k + which)]))
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.VoidType(), [word] * 5), name)
+            places = [builder.ptrtoint(array, word) for array in (pointers, steps)]
+            builder.call(function, [*places, values[0], values[1], address])
+            return context.get_dummy_value()
+        return types.void(types.intp, types.intp, types.Tuple(views)), codegen
+    return call
