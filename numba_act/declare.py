@@ -19,6 +19,7 @@ from .tree.errors import NoTreeError
 from .tree.storage import STORAGE
 
 CASTING, ORDER = UFUNC["casting"], UFUNC["order"]
+SEVERAL = str | tuple | Iterable
 MAX_ORDER = 4                                    # of a derivative: trees grow threefold with each
 
 _registry = {}                                   # name -> Activation, in the order declared
@@ -391,11 +392,11 @@ class Activation:
         names = self.operands if wrt is None else self._names(wrt)
         kind = self._start(operands[0], y, names)
         operands = (gy, *operands) if y is None else (gy, y, *operands[1:])
-        kernel, several = self.kernel(kind, *names), wrt is not None and not isinstance(wrt, str)
-        arrays = len(operands) if {*names} & {*self.params} else 1 + len(self.operands)
-        result = dispatch.quick(kernel, operands, out, arrays)
-        if result is not None:
-            return (result,) if several and len(names) == 1 else result
+        kernel, several = self.expressions.kernel(kind, names), wrt is not None and not isinstance(wrt, str)
+        if set(self.operands).issuperset(names):                 # a parameter's gradient is mostly summed
+            result = dispatch.quick(kernel, operands, out, 1 + len(self.operands))
+            if result is not None:
+                return (result,) if several and len(names) == 1 else result
         results = dispatch.backward(kernel, operands, self._inputs, names, self._calls(kind, names), out)
         return results if several or len(names) > 1 else results[0]
 
@@ -550,7 +551,7 @@ class Activation:
 
     def _names(self, wrt):
         """`wrt` as a tuple of names."""
-        if not isinstance(wrt, str | tuple | Iterable):
+        if not isinstance(wrt, SEVERAL):
             raise TypeError(f"{self.name}: wrt={wrt!r} is neither a name nor a tuple of names; "
                             f"accepted are {', '.join(self._inputs)}")
         names = _strings(wrt)

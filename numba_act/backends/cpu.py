@@ -2,6 +2,7 @@
 import ctypes
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def beside(array, x):
 
 def as_scalar(result):
     """The result of a call on numbers only."""
-    return np.asarray(result)[()]
+    return result[()]
 
 
 def masked(kernel, arrays, out, where, casting, order, dtype):
@@ -132,22 +133,28 @@ def address(array):
     return ctypes.c_ssize_t.from_address(id(array) + object.__basicsize__).value
 
 
-def _launch(kernel, arrays, results, shape, dtype, sums=(), tasks=0, grain=0):
-    """Run a job; False if it has too many dimensions.  `sums` says which results are rows of accumulators."""
-    layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
-    others = tuple([None if a.dtype == dtype and a.flags.aligned else a.dtype for a in arrays])
-    plan = _plan(kernel, storage_of(dtype), shape, layouts, others, sums, tasks, grain)
+def _launch(kernel, arrays, results, shape, dtype):
+    """Run a job; False if it has too many dimensions."""
+    layouts, others = _lie((*arrays, *results), dtype)
+    plan = _plan(kernel, storage_of(dtype), shape, layouts, others)
     if plan is None:
         return False
     failures.called(kernel.owner, launcher(), driver.of_arrays(plan, (*arrays, *results)))
     return True
 
 
+def _lie(arrays, dtype):
+    """How arrays lie, and where they must be cast to a dtype, or only brought into line, theirs."""
+    return (tuple([(a.shape, a.strides) for a in arrays]),
+            tuple([None if a.dtype == dtype and a.flags.aligned else a.dtype for a in arrays]))
+
+
 @functools.lru_cache(maxsize=1024)
-def _plan(kernel, storage, shape, layouts, others, sums, tasks, grain):
+def _plan(kernel, storage, shape, layouts, others, sums=(), tasks=0, grain=0):
     """The job for operands of these shapes and strides, without their addresses; None for too many dimensions.
 
     others : the dtypes of inputs that must be cast, or only brought into line, block by block
+    sums : which results are rows of accumulators, one for each of so many tasks
     """
     n_in, item = len(kernel.inputs), storage.size
     record = record_of(kernel, storage, frozenset(sums))
@@ -219,43 +226,65 @@ def reduce(kernel, arrays, targets, dtype=None):
     Sums are taken in float64 and do not depend on the number of threads.  Dtypes are as in `call`.
     """
     dtype = dtype or arrays[0].dtype
-    _, cost = loop(kernel, dtype)
-    shape, size = layout.common_shape(arrays)
-    targets = [None if t == shape else t for t in targets]
-    if targets.count(None) == len(targets):
-        return call(kernel, arrays, dtype=dtype)
-    if size == 0:
-        return tuple(np.zeros(shape if t is None else t, dtype) for t in targets)
-    if size * cost >= threads.MIN_WORK:
+    how = _summing(kernel, dtype, *_lie(arrays, dtype), tuple(targets))
+    if how.plan is None:
+        return _reduced_by_numpy(kernel, arrays, how.targets, dtype)
+    if how.work >= threads.MIN_WORK:
         threads.start()
-    axes = layout.axes(arrays, shape, "K")
-    summed, tasks, grain = _split(size, tuple(targets))
-    results = [outputs.empty(shape, dtype, axes) if t is None else np.zeros((tasks, *t)) for t in targets]
-    if not _launch(kernel, arrays, results, shape, dtype, summed, tasks, grain):
-        return _reduced_by_numpy(kernel, arrays, targets, dtype)
-    return tuple([r if t is None else _rounded(r[0] if tasks == 1 else r.sum(axis=0), dtype)
-                  for r, t in zip(results, targets, strict=True)])
+    results = how.room(dtype)
+    failures.called(kernel.owner, launcher(), driver.of_arrays(how.plan, (*arrays, *results)))
+    return tuple([r if t is None else _rounded(r[0] if how.tasks == 1 else r.sum(axis=0), dtype)
+                  for r, t in zip(results, how.targets, strict=True)])
+
+
+class _Sums(NamedTuple):
+    """How a kernel's outputs are summed: to the targets, None where they stay whole; by a job, None where NumPy does
+    it; and what it costs."""
+    shape: tuple
+    axes: tuple
+    targets: tuple
+    tasks: int
+    work: int = 0
+    plan: object = None
+
+    def room(self, dtype):
+        """Where the results go: accumulators for each task, or an output as it is."""
+        return [outputs.empty(self.shape, dtype, self.axes) if t is None else np.zeros((self.tasks, *t))
+                for t in self.targets]
+
+
+@functools.lru_cache(maxsize=1024)
+def _summing(kernel, dtype, layouts, others, targets):
+    """_Sums for operands that lie so."""
+    _, cost = loop(kernel, dtype)
+    shape = np.broadcast_shapes(*[s for s, _ in layouts])
+    size, targets = math.prod(shape), tuple([None if t == shape else t for t in targets])
+    summed = tuple([j for j, t in enumerate(targets) if t is not None])
+    if not summed or not size:
+        return _Sums(shape, None, targets, 0)
+    tasks, grain = _split(size, sum(math.prod(targets[j]) for j in summed))
+    how = _Sums(shape, layout.walked(layouts, shape), targets, tasks, size * cost)
+    places, _ = _lie(how.room(dtype), dtype)
+    return how._replace(plan=_plan(kernel, storage_of(dtype), shape, layouts + places, others, summed, tasks, grain))
+
+
+def _split(size, sums):
+    """In how many tasks of how many elements so many sums are taken."""
+    tasks = max(1, min(SUM_TASKS, size // SUM_GRAIN, size // (4 * sums)))
+    grain = -(-size // (tasks * driver.BLOCK)) * driver.BLOCK
+    return -(-size // grain), grain
 
 
 def _rounded(total, dtype):
     """A sum in the dtype of the results; infinity comes without a warning, which costs as much as a small sum."""
-    if total.ndim == 0 and -LARGE < total < LARGE:
-        return dtype.type(total)
+    if total.ndim == 0 and -LARGE < (number := total.item()) < LARGE:
+        return dtype.type(number)
     with np.errstate(all="ignore"):
         return np.asarray(total).astype(dtype)
 
 
-@functools.lru_cache(maxsize=1024)
-def _split(size, targets):
-    """Which outputs are summed, in how many tasks of how many elements."""
-    sums = sum(math.prod(t) for t in targets if t is not None)
-    tasks = max(1, min(SUM_TASKS, size // SUM_GRAIN, size // (4 * sums)))
-    grain = -(-size // (tasks * driver.BLOCK)) * driver.BLOCK
-    return tuple([j for j, t in enumerate(targets) if t is not None]), -(-size // grain), grain
-
-
 def _reduced_by_numpy(kernel, arrays, targets, dtype):
-    """The same for more dimensions than the driver takes."""
+    """The same for more dimensions than the driver takes, and where there is nothing to sum."""
     results = call(kernel, arrays, dtype=dtype)
     with np.errstate(all="ignore"):
         return tuple(r if t is None else layout.summed(r, t) for r, t in zip(results, targets, strict=True))

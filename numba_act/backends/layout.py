@@ -33,7 +33,12 @@ def axes(arrays, shape, order):
         return tuple(range(len(shape)))[::-1]
     if order == "A":
         return None
-    walks = [steps(a.shape, a.strides, shape) for a in arrays]
+    return walked([(a.shape, a.strides) for a in arrays], shape)
+
+
+def walked(layouts, shape):
+    """The axes of a new output in the order in which operands of these shapes and strides are walked, as above."""
+    walks = [steps(*part, shape) for part in layouts]
     inner_first = []                         # by an insertion sort, for "faster" is no total order: as NumPy does it
     for axis in reversed(range(len(shape))):
         place = len(inner_first)
