@@ -55,6 +55,8 @@ def test_archives(tmp_path):
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert "Typing :: Typed" in metadata.get_all("Classifier")
     assert set(metadata.get_all("Provides-Extra")) == PROJECT["optional-dependencies"].keys()
+    for package in ("mpmath", "ml_dtypes"):                      # by default `numba-act accuracy` takes both
+        assert f'{package}; extra == "accuracy"' in metadata.get_all("Requires-Dist")
 
     code = "import numba_act as act; print(act.__file__, act.relu(-1.0), act.fast.gelu.__doc__ != '')"
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
