@@ -78,12 +78,15 @@ def per(shape, storage):
 
 
 @functools.cache
+def light(kernel, storage):
+    """Whether so little is computed that memory decides."""
+    return not kernel.calls and operations(kernel.trees(storage)) * kernel.n_outputs <= LIGHT
+
+
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand: two where little is computed on few
     operands, for which there are registers."""
-    if kernel.calls or len(kernel.inputs) + kernel.n_outputs > 4:
-        return 1
-    return 2 if operations(kernel.trees(storage)) * kernel.n_outputs <= LIGHT else 1
+    return 2 if light(kernel, storage) and len(kernel.inputs) + kernel.n_outputs <= 4 else 1
 
 
 def operations(outputs):
@@ -108,7 +111,7 @@ def sums_by_vectors(kernel, storage):
 def sums_only(kernel, storage):
     """Whether a sum leaves outputs that are not summed to another launch: with them the longest float64 kernels would
     take more registers."""
-    return storage.size == 8 and accesses(kernel, storage) == 1
+    return storage.size == 8 and not light(kernel, storage)
 
 
 def registers(kernel, storage):
@@ -123,7 +126,7 @@ def shape(kernel, storage, nbytes, arrays):
     processors for a while, the long one, which loads meanwhile; beside more arrays, two outputs, or float64 numbers a
     thread has no registers for it."""
     few = arrays <= 3 and kernel.n_outputs == 1 and storage.size < 8
-    return "long" if nbytes >= LONG and few and accesses(kernel, storage) == 1 and not kernel.calls else "wide"
+    return "long" if nbytes >= LONG and few and not kernel.calls and not light(kernel, storage) else "wide"
 
 
 def tile(kernel, storage, shape="wide"):
