@@ -11,6 +11,7 @@ from tools import BFLOAT16, DTYPES, every_dtype, generator, same_bits
 
 import numba_act as act
 from numba_act import fast
+from numba_act.backends.rows import cpu
 from numba_act.runtime import driver, threads
 
 WIDE = np.longdouble
@@ -179,6 +180,26 @@ def test_bits_do_not_depend_on_threads(name, shape):
     finally:
         threads.control[driver.MIN_WORK] = threads.MIN_WORK
     assert len(bits) == len(shape)
+
+
+@pytest.mark.parametrize("dtype", [FLOAT16, FLOAT32, FLOAT64], ids=str)
+def test_threads_share_a_long_row(dtype, monkeypatch):
+    """By pieces that are joined as one thread joins them."""
+    x, where = numbers(300_003, dtype), numbers(300_003, FLOAT32, 1) < 3
+    calls = [lambda x: act.softmax(x, temperature=2), act.softmax, lambda x: act.log_softmax(x, out=x),
+             lambda x: act.logsumexp(x, temperature=0.7, sink=1.0, where=where),
+             lambda x: act.softmax.backward(x[::-1].copy(), x, temperature=2),
+             lambda x: act.softmax_cross_entropy.value_and_grad(x[None], [300_001])[1]]
+    found = []
+    monkeypatch.setattr(threads, "processors", lambda: 2)
+    for _ in range(2):
+        cpu.plan_of.cache_clear()
+        found.append([call(x.copy()) for call in calls])
+        monkeypatch.setattr(cpu, "LONG", 1 << 40)
+    for shared, alone in zip(*found, strict=True):
+        same_bits(shared, alone)
+    monkeypatch.undo()
+    cpu.plan_of.cache_clear()
 
 
 def test_eight_threads_at_once():

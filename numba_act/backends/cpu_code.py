@@ -178,7 +178,7 @@ def _compiled(kernel, storage, summed):
         driver.LANES: lanes,
         driver.PARAMETERS: sum(1 << k for k, name in enumerate(kernel.inputs) if name in kernel.parameters),
         driver.COST: max(STREAM_COST * n_all, cost) * STORAGE[storage.working].size // 4,
-        driver.ROWS: 0,
+        driver.ROWS: 0, driver.STAGES: 0, driver.PIECE: 0,
     })
 
 

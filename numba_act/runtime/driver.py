@@ -37,14 +37,19 @@ BUFFER_BYTES = 2 * BLOCK * 8 + 128           # room for a block from anywhere in
 BUFFER_WORDS = MAX_OPERANDS * BUFFER_BYTES // 8
 KEPT_BYTES = 1 << 16                         # what a row kernel keeps of a row, or of several
 KEPT_WORDS = KEPT_BYTES // 8
+PIECE_BYTES = 1 << 16                        # of a row, over which a sum is taken before it joins the others
 
 # Words of a kernel's record.
-GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, ROWS, RECORD_WORDS = range(11)
+(GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, ROWS, STAGES, PIECE,
+ RECORD_WORDS) = range(13)
 # Words of a job; then SHAPE, MAX_DIMS words; then the operands.  A kernel finds the address of FAILURE behind those of
 # its operands, and leaves there what its function has raised.
 # Where a record's ROWS is not 0 it is a function of rows, of LENGTH elements each, and the index space is one of rows,
 # or of vectors of COLUMNS rows side by side; what it keeps goes to the operand KEPT_IN, or if that is 0 to the stack.
-(RECORD, SIZE, NDIM, TASKS, GRAIN, LEFT, ALL_UNIFORM, FAILURE, LENGTH, COLUMNS, KEPT_IN, SHAPE) = range(12)
+# If there are STAGES it is one of pieces of a row, PIECE elements each, that threads share STAGE by STAGE; what they
+# gather over each lies at PARTIAL.
+(RECORD, SIZE, NDIM, TASKS, GRAIN, LEFT, ALL_UNIFORM, FAILURE, LENGTH, COLUMNS, KEPT_IN, STAGE, PARTIAL,
+ SHAPE) = range(14)
 OPERANDS = SHAPE + MAX_DIMS
 # Words of an operand; then STEPS, MAX_DIMS words, in bytes.  CAST is 0 or the address of a function that casts elements
 # of CAST_ITEM bytes to those of the kernel.

@@ -1,9 +1,10 @@
-"""A row kernel as machine code of this CPU: LLVM vectors, in three forms.
+"""A row kernel as machine code of this CPU: LLVM vectors, in five forms.
 
 rows     the elements of a row follow each other in memory; a vector holds elements of one row
 strided  the same for any step between them
 columns  rows lie side by side; a vector holds the same element of several rows
 short    the same for any step between them
+parts    some pieces of a row in one pass, for threads that share it
 
 All have the same bits: a sum is taken in LANES lanes, element i in lane i % LANES, which are added up in a fixed tree,
 piece after piece of PIECE bytes.
@@ -16,7 +17,7 @@ from ...tree.node import in_order
 from ...tree.storage import STORAGE
 from .passes import BIT, BYTE, INT, WORD, Passes, bytes_of, grouped
 
-PIECE = driver.KEPT_BYTES
+PIECE = driver.PIECE_BYTES
 ABREAST = "columns", "short"                 # forms in which a vector holds several rows
 FEW = 4                                      # rows abreast; with fewer each is computed by itself
 SHORT = 32                                   # elements; shorter rows are computed abreast, two to five times as fast,
@@ -28,6 +29,11 @@ PLACE = BYTE.as_pointer()
 def lanes_of(storage):
     """How many numbers are computed on at a time."""
     return REGISTER // STORAGE[storage.working].size
+
+
+def piece_of(storage):
+    """How many numbers of a row are summed before they join the others."""
+    return PIECE // STORAGE[storage.working].size
 
 
 _records = {}
@@ -49,6 +55,8 @@ def _compiled(kernel, storage, form, keeps):
     program = kernel.program(storage, keeps)
     cost = len(in_order([*[f for g in program.gathered for f in g.factors], *program.outputs]))
     words = dict.fromkeys(range(driver.RECORD_WORDS), 0)
+    if form == "parts":
+        words |= {driver.STAGES: program.passes + 1, driver.PIECE: piece_of(storage)}
     return driver.record(words | {
         driver.ROWS: address, driver.CONTROL: threads.control_address(), driver.N_IN: len(kernel.operands),
         driver.N_ALL: len(kernel.operands) + len(program.outputs), driver.LANES: lanes_of(storage),
@@ -56,24 +64,26 @@ def _compiled(kernel, storage, form, keeps):
 
 
 def module_text(kernel, storage, form, keeps):
-    """Name and LLVM IR of a form of a kernel, void(words pointers, steps, n, columns, kept)."""
+    """Name and LLVM IR of a form of a kernel, void(words pointers, steps, n, columns, kept), of parts void(words
+    pointers, steps, n, columns, kept, stage, first, end, partial)."""
     name = f"numba_act_rows_{kernel.symbol}_{storage.name}_{form}{'_kept' * keeps}"
     module = ir.Module(name=name)
-    classes = {"rows": _Rows, "strided": _Strided, "columns": _Columns, "short": _Short}
+    classes = {"rows": _Rows, "strided": _Strided, "columns": _Columns, "short": _Short, "parts": _Parts}
     classes[form](module, name, kernel, storage, keeps)
     return name, str(module)
 
 
 class _Form(Passes):
     """A function that is being written, of one row or of a vector of rows."""
+    words = 5                                # that it takes
 
     def __init__(self, module, name, kernel, storage, keeps):
         super().__init__(module, kernel, storage, keeps)
-        self.lanes, self.piece = lanes_of(storage), PIECE // self.size
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [WORD] * 5), name)
+        self.lanes, self.piece = lanes_of(storage), piece_of(storage)
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [WORD] * self.words), name)
         function.attributes.add("nounwind")
         self.b = b = ir.IRBuilder(function.append_basic_block())
-        pointers, steps, self.n, self.columns, kept = function.args
+        pointers, steps, self.n, self.columns, kept, *self.more = function.args
         names = [*kernel.operands, *range(len(self.program.outputs))]
         self.base = {name: b.inttoptr(self.word(pointers, k), PLACE) for k, name in enumerate(names)}
         self.along = {name: self.word(steps, 2 * k) for k, name in enumerate(names)}
@@ -182,9 +192,14 @@ class _Rows(_Form):
     def kept_lanes(self, lanes):
         return lanes                             # it may be kept where the output will be
 
+    def range(self):
+        """From which element to which the function goes."""
+        return WORD(0), self.n
+
     def over_row(self, body, lanes):
-        whole, rest = self.whole(WORD(0), self.n)
-        self.loop(WORD(0), whole, self.lanes, [], lambda i: body(i, None) or [])
+        start, stop = self.range()
+        whole, rest = self.whole(start, stop)
+        self.loop(start, whole, self.lanes, [], lambda i: body(i, None) or [])
         with self.b.if_then(self.b.icmp_signed("!=", rest, WORD(0))):
             body(whole, self.first(rest))
 
@@ -195,25 +210,29 @@ class _Rows(_Form):
 
     def gathered(self, gathered, terms, lanes):
         """What is gathered over the row."""
+        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
+        counts = [len(self.begin(g, lambda t: t)) for g in gathered]
+
+        def joined(start, *totals):
+            return self.all_joined(gathered, grouped(totals, counts), self.of_piece(gathered, terms, start))
+        return grouped(self.loop(WORD(0), self.n, self.piece, begin, joined), counts)
+
+    def all_joined(self, gathered, some, more):
+        return [v for g, s, m in zip(gathered, some, more, strict=True) for v in self.joined(g, s, m)]
+
+    def of_piece(self, gathered, terms, start):
+        """What is gathered over a piece."""
         b, counts = self.b, [len(self.begin(g, lambda t: t)) for g in gathered]
 
         def add(i, lanes, *numbers):
-            some = grouped(numbers, counts)
-            return [v for g, s, t in zip(gathered, some, terms(i, lanes), strict=True) for v in self.joined(g, s, t)]
-
-        def piece(start, *totals):
-            end = b.add(start, WORD(self.piece))
-            stop = b.select(b.icmp_signed("<", end, self.n), end, self.n)
-            whole, rest = self.whole(start, stop)
-            begin = [v for g in gathered for v in self.begin(g, self.vector)]
-            found = self.loop(start, whole, self.lanes, begin, lambda i, *numbers: add(i, None, *numbers))
-            found = self.either(b.icmp_signed("!=", rest, WORD(0)), lambda: add(whole, self.first(rest), *found),
-                                lambda: found)
-            folded = [self.folded(g, f) for g, f in zip(gathered, grouped(found, counts), strict=True)]
-            return [v for g, t, f in zip(gathered, grouped(totals, counts), folded, strict=True)
-                    for v in self.joined(g, t, f)]
-        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
-        return grouped(self.loop(WORD(0), self.n, self.piece, begin, piece), counts)
+            return self.all_joined(gathered, grouped(numbers, counts), terms(i, lanes))
+        end = b.add(start, WORD(self.piece))
+        whole, rest = self.whole(start, b.select(b.icmp_signed("<", end, self.n), end, self.n))
+        begin = [v for g in gathered for v in self.begin(g, self.vector)]
+        found = self.loop(start, whole, self.lanes, begin, lambda i, *numbers: add(i, None, *numbers))
+        found = self.either(b.icmp_signed("!=", rest, WORD(0)), lambda: add(whole, self.first(rest), *found),
+                            lambda: found)
+        return [self.folded(g, f) for g, f in zip(gathered, grouped(found, counts), strict=True)]
 
     def folded(self, gathered, vectors):
         """The lanes, added up in a fixed tree."""
@@ -223,6 +242,72 @@ class _Rows(_Form):
             vectors = self.joined(gathered, *[[b.shuffle_vector(v, v, part) for v in vectors] for part in (low, high)])
             half //= 2
         return [b.extract_element(v, INT(0)) for v in vectors]
+
+
+class _Parts(_Rows):
+    """Some pieces of a row in one pass, its stage.  What was gathered of each piece stays in memory, where the later
+    passes join it in the order in which one thread would have joined it."""
+    words = 9
+
+    def body(self):
+        b, (stage, self.begun, self.end, partial) = self.b, self.more
+        self.partial = b.inttoptr(partial, WORD.as_pointer())
+        for level in range(self.program.passes + 1):
+            with b.if_then(b.icmp_signed("==", stage, WORD(level))):
+                self.stage(level)
+
+    def stage(self, level):
+        known = self.numbers()
+        for k in range(level):
+            gathered, _, _ = self.program.at(k)
+            known |= self.results(gathered, self.met(gathered))
+        if level < self.program.passes:
+            gathered, _, saved = self.program.at(level)
+            self.left(gathered, self.terms(gathered, saved, known))
+        else:
+            self.last(known)
+            with self.b.if_then(self.b.icmp_signed("==", self.begun, WORD(0))):
+                self.once(known)
+
+    def range(self):
+        stop = self.b.mul(self.end, WORD(self.piece))
+        return (self.b.mul(self.begun, WORD(self.piece)),
+                self.b.select(self.b.icmp_signed("<", stop, self.n), stop, self.n))
+
+    def left(self, gathered, terms):
+        """Gather over the pieces, one by one."""
+        def piece(k):
+            found = self.of_piece(gathered, terms, self.b.mul(k, WORD(self.piece)))
+            for values, places in zip(found, self.places_of(gathered, k), strict=True):
+                for value, place in zip(values, places, strict=True):
+                    self.b.store(value, place)
+            return []
+        self.loop(self.begun, self.end, 1, [], piece)
+
+    def met(self, gathered):
+        """What is gathered over the row."""
+        counts = [len(self.begin(g, lambda t: t)) for g in gathered]
+
+        def joined(k, *totals):
+            found = [[self.b.load(place) for place in places] for places in self.places_of(gathered, k)]
+            return self.all_joined(gathered, grouped(totals, counts), found)
+        pieces = self.b.sdiv(self.b.add(self.n, WORD(self.piece - 1)), WORD(self.piece))
+        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
+        return grouped(self.loop(WORD(0), pieces, 1, begin, joined), counts)
+
+    def places_of(self, gathered, k):
+        """Where each number lies that was gathered over a piece."""
+        row, places = self.b.mul(k, WORD(partial_words(self.program))), []
+        for g in gathered:
+            words = [self.b.add(row, WORD(2 * self.program.gathered.index(g) + part)) for part in range(2)]
+            places.append([self.b.bitcast(self.b.gep(self.partial, [word]), value.type.as_pointer())
+                           for word, value in zip(words, self.begin(g, lambda t: t), strict=False)])
+        return places
+
+
+def partial_words(program):
+    """How many words hold what is gathered over a piece: up to two numbers each."""
+    return 2 * len(program.gathered)
 
 
 class _Strided(_Rows):

@@ -9,7 +9,9 @@ from ...runtime import driver, failures, outputs, threads
 from .. import layout
 from ..cpu import ARRAY_NAME, Array, asarray, convert, launcher, same_place, wrapped  # noqa: F401, dispatch asks for it
 from ..dtypes import storage_of
-from .code import ABREAST, FEW, SHORT, lanes_of, record_of
+from .code import ABREAST, FEW, SHORT, lanes_of, partial_words, piece_of, record_of
+
+LONG = 8                                     # pieces; threads share such a row, where there are more of them than rows
 
 
 def broadcast(array, shape):
@@ -35,10 +37,10 @@ def rowwise(kernel, arrays, out, shape, axis, dtype):
                for s, given in zip(shapes, out, strict=True)]
     if math.prod(of_row):
         layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
-        plan, cost = _plan(kernel, storage, shape, axis, layouts, _in_place(arrays, results))
+        plan, cost, partial = plan_of(kernel, storage, shape, axis, layouts, _in_place(arrays, results))
         if cost >= threads.MIN_WORK:
             threads.start()
-        failures.called(kernel.owner, launcher(), driver.of_arrays(plan, (*arrays, *results)))
+        failures.called(kernel.owner, _run, plan, partial, (*arrays, *results))
     for given, result in zip(out, results, strict=True):
         if given is not None and given is not result:
             np.copyto(given, result, casting="unsafe")
@@ -53,7 +55,7 @@ def prepared(kernel, shape, axis, dtype):
     result = shape if along else shape[:axis] + shape[axis + 1:]
     shapes = *[shape] * len(kernel.inputs), of_row
     layouts = tuple([(s, tuple([item * math.prod(s[d + 1:]) for d in range(len(s))])) for s in shapes])
-    plan, cost = _plan(kernel, storage, shape, axis, layouts, False)
+    plan, cost, partial = plan_of(kernel, storage, shape, axis, layouts, False)
     if cost >= threads.MIN_WORK:
         threads.start()
     start, launch = ctypes.addressof(plan), _copying_launcher()
@@ -68,7 +70,18 @@ def prepared(kernel, shape, axis, dtype):
         gx = empty(result, dtype)
         launch(start, id(gy), id(x), id(gx))
         return gx
-    return of_one if len(kernel.inputs) == 1 else of_two
+    def shared(*arrays):
+        y = empty(result, dtype)
+        _run(plan, partial, (*arrays, y))
+        return y if result else y[()]
+    return shared if partial else of_one if len(kernel.inputs) == 1 else of_two
+
+
+def _run(plan, partial, arrays):
+    """Run a copy of a plan on arrays, with so many words for what is gathered over pieces."""
+    job, gathered = driver.of_arrays(plan, arrays), np.empty(partial)
+    job[driver.PARTIAL] = gathered.ctypes.data
+    launcher()(job)
 
 
 @functools.cache
@@ -89,8 +102,9 @@ def _in_place(arrays, results):
 
 
 @functools.lru_cache(maxsize=1024)
-def _plan(kernel, storage, shape, axis, layouts, in_place):
-    """The job for operands of these shapes and strides, without their addresses, and what it costs."""
+def plan_of(kernel, storage, shape, axis, layouts, in_place):
+    """The job for operands of these shapes and strides, without their addresses, what it costs, and how many words it
+    takes for what is gathered over pieces."""
     program, n, lanes = kernel.program(storage), shape[axis], lanes_of(storage)
     names = [*kernel.operands, *range(len(program.outputs))]
     steps = [layout.steps(*part, shape) for part in layouts]
@@ -108,11 +122,14 @@ def _plan(kernel, storage, shape, axis, layouts, in_place):
         form = "short"
     elif all(along[k] == items[k] for k in of_elements):
         form = "rows"
+    pieces = -(-n // piece_of(storage))
+    if form == "rows" and pieces >= LONG and math.prod(flat) < threads.processors() and not program.settling:
+        form = "parts"
     if form in ABREAST:
         columns, room = flat[-1], room // lanes
         flat, outer = [*flat[:-1], -(-columns // lanes)], [[*s[:-1], s[-1] * lanes] for s in outer]
     kept_in = 0
-    if n > room and form == "rows" and storage.name == storage.working and not in_place:
+    if n > room and form in ("rows", "parts") and storage.name == storage.working and not in_place:
         kept_in = next((k for k in of_elements if isinstance(names[k], int)), 0)
     record = record_of(kernel, storage, form, n <= room or kept_in > 0)
     operands = [{driver.ALONG: a, driver.ACROSS: b, driver.STEPS: s}
@@ -120,4 +137,4 @@ def _plan(kernel, storage, shape, axis, layouts, in_place):
     job = driver.job({driver.RECORD: record.ctypes.data, driver.SIZE: math.prod(flat), driver.NDIM: len(flat),
                       driver.LENGTH: n, driver.COLUMNS: columns,
                       driver.KEPT_IN: kept_in, driver.SHAPE: flat}, operands)
-    return job, math.prod(flat) * n * record.item(driver.COST)
+    return job, math.prod(flat) * n * record.item(driver.COST), pieces * partial_words(program) * (form == "parts")

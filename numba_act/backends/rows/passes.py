@@ -135,22 +135,29 @@ class Passes:
     # --- passes -------------------------------------------------------------------------------------------------------
     def passes(self, lanes=None):
         """All passes; `lanes` says of which rows a vector has numbers."""
-        program, kernel = self.program, self.kernel
-        known = {name: self.number(name) for name in (*kernel.once, *kernel.places)}
-        known["length"] = self.alike(self.b.sitofp(self.n, self.single))
+        program, known = self.program, self.numbers()
         for level in range(program.passes):
             gathered, settling, saved = program.at(level)
             known |= self.gathering(gathered, saved, known, lanes)
             for settled in settling:
                 known[settled.name] = self.settle(settled, known, lanes)
-        along = [k for k in range(len(program.outputs)) if program.along[k]]
-        self.last([(k, program.outputs[k]) for k in along], known, lanes)
-        once = [k for k in range(len(program.outputs)) if k not in along]
-        for k, value in zip(once, emit(self.b, [program.outputs[k] for k in once], known, self.storage), strict=True):
+        self.last(known, lanes)
+        self.once(known, lanes)
+
+    def numbers(self):
+        """What is known of a row before the first pass, by name."""
+        known = {name: self.number(name) for name in (*self.kernel.once, *self.kernel.places)}
+        return known | {"length": self.alike(self.b.sitofp(self.n, self.single))}
+
+    def once(self, known, lanes=None):
+        """Give the outputs with a number for the row."""
+        outputs = {k: node for k, node in enumerate(self.program.outputs) if not self.program.along[k]}
+        for k, value in zip(outputs, emit(self.b, [*outputs.values()], known, self.storage), strict=True):
             self.store_number(k, self.narrow(value), lanes)
 
-    def last(self, outputs, known, lanes):
-        """The pass that gives the outputs."""
+    def last(self, known, lanes=None):
+        """The pass that gives the outputs with a number for each element."""
+        outputs = [(k, node) for k, node in enumerate(self.program.outputs) if self.program.along[k]]
         if outputs:
             compute = self.computation([node for _, node in outputs], known)
 
@@ -183,15 +190,20 @@ class Passes:
         """A pass that gathers and keeps; the numbers that it gives, by name."""
         if not gathered:
             return {}
+        return self.results(gathered, self.gathered(gathered, self.terms(gathered, saved, known), lanes))
+
+    def terms(self, gathered, saved, known):
+        """A function of a place in the row, and of lanes, that gives what an element adds; it keeps what is saved."""
         nodes = [f for g in gathered for f in g.factors]
         compute = self.computation(nodes, known, saved)
 
         def terms(i, lanes):
             values = dict(zip(nodes, compute(i, lanes), strict=True))
             return [self.term(g, values, lanes) for g in gathered]
-        found = self.gathered(gathered, terms, lanes)
-        return {name: v for g, f in zip(gathered, found, strict=True) for name, v in self.result(g, f).items()}
+        return terms
 
+    def results(self, gathered, found):
+        return {name: v for g, f in zip(gathered, found, strict=True) for name, v in self.result(g, f).items()}
 
     def settle(self, settled, known, lanes):
         """The number for which one pass after the other is made, at last."""
