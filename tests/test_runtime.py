@@ -261,10 +261,10 @@ def test_float16_without_instructions():
         return (actual == right).all()
 
     halves = np.arange(1 << 16, dtype="u2").view("f2")
-    assert same(run_on(calls[0], halves, "f4"), halves.astype("f4"))
     lows = np.uint32([0, 1, 0xFFE, 0xFFF, 0x1000, 0x1001, 0x1FFF, 0x3000, 0x7FFF, 0x8000, 0x8001, 0xFFFF])
     floats = ((np.arange(1 << 16, dtype="u4") << 16)[:, None] + lows).ravel().view("f4")
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):                      # on ARM a signaling NaN warns in the first as well
+        assert same(run_on(calls[0], halves, "f4"), halves.astype("f4"))
         assert same(run_on(calls[1], floats, "f2"), floats.astype("f2"))
 
 
