@@ -84,7 +84,7 @@ def _with_lanes(scalar, type_):
 
 
 def _fused(a, b, c):
-    """fma by exact rational arithmetic, one element at a time: slow, and right."""
+    """fma by whole numbers, one element at a time: slow, and right."""
     if np.ndim(a) or np.ndim(b) or np.ndim(c):
         dtype = np.result_type(a, b, c)          # whose elements NumPy hands on as Python's, of double precision
         return np.vectorize(lambda *numbers: _fused(*map(dtype.type, numbers)), otypes=[dtype])(a, b, c)
@@ -93,21 +93,21 @@ def _fused(a, b, c):
         return plain
     if not np.isfinite(c):                       # whatever the product: plain overflows
         return c
-    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
-    return _rounded(exact, type(plain)) if exact else plain
+    (m, p), (n, q), (r, s) = (float(v).as_integer_ratio() for v in (a, b, c))
+    exact = m * n * s + r * p * q
+    return _rounded(exact, (p * q * s).bit_length() - 1, type(plain)) if exact else plain
 
 
-def _rounded(exact, dtype):
-    """The float nearest to a fraction, ties to even, subnormals and overflow included."""
-    info = np.finfo(dtype)
-    magnitude = abs(exact)
-    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
-    if magnitude < Fraction(2) ** exponent:
-        exponent -= 1
-    unit = Fraction(2) ** (max(exponent, int(info.minexp)) - info.nmant)
-    value = round(magnitude / unit) * unit
-    value = float(value) if value <= Fraction(float(info.max)) else float("inf")
-    return dtype(-value if exact < 0 else value)
+def _rounded(whole, places, dtype):
+    """The float nearest to whole / 2^places, ties to even, subnormals and overflow included."""
+    info, size = np.finfo(dtype), abs(whole)
+    last = max(size.bit_length() - 1 - places, int(info.minexp)) - info.nmant
+    beyond = last + places                       # bits that are rounded away
+    if beyond > 0:
+        size = (size + (1 << beyond - 1) - 1 + (size >> beyond & 1)) >> beyond
+        places = -last
+    value = math.ldexp(size, -places) if size.bit_length() - places <= info.maxexp else math.inf
+    return dtype(-value if whole < 0 else value)
 
 
 def _remainder(b, x, y):
