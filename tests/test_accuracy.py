@@ -10,7 +10,7 @@ from tools import (
     DTYPES,
     NAMES,
     OUTPUTS,
-    ROWS,
+    each_row,
     every_dtype,
     every_output,
     finite,
@@ -76,8 +76,9 @@ def test_partials_are_derivatives(name, what):
                 assert abs(slope - other) <= 1e-20 * (1 + abs(slope)), (x, row)
 
 
-@pytest.mark.parametrize(("name", "what", "row"), ROWS)
+@every_output
 @pytest.mark.parametrize("dtype", DTYPES[1:3], ids=str)
+@each_row
 def test_the_reference_is_good_in_float64(name, what, row, dtype):
     call = output(name, what, row)
     everything = patterns(dtype) if dtype.itemsize == 2 else random_patterns(dtype, 4000)
@@ -93,7 +94,8 @@ def test_the_reference_is_good_in_float64(name, what, row, dtype):
         assert abs(number(fast) - exact) <= 2.0**-45 * (1 if loose else abs(exact)) + 2.0**-194, v
 
 
-@pytest.mark.parametrize(("name", "what", "row"), ROWS)
+@every_output
+@each_row
 def test_errors_of_float64_are_those_by_mpmath(name, what, row):
     """Of what is computed, of neighbours a few units away, and of NaN and infinity."""
     dtype, call, rng = np.dtype(np.float64), output(name, what, row), generator(name, what, row)
@@ -123,8 +125,9 @@ def test_many_at_a_time_are_as_good_as_one(name):
 
 
 # --- values and first derivatives -------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("name", "what", "row"), ROWS)
+@every_output
 @wide
+@each_row
 def test_error(name, what, row, dtype):
     call = output(name, what, row)
     check(call, points(call, dtype, 2 if row == rows(name)[0] else 1), LIMITS[dtype])
@@ -139,7 +142,8 @@ def test_error_of_many_float32(name, what):
         check(output(name, what, row), x, LIMITS[dtype])
 
 
-@pytest.mark.parametrize(("name", "what", "row"), ROWS)
+@every_output
+@each_row
 def test_error_of_many_float64(name, what, row):
     dtype = np.dtype(np.float64)
     call = output(name, what, row)

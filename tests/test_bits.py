@@ -18,6 +18,7 @@ from tools import (
     every_name,
     every_output,
     generator,
+    in_turn,
     output,
     outputs_of,
     parameters,
@@ -111,9 +112,9 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
 @every_name
 @every_dtype
+@in_turn("layout", LAYOUTS)
 def test_layout(name, dtype, layout):
     for call, x, expected in cases(name, dtype):
         view, expected = LAYOUTS[layout](x), np.array(LAYOUTS[layout](expected), dtype)
@@ -183,8 +184,8 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("layout", LARGE)
 @every_name
+@in_turn("layout", LARGE)
 def test_large_layouts(name, layout, thread_count):
     """Large enough for the n-d driver and for several threads."""
     dtype = DTYPES[2]
@@ -206,8 +207,8 @@ def test_large_layouts(name, layout, thread_count):
             same_bits(place, right)
 
 
-@pytest.mark.parametrize("shape", [(), (100,), (70, 1), (60, 1, 1), (60, 1, 100), (60, 70, 100)])
 @pytest.mark.parametrize("name", WITH_PARAMETERS)
+@in_turn("shape", [(), (100,), (70, 1), (60, 1, 1), (60, 1, 100), (60, 70, 100)])
 def test_large_broadcasts(name, shape, thread_count):
     dtype = DTYPES[2]
     x = np.resize(inputs(name, dtype, 7001), (60, 70, 100))

@@ -10,9 +10,9 @@ from tools import (
     BFLOAT16,
     DTYPES,
     NAMES,
+    each_output,
     every_dtype,
     every_name,
-    every_output,
     finite,
     generator,
     inputs_of,
@@ -99,8 +99,9 @@ def undefined(call, x):
 
 
 # --- NaN and infinity -------------------------------------------------------------------------------------------------
-@every_output
+@every_name
 @every_dtype
+@each_output
 def test_nan_gives_nan_and_nothing_else_does(name, what, dtype):
     x = everything(dtype)
     for row in rows(name):
@@ -116,8 +117,9 @@ def test_the_catalogues_limits(name, dtype):
         assert close(value, limit, dtype)
 
 
-@every_output
+@every_name
 @every_dtype
+@each_output
 def test_limits(name, what, dtype):
     """At infinity every output is what its definition is far beyond every number of the dtype."""
     info = ml_dtypes.finfo(dtype)
@@ -130,8 +132,9 @@ def test_limits(name, what, dtype):
             assert close(value, limit, dtype), (row, x)
 
 
-@every_output
+@every_name
 @every_dtype
+@each_output
 def test_a_nan_parameter_matters_where_it_is_used(name, what, dtype):
     """NaN where the definition computes with it; else, unless a comparison with it decides, nothing changes."""
     x, usual = some(name, dtype), rows(name)[0]
@@ -182,8 +185,9 @@ def test_odd_functions_are_known():
     assert {n for n in NAMES if symmetry(output(n)) == -1} >= set(ODD)
 
 
-@every_output
+@every_name
 @every_dtype
+@each_output
 def test_symmetry(name, what, dtype):
     """Odd and even functions are so bit for bit, but for the sign of a zero at a number that is none."""
     x = everything(dtype)
@@ -210,8 +214,9 @@ def test_the_dead_zone_of_softshrink_keeps_the_sign(dtype):
     same_bits(act.hard_shrink(np.array([0.25, -0.25], dtype)), np.array([0.0, 0.0], dtype))
 
 
-@every_output
+@every_name
 @every_dtype
+@each_output
 def test_the_sign_of_a_result_is_the_true_one(name, what, dtype):
     x = finite(everything(dtype))
     if name == "snake" and dtype == np.float64:  # a truth in float64 does not know the phase of a large angle
@@ -222,8 +227,9 @@ def test_the_sign_of_a_result_is_the_true_one(name, what, dtype):
         assert not ((np.sign(true) * np.sign(got) < 0) & (abs(true) > 1e-12)).any()
 
 
-@every_output
+@every_name
 @every_dtype
+@each_output
 def test_subnormals_are_computed(name, what, dtype):
     """Neither subnormal inputs nor subnormal results are flushed to zero."""
     least = float(ml_dtypes.finfo(dtype).smallest_subnormal)

@@ -36,30 +36,36 @@ def forms(kernel, storage):
 
 
 def more_forms(kernel, storage):
-    """Those of the shapes for vectors that a kernel takes."""
+    """Those of the shapes for vectors that a kernel takes; sums are of gradients."""
     wide, _, singly = forms(kernel, storage)
     arrays = wide.inputs.count("a")
     found = [ptx.Form("panel", "p" * arrays + "r" * wide.inputs.count("n"), wide.outputs)]
     for form, shape in ((wide, "long"), (found[0], "panels")):
         if ptx.shape(kernel, STORAGE[storage], ptx.LONG, ptx.walked(form.inputs + form.outputs)) == "long":
             found.append(form._replace(shape=shape))
-    if ptx.sums_by_vectors(kernel, STORAGE[storage]):
+    if "gy" in kernel.inputs and ptx.sums_by_vectors(kernel, STORAGE[storage]):
         found += [singly._replace(shape="across"), singly._replace(shape="along", outputs=singly.outputs[:-1] + "t")]
     return found
 
 
 @functools.lru_cache(maxsize=64)
 def compiled(kernel, storage, form, target=90):
-    return ptx.compile_ptx(ptx.module_text(kernel, STORAGE[storage], form)[1], target)
+    return ptx.compile_ptx(text_of(kernel, storage, form), target)
+
+
+@functools.lru_cache(maxsize=64)
+def text_of(kernel, storage, form):
+    return ptx.module_text(kernel, STORAGE[storage], form)[1]
 
 
 INVERSE = "rcp.approx.ftz.f32"               # which two fma make right
 
 
 # --- what is in them --------------------------------------------------------------------------------------------------
-@every_name
-@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize(("name", "storage"), [(name, storage) for k, name in enumerate(NAMES) for storage in STORED
+                                               if name in CORE or storage == STORED[k % len(STORED)]])
 def test_instructions(name, storage):
+    """Of the functions that networks are made of for every dtype, of the others for one in turn."""
     a = act.activations[name]
     for kernel in kernels(a):
         usual = kernel.usual_trees(STORAGE[storage])
@@ -138,24 +144,25 @@ def test_cubins(name, storage):
 @every_dtype
 @every_name
 def test_all_patterns(name, dtype, cupy):
-    """The CPU's bits for every pattern of a 16-bit type, on two generations, and as many random ones of the others."""
+    """The CPU's bits for every pattern of a 16-bit type, on two generations, which take the first two rows of
+    parameters, and as many random ones of the others."""
     a = act.activations[name]
     x = patterns(dtype) if dtype.itemsize == 2 else random_patterns(dtype, 1 << 16)
     gy = random_patterns(dtype, x.size, "gy")
     others = [generator(name).permutation(x) for _ in a.operands[1:]]
-    for device in range(min(dtype.itemsize == 2, cupy.cuda.runtime.getDeviceCount() - 1) + 1):
+    devices = min(2, cupy.cuda.runtime.getDeviceCount()) if dtype.itemsize == 2 else 1
+    for device, row in zip([0, devices - 1], (parameters(name, dtype) * 2)[:2], strict=True):
+        numbers = [float(p) for p in row]
         with cupy.cuda.Device(device):
             on_gpu = [cupy.asarray(v) for v in (gy, x, *others)]
-            for row in parameters(name, dtype)[:1 + (device == 0)]:
-                numbers = [float(p) for p in row]
-                same_bits(a(*on_gpu[1:], *numbers).get(), a(x, *others, *numbers))
-                for got, right in zip(a.value_and_grad(*on_gpu[1:], *numbers),
-                                      a.value_and_grad(x, *others, *numbers), strict=True):
-                    same_bits(got.get(), right)
-                for wrt in (*a.operands, *a.params):
-                    same_bits(a.grad(*on_gpu[1:], *numbers, wrt=wrt).get(), a.grad(x, *others, *numbers, wrt=wrt))
-                same_bits(a.backward(*on_gpu, *numbers, wrt=a.operands[0]).get(),
-                          a.backward(gy, x, *others, *numbers, wrt=a.operands[0]))
+            same_bits(a(*on_gpu[1:], *numbers).get(), a(x, *others, *numbers))
+            for got, right in zip(a.value_and_grad(*on_gpu[1:], *numbers),
+                                  a.value_and_grad(x, *others, *numbers), strict=True):
+                same_bits(got.get(), right)
+            for wrt in (*a.operands, *a.params):
+                same_bits(a.grad(*on_gpu[1:], *numbers, wrt=wrt).get(), a.grad(x, *others, *numbers, wrt=wrt))
+            same_bits(a.backward(*on_gpu, *numbers, wrt=a.operands[0]).get(),
+                      a.backward(gy, x, *others, *numbers, wrt=a.operands[0]))
         cupy.clear() if hasattr(cupy, "clear") else None
 
 

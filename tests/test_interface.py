@@ -17,6 +17,7 @@ from tools import (
     every_name,
     every_plain,
     generator,
+    in_turn,
     inputs_of,
     same_bits,
 )
@@ -217,7 +218,7 @@ def test_scalars_and_lists(name):
 
 
 @every_plain
-@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "i4", "i8", "u8", "?"])
+@in_turn("dtype", ["i1", "u1", "i2", "i4", "i8", "u8", "?"])
 def test_integers_compute_in_float64(name, dtype):
     a, x = act.activations[name], np.arange(2 if dtype == "?" else 9).astype(dtype)
     for result, expected in ((a(x), a(x.astype("f8"))), (a.grad(x), a.grad(x.astype("f8"))),
@@ -309,7 +310,7 @@ def test_memory_for_operands_of_another_dtype():
 # --- backward ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", WITH_PARAMETERS)
 @every_dtype
-@pytest.mark.parametrize("shape", [(), (1,), (5, 1), (4, 1, 1), (1, 1, 1), (3, 4, 5, 6), (6,), (3, 1, 1, 6)])
+@in_turn("shape", [(), (1,), (5, 1), (4, 1, 1), (1, 1, 1), (3, 4, 5, 6), (6,), (3, 1, 1, 6)])
 def test_parameter_gradients_have_the_parameters_shape(name, dtype, shape):
     a, x = act.activations[name], numbers((3, 4, 5, 6), dtype)
     key = a.params[0]
@@ -499,7 +500,7 @@ def pattern(dtype=np.float32, shape=3):
 
 
 @every_plain
-@pytest.mark.parametrize("wrong", WRONG)
+@in_turn("wrong", WRONG)
 def test_wrong_types(name, wrong):
     a, bad, out = act.activations[name], WRONG[wrong], pattern(np.float64)
     supported = "float16, bfloat16, float32, float64"
@@ -513,7 +514,7 @@ def test_wrong_types(name, wrong):
 
 
 @every_plain
-@pytest.mark.parametrize("dtype", ["c8", "i4", "O", "U3", "longdouble"])
+@in_turn("dtype", ["c8", "i4", "O", "U3", "longdouble"])
 def test_wrong_dtype_option(name, dtype):
     refuses(TypeError, name, lambda: act.activations[name](np.ones(3), dtype=dtype), "float32")
 

@@ -1,5 +1,6 @@
 """What the tests share: dtypes, bits, every output of every activation."""
 import functools
+import inspect
 import warnings
 import zlib
 
@@ -22,6 +23,24 @@ BEYOND = number(2) ** 3000          # a finite number beyond every dtype, which 
 every_name = pytest.mark.parametrize("name", NAMES)
 every_plain = pytest.mark.parametrize("name", PLAIN)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
+
+
+def in_turn(argument, values):
+    """As pytest's parametrize, within one test, because a test of its own takes 15 ms; `values` may be a function of
+    the activation's name.  A failure notes the value."""
+    def decorated(test):
+        @functools.wraps(test)
+        def turns(**given):
+            for value in values(given["name"]) if callable(values) else values:
+                try:
+                    test(**given, **{argument: value})
+                except BaseException as error:
+                    error.add_note(f"{argument} = {value!r}")
+                    raise
+        whole = inspect.signature(test)
+        turns.__signature__ = whole.replace(parameters=[p for p in whole.parameters.values() if p.name != argument])
+        return turns
+    return decorated
 
 
 def generator(*seed):
@@ -121,8 +140,9 @@ def choices(name, dtype):
 
 
 OUTPUTS = [(name, what) for name in NAMES for what in ("f", *inputs_of(name))]
-ROWS = [(name, what, row) for name, what in OUTPUTS for row in rows(name)]
 every_output = pytest.mark.parametrize(("name", "what"), OUTPUTS)
+each_output = in_turn("what", lambda name: ("f", *inputs_of(name)))
+each_row = in_turn("row", rows)
 
 
 def at_odd_address(array):

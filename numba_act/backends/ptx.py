@@ -39,7 +39,7 @@ UNROLLED = 480                               # operations, times the words of an
 TURNS = 4                                    # accesses of a thread in the long form
 LONG = 1 << 25                               # bytes of an operand, from which on it is taken
 DIVISION = 10                                # operations, of a division
-USUAL, REGISTERS, MANY = 256, 64, 128        # operations; registers of a thread at most, and where there are more
+USUAL, REGISTERS, MANY = 250, 64, 128        # operations; registers of a thread at most, and where there are more
 MAX_DIMS = 8
 LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
 TOOLKIT = "/usr/local/cuda"                  # where it usually is
@@ -83,10 +83,15 @@ def light(kernel, storage):
     return not kernel.calls and operations(kernel.trees(storage)) * kernel.n_outputs <= LIGHT
 
 
+def pointers(kernel):
+    """How many operands and results there are, to each of which a thread holds a pointer."""
+    return len(kernel.inputs) + kernel.n_outputs
+
+
 def accesses(kernel, storage):
     """How many 16-byte accesses a thread of the wide form makes to each operand: two where little is computed on few
-    operands, for which there are registers."""
-    return 2 if light(kernel, storage) and len(kernel.inputs) + kernel.n_outputs <= 4 else 1
+    operands."""
+    return 2 if light(kernel, storage) and pointers(kernel) <= 4 else 1
 
 
 def operations(outputs):
@@ -105,7 +110,7 @@ def short(kernel, storage, words=ACCESS // 4):
 
 def sums_by_vectors(kernel, storage):
     """Whether a thread has registers for sums of vectors."""
-    return short(kernel, storage) and len(kernel.inputs) + kernel.n_outputs <= 6
+    return short(kernel, storage) and pointers(kernel) <= 6
 
 
 def sums_only(kernel, storage):
@@ -115,10 +120,11 @@ def sums_only(kernel, storage):
 
 
 def registers(kernel, storage):
-    """How many registers a thread may take; with fewer, long kernels would keep numbers in memory.  Operations in a
-    wider type count three times."""
+    """How many registers a thread may take; with fewer, long kernels and those of many operands would keep numbers in
+    memory.  Operations in a wider type count three times."""
     nodes = () if kernel.calls else in_order(kernel.trees(storage))
-    return REGISTERS if sum(1 + 2 * (node.dtype != storage.working) for node in nodes) <= USUAL else MANY
+    cost = sum(1 + 2 * (node.dtype != storage.working) for node in nodes)
+    return REGISTERS if cost <= USUAL and pointers(kernel) <= 8 else MANY
 
 
 def shape(kernel, storage, nbytes, arrays):
