@@ -1,7 +1,9 @@
 """What numba_act.torch and numba_act.jax have in common: activations as functions of another library's arrays."""
 import inspect
 
-from . import declare, functions  # noqa: F401, the latter declares the activations
+from . import declare, functions, rows  # noqa: F401, functions declares the activations
+
+ROWS = tuple([name for name, function in declare.row_functions.items() if function.kernel("value")])
 
 
 class Bridged:
@@ -17,11 +19,38 @@ class Bridged:
         return self._get, (self.activation,)
 
 
-def bridged(name, kind, get, module):
-    """What a module's `get` gives for a name: the activation as its kind of Bridged, the same for all its names."""
-    if isinstance(name, kind):
+class BridgedRows:
+    """A row function as a function there, of which the operand and the sink may be differentiated."""
+
+    def __init__(self, function, get):
+        self.function, self._get = function, get
+        self.__name__, self.fast = function.name, self
+        known = inspect.signature(function).parameters.values()
+        self.__signature__ = inspect.Signature([p for p in known if p.name not in ("out", "dtype")])
+
+    def arguments(self, args, kwargs):
+        """A call's arguments by name, the defaults with them."""
+        try:
+            bound = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            accepted = ", ".join(self.__signature__.parameters)
+            raise TypeError(f"{self.__name__}: {error}; accepted are {accepted}") from None
+        bound.apply_defaults()
+        return bound.arguments
+
+    def __reduce__(self):
+        return self._get, (self.__name__,)
+
+
+def bridged(name, kinds, get, module):
+    """What a module's `get` gives for a name: the function as one of its two kinds, of activations and of rows, the
+    same for all its names."""
+    of_numbers, of_rows = kinds
+    if isinstance(name, kinds):
         return name
-    activation = declare.get(name)
-    if not isinstance(activation, declare.Activation):
-        raise TypeError(f"{activation.name}: row functions are not in {module}, activations of numbers are")
-    return kind(activation, get) if activation is name else get(activation)
+    found = declare.get(name)
+    if isinstance(found, declare.Activation):
+        return of_numbers(found, get) if found is name else get(found)
+    if found.name not in ROWS:
+        raise TypeError(f"{found.name} is not in {module}; of the functions of rows {', '.join(ROWS)} are")
+    return of_rows(found, get) if found.name == name else get(found.name)

@@ -18,7 +18,8 @@ from jax.custom_derivatives import SymbolicZero
 
 from . import declare
 from .backends.dtypes import STORED
-from .bridge import Bridged, bridged
+from .backends.rows.dispatch import axis_of
+from .bridge import ROWS, Bridged, BridgedRows, bridged
 from .docstrings import Docstring
 
 ARRAYS = jax.Array | np.ndarray | np.generic | int | float       # tracers are the first
@@ -39,7 +40,7 @@ def get(name):
     >>> nj.get("softrelu") is nj.softplus
     True
     """
-    return bridged(name, Function, get, __name__)
+    return bridged(name, (Function, RowFunction), get, __name__)
 
 
 class Function(Bridged):
@@ -86,11 +87,7 @@ def lined_up(activation, operands):
     for name, operand in zip(activation._inputs, operands, strict=True):
         if not isinstance(operand, ARRAYS):
             raise TypeError(f"{activation.name}: {name} is a {type(operand).__name__}; arrays and numbers are accepted")
-    dtype = jnp.result_type(*operands)
-    dtype = jnp.result_type(float) if dtype.kind in "biu" else dtype
-    if dtype.name not in STORED:
-        raise TypeError(f"{activation.name}: dtype {dtype} is not supported; {', '.join(STORED)} are, and integers and "
-                        f"bool, which compute in {jnp.result_type(float)}")
+    dtype = computed_in(activation.name, jnp.result_type(*operands))
     arrays = [jnp.asarray(operand, dtype) for operand in operands]
     try:
         ndim = len(jnp.broadcast_shapes(*[a.shape for a in arrays]))
@@ -98,6 +95,15 @@ def lined_up(activation, operands):
         shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(activation._inputs, arrays, strict=True))
         raise ValueError(f"{activation.name}: the shapes of the operands do not broadcast: {shapes}") from None
     return [a if a.ndim == ndim else a.reshape((1,) * (ndim - a.ndim) + a.shape) for a in arrays]
+
+
+def computed_in(owner, dtype):
+    """The dtype in which operands of one are computed."""
+    dtype = jnp.result_type(float) if dtype.kind in "biu" else dtype
+    if dtype.name not in STORED:
+        raise TypeError(f"{owner}: dtype {dtype} is not supported; {', '.join(STORED)} are, and integers and "
+                        f"bool, which compute in {jnp.result_type(float)}")
+    return dtype
 
 
 @functools.cache
@@ -124,5 +130,88 @@ def differentiable(activation, wrt=()):
     return called
 
 
-globals().update({name: get(name) for name in declare.names()})
-__all__ = ["get", *declare.names()]
+class RowFunction(BridgedRows):
+    """A row function of JAX's arrays, in jit and vmap, with a gradient, by jax.grad or vjp, in x and in the sink.
+
+    Options are those of the same function of arrays; axis, temperature and keepdims are numbers.
+
+    Attributes
+    ----------
+    function : on arrays
+    fast : itself, there is one tier
+
+    Raises
+    ------
+    TypeError
+        Another dtype, an unknown keyword.
+    ValueError
+        An axis that x has not, shapes that do not broadcast, a temperature that is not positive.
+
+    Examples
+    --------
+    >>> import jax, numpy as np
+    >>> from numba_act import jax as nj
+    >>> jax.jit(jax.grad(nj.logsumexp))(np.float32([0, 0]))
+    Array([0.5, 0.5], dtype=float32)
+    """
+
+    __doc__ = Docstring(__doc__, lambda rows: rows.function.__doc__)
+
+    def __call__(self, /, *args, **kwargs):
+        given = self.arguments(args, kwargs)
+        x, where, sink = as_float(self.__name__, "x", given.pop("x")), given.pop("where"), given.pop("sink", None)
+        axis = axis_of(self.__name__, "x", given.pop("axis"), x.shape)
+        operands, given["axis"] = {"x": x}, axis - x.ndim        # before which vmap then puts its own
+        if where is not None:
+            operands["where"] = jnp.broadcast_to(where, x.shape)
+        if sink is not None:
+            operands["sink"] = jnp.broadcast_to(jnp.asarray(sink, x.dtype), x.shape[:axis] + (1,) + x.shape[axis + 1:])
+        return differentiable_rows(self.function, (*operands,), (*given.items(),))(*operands.values())
+
+    def __repr__(self):
+        return f"<{self.__name__} on JAX's arrays>"
+
+
+def as_float(owner, name, operand):
+    """An operand as an array of a dtype that is computed in."""
+    if not isinstance(operand, ARRAYS):
+        raise TypeError(f"{owner}: {name} is a {type(operand).__name__}; an array is accepted")
+    return jnp.asarray(operand, computed_in(owner, jnp.result_type(operand)))
+
+
+@functools.cache
+def differentiable_rows(function, names, options):
+    """A row function of operands of these names."""
+    wrt = tuple([name for name in names if name != "where"])
+
+    def on_host(*arrays):
+        return np.asarray(function(**dict(zip(names, map(np.asarray, arrays), strict=True)), **dict(options)))
+
+    def gradients(gy, *arrays):
+        given = {name: value for name, value in options if name != "keepdims"} | ({"wrt": wrt} if len(wrt) > 1 else {})
+        made = function.backward(np.asarray(gy), **dict(zip(names, map(np.asarray, arrays), strict=True)), **given)
+        return made if isinstance(made, tuple) else (made,)
+
+    @jax.custom_vjp
+    def called(*operands):
+        given, shape = dict(options), list(operands[0].shape)
+        if function.name == "logsumexp":
+            place = given["axis"] % len(shape)
+            shape[place:place + 1] = [1] * given["keepdims"]
+        like = jax.ShapeDtypeStruct(shape, operands[0].dtype)
+        return jax.pure_callback(on_host, like, *operands, vmap_method="broadcast_all")
+
+    def forward(*operands):
+        return called(*operands), operands
+
+    def backward(operands, gy):
+        likes = tuple([jax.ShapeDtypeStruct(operands[names.index(name)].shape, gy.dtype) for name in wrt])
+        found = jax.pure_callback(gradients, likes, gy, *operands, vmap_method="broadcast_all")
+        return tuple([dict(zip(wrt, found, strict=True)).get(name) for name in names])
+
+    called.defvjp(forward, backward)
+    return called
+
+
+globals().update({name: get(name) for name in (*declare.names(), *ROWS)})
+__all__ = ["get", *declare.names(), *ROWS]

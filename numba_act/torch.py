@@ -16,6 +16,7 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("numba_act.torch needs PyTorch: pip install torch", name=error.name) from None
 import numpy as np
 from torch._C import _are_functorch_transforms_active as is_transformed
+from torch.autograd.function import once_differentiable
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from . import declare
@@ -24,12 +25,14 @@ from .backends.containers.tensors import from_memory, memory
 from .backends.dtypes import result_dtype
 from .backends.kernel import symbol
 from .backends.signature import free
-from .bridge import Bridged, bridged
+from .bridge import ROWS, Bridged, BridgedRows, bridged
 from .docstrings import Docstring
 
 TENSORS = {torch.Tensor, torch.nn.Parameter}
 NUMBERS = {float, int}
 NUMERIC = Real | np.generic | torch.SymFloat | torch.SymInt
+ROW_ARGUMENTS = {"x": "Tensor", "axis": "int", "where": "Tensor?", "temperature": "float", "sink": "Tensor?",
+                 "keepdims": "bool"}             # what PyTorch calls their types
 _library, _operators = torch.library.Library("numba_act", "DEF"), {}
 
 
@@ -48,7 +51,7 @@ def get(name):
     >>> nt.get("softrelu") is nt.softplus
     True
     """
-    return bridged(name, Function, get, __name__)
+    return bridged(name, (Function, RowFunction), get, __name__)
 
 
 class Function(Bridged):
@@ -106,12 +109,7 @@ class Operator:
     def _defined(self, suffix, arguments, result, compute, promise):
         """One operator: what it computes on the CPU and on CUDA, and what its results will be like."""
         name, _, overload = self.name.partition(".")
-        qualified = f"{name}{suffix}.{overload}" if overload else name + suffix
-        _library.define(f"{qualified}({arguments}) -> {result}")
-        for device in ("CPU", "CUDA"):
-            _library.impl(qualified, compute, device)
-        torch.library.register_fake(f"numba_act::{qualified}", promise, lib=_library)
-        return getattr(getattr(torch.ops.numba_act, name + suffix), overload or "default")
+        return defined(name + suffix, arguments, result, compute, promise, overload)
 
     def __call__(self, operands, wrt=()):
         """The value, or a derivative in one name after another."""
@@ -167,6 +165,16 @@ class Operator:
         """The operands in which something is differentiated."""
         *operands, wrt = given
         return [operands[self.inputs.index(name)] for name in split(wrt)]
+
+
+def defined(name, arguments, result, compute, promise, overload=""):
+    """An operator of PyTorch's: what it computes on the CPU and on CUDA, and what its results will be like."""
+    qualified = f"{name}.{overload}" if overload else name
+    _library.define(f"{qualified}({arguments}) -> {result}")
+    for device in ("CPU", "CUDA"):
+        _library.impl(qualified, compute, device)
+    torch.library.register_fake(f"numba_act::{qualified}", promise, lib=_library)
+    return getattr(getattr(torch.ops.numba_act, name), overload or "default")
 
 
 def on_memory(function, operands):
@@ -312,6 +320,110 @@ def laid_out(result, like):
     return torch.empty_strided(result.shape, strides, dtype=result.dtype, device=result.device).copy_(result)
 
 
+class RowFunction(BridgedRows):
+    """A row function on tensors, differentiable once, in x and in the sink.
+
+    Options are those of the same function of arrays; `where` is a tensor of bool, the sink a tensor or a number.
+
+    Attributes
+    ----------
+    function : on arrays
+    fast : itself, there is one tier
+
+    Raises
+    ------
+    TypeError
+        An operand that is no tensor, another dtype, an unknown keyword.
+    ValueError
+        An axis that x has not, shapes that do not broadcast, a temperature that is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numba_act import torch as nt
+    >>> x = torch.tensor([0.0, 0.0], requires_grad=True)
+    >>> nt.logsumexp(x).backward()
+    >>> x.grad
+    tensor([0.5000, 0.5000])
+    """
+
+    __doc__ = Docstring(__doc__, lambda rows: rows.function.__doc__)
+
+    def __init__(self, function, get):
+        super().__init__(function, get)
+        self.names = (*self.__signature__.parameters,)
+        arguments = ", ".join(f"{ROW_ARGUMENTS[name]} {name}" for name in self.names)
+        self._value = defined(self.__name__, arguments, "Tensor", self._on_memory, self._promised)
+        self._backward = defined(f"{self.__name__}_backward", f"Tensor gy, {arguments}, str wrt", "Tensor[]",
+                                 self._gradients, self._gradients_promised)
+        torch.library.register_autograd(self._value, once_differentiable(self._differentiated),
+                                        setup_context=self._keep, lib=_library)
+
+    def __call__(self, /, *args, **kwargs):
+        given = self.arguments(args, kwargs)
+        x, tensors = given["x"], [given["x"], given.get("where"), given.get("sink")]
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(f"{self.__name__}: x is a {type(x).__name__}; a tensor is accepted")
+        if isinstance(tensors[2], NUMERIC):
+            tensors[2] = given["sink"] = torch.tensor(tensors[2], dtype=x.dtype, device=x.device)
+        for name, tensor in zip(("where", "sink"), tensors[1:], strict=True):
+            if not (tensor is None or isinstance(tensor, torch.Tensor)):
+                raise TypeError(f"{self.__name__}: {name} is a {type(tensor).__name__}; a tensor is accepted")
+        tensors = [tensor for tensor in tensors if tensor is not None]
+        if is_plain(tensors) and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+            return self.function(**given)
+        return self._value(*given.values())
+
+    def _on_memory(self, *given):
+        y = self.function(**dict(zip(self.names, map(detached, given), strict=True)))
+        return laid_out(y, given[0])
+
+    def _promised(self, x, axis, *rest):
+        shape = list(x.shape)
+        if self.__name__ == "logsumexp":
+            place = axis % len(shape)
+            shape[place:place + 1] = [1] * rest[-1]
+        return empty(x, torch.Size(shape), result_type(x.dtype))
+
+    def _keep(self, ctx, inputs, output):
+        given = dict(zip(self.names, inputs, strict=True))
+        ctx.save_for_backward(given["x"], given["where"], given.get("sink"))
+        ctx.rest = {name: value for name, value in given.items() if name not in ("x", "where", "sink")}
+
+    def _differentiated(self, ctx, gy):
+        x, where, sink = ctx.saved_tensors
+        given = {"x": x, "where": where, "sink": sink, **ctx.rest}
+        wrt = [name for name, asked in zip(self.names, ctx.needs_input_grad, strict=True) if asked]
+        made = self._backward(gy, *[given[name] for name in self.names], ",".join(wrt))
+        found = dict(zip(wrt, made, strict=True))
+        return tuple([found.get(name) for name in self.names])
+
+    def _gradients(self, gy, *given):
+        given, names = dict(zip(self.names, map(detached, given), strict=False)), split(given[-1])
+        x, axis, sink = given["x"], given["axis"], given.get("sink")
+        if given.pop("keepdims", True) is False:
+            gy = gy.unsqueeze(axis)
+        if sink is not None:                     # whose gradient is then summed here
+            given["sink"] = sink.expand([1 if k == axis % x.ndim else n for k, n in enumerate(x.shape)])
+        wrt = {"wrt": names} if "sink" in given else {}
+        made = self.function.backward(detached(gy), **given, **wrt)
+        made = made if isinstance(made, tuple) else (made,)
+        likes = {"x": x, "sink": sink}
+        return [laid_out(m if m.shape == likes[n].shape else m.sum_to_size(likes[n].shape), likes[n])
+                for m, n in zip(made, names, strict=True)]
+
+    def _gradients_promised(self, gy, *given):
+        given = dict(zip((*self.names, "wrt"), given, strict=True))
+        return [empty(given[name], given[name].shape, gy.dtype) for name in split(given["wrt"])]
+
+    def __repr__(self):
+        return f"<{self.__name__} on tensors>"
+
+
+def detached(value):
+    return value.detach() if isinstance(value, torch.Tensor) else value
+
+
 class Activation(torch.nn.Module):
     """An activation as a module, whose parameters may be learned.
 
@@ -384,5 +496,5 @@ class Activation(torch.nn.Module):
 
 
 # all of them now, so that programs that were exported elsewhere find their operators
-globals().update({name: get(name) for name in declare.names()})
-__all__ = ["Activation", "get", *declare.names()]
+globals().update({name: get(name) for name in (*declare.names(), *ROWS)})
+__all__ = ["Activation", "get", *declare.names(), *ROWS]

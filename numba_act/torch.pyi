@@ -7,6 +7,10 @@ class Function:
     activation: _Activation
     fast: Function
     def __call__(self, *operands: Any, **parameters: Any) -> Any: ...
+class RowFunction:
+    function: Any
+    fast: RowFunction
+    def __call__(self, x: Any, axis: int = -1, **options: Any) -> Any: ...
 def get(name: str | _Activation | Function) -> Function: ...
 torch: Any
 class Activation(torch.nn.Module):  # type: ignore[misc]
@@ -119,3 +123,10 @@ heaviside: Function
 tanh_shrink: Function
 dynamic_tanh: Function
 swiglu_oai: Function
+softmax: RowFunction
+softmin: RowFunction
+log_softmax: RowFunction
+logsoftmax: RowFunction
+logsumexp: RowFunction
+sparsemax: RowFunction
+entmax15: RowFunction

@@ -10,6 +10,7 @@ import pytest
 from tools import every_name, same_bits
 
 import numba_act as act
+from numba_act.bridge import ROWS
 
 jax = pytest.importorskip("jax")
 nj = pytest.importorskip("numba_act.jax")
@@ -98,6 +99,30 @@ def test_large_arrays():
         same_bits(got, expected)
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_rows(name):
+    """Values and gradients bit for bit, in jit; sums are JAX's."""
+    f, a, rng = getattr(nj, name), getattr(act, name), np.random.default_rng(3)
+    x, where = rng.normal(size=(3, 4)).astype("f4"), rng.random((3, 4)) < 0.8
+    y, pull = jax.vjp(lambda x: f(x, 0, where=where), x)
+    same_bits(y, a(x, 0, where=where))
+    gy = np.linspace(-1, 2, y.size, dtype="f4").reshape(y.shape)
+    same_bits(jax.jit(pull)(gy)[0], a.backward(gy, x, 0, where=where))
+    if name in ("softmax", "logsumexp"):
+        y, pull = jax.vjp(lambda x, sink: f(x, sink=sink, temperature=0.5), x, np.float32(0.3))
+        gx, of_sink = a.backward(np.ones(y.shape, "f4"), x, sink=0.3, temperature=0.5, wrt=("x", "sink"))
+        same_bits(pull(jnp.ones_like(y))[0], gx)
+        np.testing.assert_allclose(pull(jnp.ones_like(y))[1], of_sink, rtol=1e-4, atol=1e-6)
+
+
+def test_mapped_rows():
+    x = np.random.default_rng(0).normal(size=(5, 3, 4)).astype("f4")
+    same_bits(jax.jit(jax.vmap(lambda x: nj.softmax(x, 0)))(x), act.softmax(x, 1))
+    same_bits(jax.vmap(lambda x: nj.logsumexp(x, 0, keepdims=True), 2)(x),
+              act.logsumexp(x.transpose(2, 0, 1), 1, keepdims=True))
+    same_bits(jax.vmap(jax.grad(nj.logsumexp))(x[0]), act.logsumexp.backward(np.ones(3, "f4"), x[0]))
+
+
 @act.activation
 def bump(x, width=1.0):
     return math.exp(-x * x / width)
@@ -118,7 +143,10 @@ def test_custom_activations():
      "(?m)^gelu: dtype complex64 is not supported; float16, .* bool, which compute in float32$"),
     (lambda f, x: nj.gelu("a"), TypeError, "^gelu: x is a str; arrays and numbers are accepted$"),
     (lambda f, x: f(nj.gelu)(x, 2), TypeError, "^gelu: at most 1 operands are accepted"),
-    (lambda f, x: nj.get("softmax"), TypeError, r"^softmax: row functions are not in numba_act\.jax"),
+    (lambda f, x: nj.get("gumbel_softmax"), TypeError, r"^gumbel_softmax is not in numba_act\.jax; of the"),
+    (lambda f, x: f(nj.softmax)(x.astype(complex)), TypeError, "(?m)^softmax: dtype complex64 is not supported"),
+    (lambda f, x: f(lambda x: nj.softmax(x, 5))(x), ValueError, "(?m)^softmax: axis=5 is none of an array of shape"),
+    (lambda f, x: nj.softmax("a"), TypeError, "^softmax: x is a str; an array is accepted"),
     (lambda f, x: nj.get("gleu"), ValueError, "^there is no activation 'gleu'; did you mean glu or gelu"),
 ])
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jit"])

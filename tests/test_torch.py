@@ -12,6 +12,7 @@ import pytest
 from tools import GATED, NAMES, WITH_PARAMETERS, every_name, same_bits
 
 import numba_act as act
+from numba_act.bridge import ROWS
 
 torch = pytest.importorskip("torch")
 nt = pytest.importorskip("numba_act.torch")
@@ -258,6 +259,37 @@ def test_the_readme():
     assert space["z"].shape == (5, 1)
 
 
+# --- rows -------------------------------------------------------------------------------------------------------------
+@every_device
+@pytest.mark.parametrize("name", ROWS)
+def test_rows(name, device):
+    """Values bit for bit, gradients by PyTorch's own check."""
+    f, a, rng = getattr(nt, name), getattr(act, name), np.random.default_rng(3)
+    x = torch.tensor(rng.normal(size=(3, 4)), device=device, requires_grad=True)
+    where = torch.tensor(rng.random((3, 4)) < 0.8, device=device)
+    if device == "cpu":
+        same_bits(array_of(f(x, 0, where=where)), a(array_of(x), 0, where=array_of(where)))
+        same_bits(array_of(f(x.detach())), a(array_of(x)))
+    assert torch.autograd.gradcheck(f, (x,))
+    if "temperature" in f.names:
+        sink = torch.tensor([0.3], dtype=x.dtype, device=device, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda x, sink: f(x, 0, temperature=0.7, sink=sink), (x, sink))
+    if name == "logsumexp":
+        assert torch.autograd.gradcheck(lambda x: f(x, 0, keepdims=True), (x,))
+    assert pickle.loads(pickle.dumps(f)) is nt.get(name) is f
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+def test_operators_of_rows():
+    x = torch.randn(4, 3)
+    for op, options in ((torch.ops.numba_act.softmax, ()), (torch.ops.numba_act.logsumexp, (False,))):
+        torch.library.opcheck(op.default, (x.mT, -1, None, 1.0, None, *options),
+                              test_utils=("test_schema", "test_faketensor"))
+    compiled = torch.compile(lambda x: nt.softmax(2 * x).sum(0), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), torch.softmax(2 * x, -1).sum(0))
+    assert nt.log_softmax(x.bfloat16()).dtype is torch.bfloat16
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("call", "error", "said"), [
     (lambda x: nt.gelu(3.0), TypeError, "gelu: x is a float; a tensor is accepted"),
@@ -268,7 +300,11 @@ def test_the_readme():
     (lambda x: nt.gelu(x.cfloat()), TypeError, "gelu: .*complex64"),
     (lambda x: nt.swiglu(x, x[:1].expand(3)), ValueError, "swiglu: the shapes of the operands do not broadcast"),
     (lambda x: nt.get("gleu"), ValueError, "there is no activation 'gleu'; did you mean glu or gelu"),
-    (lambda x: nt.get("softmax"), TypeError, r"softmax: row functions are not in numba_act\.torch"),
+    (lambda x: nt.get("gumbel_softmax"), TypeError, r"gumbel_softmax is not in numba_act\.torch; of the"),
+    (lambda x: nt.softmax(3.0), TypeError, "softmax: x is a float; a tensor is accepted"),
+    (lambda x: nt.softmax(x, where=3), TypeError, "softmax: where is a int; a tensor is accepted"),
+    (lambda x: nt.softmax(x, out=x), TypeError, "softmax: .*'out'; accepted are x, axis, where, temperature, sink"),
+    (lambda x: nt.softmax(x.requires_grad_(), 5), ValueError, "softmax: axis=5 is none of an array of shape"),
     (lambda x: nt.Activation("gelu", learn="beta"), TypeError, "gelu: unknown parameter 'beta'; accepted: none"),
     (lambda x: nt.Activation("swish", alpha=1), TypeError, "swish: unknown parameter 'alpha'; accepted: beta"),
     (lambda x: nt.Activation("swish", learn="beta", num_parameters=3)(x), ValueError,

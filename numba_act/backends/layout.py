@@ -81,6 +81,8 @@ def total(array, axis, keepdims=False, dtype=None):
 
 def summed(array, shape, total=total):
     """An array summed, by `total`, to a shape that broadcasts to its own."""
+    if array.shape == shape:
+        return array
     lead = array.ndim - len(shape)
     axes = (*range(lead), *(lead + d for d, n in enumerate(shape) if n == 1))
     return total(array, axes, keepdims=True)[(*(0,) * lead, ...)]
