@@ -16,6 +16,7 @@ from tools import (
     choices,
     every_dtype,
     every_name,
+    every_name_and_dtype,
     every_output,
     generator,
     in_turn,
@@ -87,8 +88,7 @@ def test_16_bits_are_the_fast_tier_rounded_once(name, what, dtype):
 
 
 # --- where elements lie -----------------------------------------------------------------------------------------------
-@every_name
-@every_dtype
+@every_name_and_dtype
 def test_length_and_offset(name, dtype):
     for call, x, expected in cases(name, dtype):
         for n in range(101):
@@ -112,8 +112,7 @@ LAYOUTS = {
 }
 
 
-@every_name
-@every_dtype
+@every_name_and_dtype
 @in_turn("layout", LAYOUTS)
 def test_layout(name, dtype, layout):
     for call, x, expected in cases(name, dtype):
@@ -127,8 +126,7 @@ def test_layout(name, dtype, layout):
             same_bits(out, expected)
 
 
-@every_name
-@every_dtype
+@every_name_and_dtype
 def test_in_place_and_overlapping(name, dtype):
     for call, x, expected in cases(name, dtype):
         for read, write in ((slice(None), slice(None)), (slice(1, None), slice(-1)), (slice(-1), slice(1, None)),
@@ -141,8 +139,7 @@ def test_in_place_and_overlapping(name, dtype):
             same_bits(memory, right)
 
 
-@every_name
-@every_dtype
+@every_name_and_dtype
 def test_masks_leave_the_rest_alone(name, dtype):
     for call, x, expected in cases(name, dtype):
         for mask in (np.arange(x.size) % 3 == 0, np.arange(x.size) > 200, np.zeros(x.size, bool), np.True_, False):

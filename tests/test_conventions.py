@@ -13,6 +13,7 @@ from tools import (
     each_output,
     every_dtype,
     every_name,
+    every_name_and_dtype,
     finite,
     generator,
     inputs_of,
@@ -99,8 +100,7 @@ def undefined(call, x):
 
 
 # --- NaN and infinity -------------------------------------------------------------------------------------------------
-@every_name
-@every_dtype
+@every_name_and_dtype
 @each_output
 def test_nan_gives_nan_and_nothing_else_does(name, what, dtype):
     x = everything(dtype)
@@ -117,8 +117,7 @@ def test_the_catalogues_limits(name, dtype):
         assert close(value, limit, dtype)
 
 
-@every_name
-@every_dtype
+@every_name_and_dtype
 @each_output
 def test_limits(name, what, dtype):
     """At infinity every output is what its definition is far beyond every number of the dtype."""
@@ -132,8 +131,7 @@ def test_limits(name, what, dtype):
             assert close(value, limit, dtype), (row, x)
 
 
-@every_name
-@every_dtype
+@every_name_and_dtype
 @each_output
 def test_a_nan_parameter_matters_where_it_is_used(name, what, dtype):
     """NaN where the definition computes with it; else, unless a comparison with it decides, nothing changes."""
@@ -185,8 +183,7 @@ def test_odd_functions_are_known():
     assert {n for n in NAMES if symmetry(output(n)) == -1} >= set(ODD)
 
 
-@every_name
-@every_dtype
+@every_name_and_dtype
 @each_output
 def test_symmetry(name, what, dtype):
     """Odd and even functions are so bit for bit, but for the sign of a zero at a number that is none."""
@@ -214,8 +211,7 @@ def test_the_dead_zone_of_softshrink_keeps_the_sign(dtype):
     same_bits(act.hard_shrink(np.array([0.25, -0.25], dtype)), np.array([0.0, 0.0], dtype))
 
 
-@every_name
-@every_dtype
+@every_name_and_dtype
 @each_output
 def test_the_sign_of_a_result_is_the_true_one(name, what, dtype):
     x = finite(everything(dtype))
@@ -227,8 +223,7 @@ def test_the_sign_of_a_result_is_the_true_one(name, what, dtype):
         assert not ((np.sign(true) * np.sign(got) < 0) & (abs(true) > 1e-12)).any()
 
 
-@every_name
-@every_dtype
+@every_name_and_dtype
 @each_output
 def test_subnormals_are_computed(name, what, dtype):
     """Neither subnormal inputs nor subnormal results are flushed to zero."""
@@ -254,8 +249,7 @@ def test_minima(name, dtype):
 
 
 # --- warnings ---------------------------------------------------------------------------------------------------------
-@every_name
-@every_dtype
+@every_name_and_dtype
 def test_no_floating_point_warning(name, dtype):
     a, x, names = act.activations[name], everything(dtype), inputs_of(name)
     gy = generator(name).permutation(x)

@@ -13,12 +13,13 @@ import numba
 import numpy as np
 import nvidia
 import pytest
-from tools import DTYPES, every_dtype, every_name, generator, numba_cuda, same_bits
+from tools import DTYPES, GATED, every_dtype, generator, numba_cuda, same_bits
 
 import numba_act as act
 from numba_act import nn
 from numba_act.backends import dispatch, ptx
 from numba_act.jitted import gpu
+from numba_act.tools.bench.cells import CORE
 from numba_act.tree.storage import STORAGE
 
 FLOAT32 = DTYPES[2]
@@ -435,7 +436,7 @@ def test_launches(stand_in):
     assert len(stand_in.launches) == 1
 
 
-@every_name
+@pytest.mark.parametrize("name", [*CORE, *GATED])
 def test_the_short_way(name, cupy, monkeypatch):
     """Whatever has been called before, with arrays of these layouts, is not sorted out again."""
     a, x = act.activations[name], cupy.asarray(numbers((30, 40), "f4"))

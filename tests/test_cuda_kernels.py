@@ -6,7 +6,19 @@ import re
 import numpy as np
 import nvidia
 import pytest
-from tools import DTYPES, NAMES, every_dtype, every_name, generator, parameters, patterns, random_patterns, same_bits
+from tools import (
+    DTYPES,
+    NAMES,
+    every_dtype,
+    every_name,
+    every_name_and_dtype,
+    generator,
+    parameters,
+    patterns,
+    random_patterns,
+    same_bits,
+    spread,
+)
 
 import numba_act as act
 from numba_act.backends import ptx
@@ -62,8 +74,7 @@ INVERSE = "rcp.approx.ftz.f32"               # which two fma make right
 
 
 # --- what is in them --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("name", "storage"), [(name, storage) for k, name in enumerate(NAMES) for storage in STORED
-                                               if name in CORE or storage == STORED[k % len(STORED)]])
+@pytest.mark.parametrize(("name", "storage"), spread(STORED))
 def test_instructions(name, storage):
     """Of the functions that networks are made of for every dtype, of the others for one in turn."""
     a = act.activations[name]
@@ -119,8 +130,7 @@ def test_counts(name, storage):
 
 # --- NVIDIA's assembler -----------------------------------------------------------------------------------------------
 @pytest.mark.skipif(nvidia.library is None, reason="needs nvidia-nvjitlink")
-@every_name
-@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize(("name", "storage"), spread(STORED, 2))
 def test_cubins(name, storage):
     """Every form: of the functions that networks are made of for every target, of the others for one in turn, because
     all of it would take half an hour."""
@@ -144,14 +154,14 @@ def test_cubins(name, storage):
 @every_dtype
 @every_name
 def test_all_patterns(name, dtype, cupy):
-    """The CPU's bits for every pattern of a 16-bit type, on two generations, which take the first two rows of
-    parameters, and as many random ones of the others."""
+    """The CPU's bits for every pattern of a 16-bit type, and as many random ones of the others, with two rows of
+    parameters; of the functions that networks are made of the second row on an older generation."""
     a = act.activations[name]
     x = patterns(dtype) if dtype.itemsize == 2 else random_patterns(dtype, 1 << 16)
     gy = random_patterns(dtype, x.size, "gy")
     others = [generator(name).permutation(x) for _ in a.operands[1:]]
-    devices = min(2, cupy.cuda.runtime.getDeviceCount()) if dtype.itemsize == 2 else 1
-    for device, row in zip([0, devices - 1], (parameters(name, dtype) * 2)[:2], strict=True):
+    older = name in CORE and dtype.itemsize == 2 and cupy.cuda.runtime.getDeviceCount() > 1
+    for device, row in zip((0, int(older)), (parameters(name, dtype) * 2)[:2], strict=True):
         numbers = [float(p) for p in row]
         with cupy.cuda.Device(device):
             on_gpu = [cupy.asarray(v) for v in (gy, x, *others)]
@@ -166,8 +176,7 @@ def test_all_patterns(name, dtype, cupy):
         cupy.clear() if hasattr(cupy, "clear") else None
 
 
-@every_dtype
-@every_name
+@every_name_and_dtype
 def test_all_patterns_from_anywhere(name, dtype, cupy):
     """The same by the general kernel: backwards, every operand an array, all gradients at once."""
     a = act.activations[name]

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 from numba import njit
-from tools import GATED, NAMES
+from tools import GATED, NAMES, spread
 
 import numba_act as act
 from numba_act import accuracy, fast, nn
@@ -46,8 +46,7 @@ def test_bound(name, dtype):
         assert error.max() <= limit, (output.wrt, x[error.argmax()])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "dtype"), spread(["float32", "float64"]))
 def test_usual_numbers_have_the_same_bits(name, dtype):
     x = inputs(dtype)
     for tier_ in (act.get(name), act.get(name).fast):

@@ -11,14 +11,15 @@ import pytest
 from tools import (
     DTYPES,
     NAMES,
+    PLAIN,
     WITH_PARAMETERS,
     at_odd_address,
-    every_dtype,
     every_name,
     every_plain,
     generator,
     in_turn,
     inputs_of,
+    names_and_dtypes,
     same_bits,
 )
 
@@ -93,8 +94,7 @@ def test_the_guides_alias():
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", WITH_PARAMETERS)
-@every_dtype
+@names_and_dtypes(WITH_PARAMETERS)
 def test_parameters(name, dtype):
     a, x = act.activations[name], numbers(50, dtype)
     key = a.params[0]
@@ -108,8 +108,7 @@ def test_parameters(name, dtype):
     same_bits(a(x), a(x, a.defaults[key]))
 
 
-@every_plain
-@every_dtype
+@names_and_dtypes(PLAIN)
 def test_options(name, dtype):
     a, x = act.activations[name], numbers((6, 7), dtype)
     for call in (a, a.grad):
@@ -227,8 +226,7 @@ def test_integers_compute_in_float64(name, dtype):
     assert a(x, dtype="f4").dtype == np.float32
 
 
-@pytest.mark.parametrize("name", WITH_PARAMETERS)
-@every_dtype
+@names_and_dtypes(WITH_PARAMETERS)
 def test_promotion(name, dtype):
     """Python numbers are weak, arrays promote as in NumPy."""
     a, x = act.activations[name], numbers(8, dtype)
@@ -308,8 +306,7 @@ def test_memory_for_operands_of_another_dtype():
 
 
 # --- backward ---------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", WITH_PARAMETERS)
-@every_dtype
+@names_and_dtypes(WITH_PARAMETERS)
 @in_turn("shape", [(), (1,), (5, 1), (4, 1, 1), (1, 1, 1), (3, 4, 5, 6), (6,), (3, 1, 1, 6)])
 def test_parameter_gradients_have_the_parameters_shape(name, dtype, shape):
     a, x = act.activations[name], numbers((3, 4, 5, 6), dtype)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import cfunc, guvectorize, njit, prange, stencil, vectorize
 from numba.experimental import jitclass
-from tools import same_bits
+from tools import same_bits, spread
 
 import numba_act as act
 from numba_act import fast
@@ -24,8 +24,7 @@ def bump(x, width=1.0):
     return width / (1 + x * x)
 
 
-@pytest.mark.parametrize("name", act.activations)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "dtype"), spread(["float32", "float64"]))
 def test_same_bits_in_njit(name, dtype):
     """Also where the user's own operations are not exact: fastmath=True writes its flags to all that have none."""
     activation = act.get(name)

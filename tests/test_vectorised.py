@@ -3,7 +3,7 @@ import re
 
 import llvmlite.binding as llvm
 import pytest
-from tools import NAMES
+from tools import spread
 
 import numba_act as act
 from numba_act.backends import cpu_code
@@ -52,8 +52,7 @@ PACKED = re.compile(r"^v?\w+p[sdh]\b|^v(p|mov)\w+")
 FUSED = re.compile(r"^vfn?m(add|sub)\d+(ps|pd)\b")
 
 
-@pytest.mark.parametrize("storage", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "storage"), spread(["float32", "float64"]))
 def test_every_kernel_is_vectors(name, storage, compiled):
     storage = STORAGE[storage]
     lanes, scalar = processor.vector_bytes() // storage.size, storage.llvm

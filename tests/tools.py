@@ -10,6 +10,7 @@ import pytest
 
 import numba_act as act
 from numba_act import accuracy
+from numba_act.tools.bench.cells import CORE
 from numba_act.tree.exact import number
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -20,9 +21,24 @@ PLAIN = [name for name, a in act.activations.items() if len(a.operands) == 1]
 GATED = [name for name in NAMES if name not in PLAIN]
 BEYOND = number(2) ** 3000          # a finite number beyond every dtype, which stands for infinity
 
+
+def spread(values, every=None):
+    """Pairs of names and values: the functions that networks are made of beside each value, the others beside one in
+    turn, or beside one of `every` so many, because all of it would take twice as long."""
+    return [(name, value) for k, name in enumerate(NAMES) for j, value in enumerate(values)
+            if name in CORE or (j - k) % (every or len(values)) == 0]
+
+
+def names_and_dtypes(names):
+    """The pairs of these names: of a function that is not in every network half of the dtypes."""
+    pairs = [(name, dtype) for name, dtype in spread(DTYPES, 2) if name in names]
+    return pytest.mark.parametrize(("name", "dtype"), pairs, ids=[f"{name}-{dtype}" for name, dtype in pairs])
+
+
 every_name = pytest.mark.parametrize("name", NAMES)
 every_plain = pytest.mark.parametrize("name", PLAIN)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
+every_name_and_dtype = names_and_dtypes(NAMES)
 
 
 def in_turn(argument, values):
