@@ -287,7 +287,7 @@ def test_numbers_between_those_of_16_bits_round_once():
 
 
 def test_memory_for_operands_of_another_dtype():
-    x, out, beta = np.ones(1_500_000, "f4"), np.empty(1_500_000), np.float64(0.5)
+    x, out, beta = np.ones(1_500_000, "f4"), np.zeros(1_500_000), np.float64(0.5)
     half, odd, other = out.astype("f2"), at_odd_address(x), x.astype(">f4")
     mask, endless = x > 0, np.broadcast_to(np.float32(1), 1 << 24)
     for call in (lambda: act.swish(x, beta, out=out), lambda: act.swish.grad(x, beta, out=out),

@@ -466,7 +466,7 @@ def test_bad_input_is_one_line_and_leaves_out_alone(name, case):
 def test_bad_outputs():
     for out, error, message in ((np.zeros(3, "f4"), ValueError, r"out has shape \(3,\); the result has \(2, 3\)"),
                                 (np.zeros((2, 3), int), TypeError, "out has dtype int64"),
-                                ([1], TypeError, "out must be a NumPy array, not list"),
+                                ([1], TypeError, "out must be a NumPy array like the operands, not list"),
                                 (np.broadcast_to(np.float32(7), (2, 3)), ValueError, "out is read-only")):
         before = np.array(out, copy=True)
         with pytest.raises(error, match=f"softmax: {message}"):
