@@ -88,7 +88,8 @@ class Function(Bridged):
         self._operator = operator_of(activation)
 
     def __call__(self, /, *args, **kwargs):
-        return self._operator(self._bound(*args, **kwargs))
+        bound = len(args) == len(self._operator.inputs) and not kwargs
+        return self._operator(args if bound else self._bound(*args, **kwargs))
 
     def __repr__(self):
         return f"<{self.__name__} on tensors>"
@@ -229,9 +230,12 @@ def batched(tensor, place, ndim):
 
 def keep(context, operator, wrt, operands):
     """Keep what `differentiated` needs."""
-    tensors = [o for o in operands if type(o) not in NUMBERS]
+    tensors, numbers = operands, (None,) * len(operands)
+    if not NUMBERS.isdisjoint(map(type, operands)):
+        tensors = [o for o in operands if type(o) not in NUMBERS]
+        numbers = [o if type(o) in NUMBERS else None for o in operands]
     context.save_for_backward(*tensors)
-    context.kept = operator, wrt, [o if type(o) in NUMBERS else None for o in operands]
+    context.kept = operator, wrt, numbers
 
 
 def differentiated(context, gy, first):

@@ -111,6 +111,9 @@ def test_numbers_of_python_as_parameters(value):
         for _ in range(2):
             same_bits(product(x, value), right)
             same_bits(product(x, a=value), right)
+            if isinstance(x, np.ndarray):
+                same_bits(product(x, np.full(1, value, "f4")), right)
+                assert product(x[0, ...], np.ones(1, "f4")).shape == (1,)
 
 
 def _product(x, a=1.0):

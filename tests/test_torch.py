@@ -108,7 +108,7 @@ def test_operators_keep_their_promises(layout):
     """PyTorch's own check of what is registered: schema, autograd, fake implementation, the compiler's two passes."""
     x = LAYOUTS[layout](torch.randn(4, 3, 2, 2))
     alpha = torch.rand(x.shape[-1:])
-    for op, given in (("gelu", (x,)), ("prelu", (x, alpha)), ("swiglu", (x, torch.randn(x.shape[-2:]))),
+    for op, given in (("gelu", (x,)), ("prelu", (x, alpha)), ("swiglu", (x, torch.randn(x.shape[-2:]), torch.ones(()))),
                       ("gelu_backward", (x, x, "x")), ("prelu_backward", (x, x, alpha, "x,alpha"))):
         torch.library.opcheck(getattr(torch.ops.numba_act, op).default, given,
                               test_utils=("test_schema", "test_faketensor"))

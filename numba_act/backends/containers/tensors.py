@@ -111,7 +111,9 @@ def memory(operands):
 def from_memory(results):
     """Arrays or NumPy's numbers as PyTorch's tensors."""
     import torch
-    return each(results, lambda y: torch.from_numpy(np.asarray(y)))
+    if type(results) is tuple:
+        return tuple([torch.from_numpy(np.asarray(y)) for y in results])
+    return torch.from_numpy(np.asarray(results))
 
 
 def offer_quick(kernel):
