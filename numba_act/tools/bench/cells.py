@@ -41,10 +41,9 @@ def run(names=None, sizes=SIZES, dtypes=DTYPES, data=DATA[:1], threads=None, tog
     """
     from tqdm import tqdm
     cells = list(itertools.product(dtypes, sizes, data, names or CORE, KINDS))
-    numbers = threads or sorted({1, pool.processors()})
+    numbers, errors = threads or sorted({1, pool.processors()}), {}         # the latter depend on no threads
     with tqdm(total=len(numbers) * len(cells), unit="cell", leave=False, disable=None) as bar:
         for number in numbers:
-            errors = {}
             with contenders.Contenders(number, together) as libraries:
                 for dtype, size, kind_of_data, name, kind in cells:
                     if (name, kind, dtype) not in errors:
