@@ -38,7 +38,7 @@ def quick(kernel, operands, out, arrays=1):
             free, kind = len(ready) >= arrays, type(other)
             if kind is ndarray:
                 if other.dtype != dtype or not (
-                        other.shape == shape or (free and small and _ends(other.shape, shape))):
+                        other.shape == shape or (free and small and _fits(other.shape, shape))):
                     return None
                 ready.append(other)
             elif free and (kind is float or kind is int):
@@ -50,9 +50,8 @@ def quick(kernel, operands, out, arrays=1):
                 return None
             ready.append(out)
         if not small:
-            if not all(o.flags.c_contiguous for o in ready):
+            if not in_one_piece(*ready):
                 return None
-            threads.start()
             if out is None:
                 ready += [outputs.empty(shape, dtype) for _ in range(kernel.n_outputs)]
         return function(*ready)
@@ -60,9 +59,19 @@ def quick(kernel, operands, out, arrays=1):
         return None
 
 
-def _ends(own, shape):
-    """Whether axes are the last of a shape, one number a channel; where that is small NumPy is good enough at it."""
-    return len(own) < len(shape) and own == shape[len(shape) - len(own):]
+def in_one_piece(*arrays):
+    """Whether NumPy hands large arrays to the driver as they are, for which threads are started."""
+    for array in arrays:
+        if type(array) is ndarray and not array.flags.c_contiguous:
+            return False
+    threads.start()
+    return True
+
+
+def _fits(own, shape):
+    """Whether this is one number, or one a channel along the last axes; where a shape is small NumPy is good enough at
+    it."""
+    return (own == (1,) and shape != ()) or (len(own) < len(shape) and own == shape[len(shape) - len(own):])
 
 
 def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, casting="same_kind", order="K"):

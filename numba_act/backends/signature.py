@@ -5,6 +5,7 @@ from types import MethodType
 
 from numpy import ndarray
 
+from ..runtime import outputs
 from . import dispatch
 from .dtypes import number
 
@@ -92,7 +93,7 @@ def _written(activation, method, first, options, defaults, quick, arranged, refu
     arguments = (*first, *inputs)
     space = {"method": method, "quick": dispatch.quick, "NOT_YET": dispatch.NOT_YET, "UNSET": UNSET, "number": number,
              "NUMBERS": NUMBERS, "ndarray": ndarray, "type": type, "OverflowError": OverflowError,
-             "ValueError": ValueError,
+             "ValueError": ValueError, "in_one_piece": dispatch.in_one_piece, "empty": outputs.empty,
              "arranged": arranged, "refused": refused, "unsaid": unsaid,
              **{f"default_{name}": value for name, value in (defaults | options).items()}}
     if "where" in options:                       # as NumPy, tell out=None from nothing
@@ -141,18 +142,21 @@ def _quickly(k, kernel, first, called):
     tests = [f"§type({x}) is §ndarray", *[like.format(name, x) for name in others],
              *[f"§type({name}) in §NUMBERS" for name in numbers]]
     usual = " and ".join(f"{name} is §default_{name}" for name in numbers)
-    given = "".join(f"{name}, " for name in arrays) + "*§numbers" * bool(numbers)
+    given, room = ", ".join([*arrays, *["*§numbers"] * bool(numbers)]), f"§empty({x}.shape, {x}.dtype)"
     return [f"        if {' and '.join(tests)}:",
             f"            §function, §limit, §numbers = §loops{k}.get({x}.dtype, §NOT_YET)",
-            f"            if {x}.size < §limit:",
+            f"            §small = {x}.size < §limit",
+            f"            if §small or (§function and §in_one_piece({', '.join(arrays)}, out)):",
             "                try:",
             *([f"                    if not ({usual}):",
                f"                        §numbers = {', '.join(f'§number({name}, {x}.dtype)' for name in numbers)},"]
               if numbers else []),
-            "                    if out is §default_out:",
+            "                    if out is §default_out and §small:",
             f"                        return §function({given})",
+            "                    if out is §default_out:",
+            f"                        return §function({', '.join([given, *[room] * kernel.n_outputs])})",
             *([f"                    if {like.format('out', x)}:",
-               f"                        return §function({given.removesuffix(', ')}, out)"]
+               f"                        return §function({given}, out)"]
               if kernel.n_outputs == 1 else []),
             "                except (§OverflowError, §ValueError):     # a large number, a read-only output",
             "                    pass",
