@@ -204,6 +204,8 @@ FITS = {
     "COSINE": (fit_cosine, "(cos r - 1 + r^2/2)/r^4 in w = r^2 up to pi/4", {"float32": 2, "float64": 5}),
     "SINE_SQUARE": (fit_sine_square, "(sin^2 r / r^2 - 1)/r^2 in w = r^2 up to pi/2, for float32 results",
                     {"float64": 5}),
+    "SINE_WIDE": (fit_odd(mp.sin, sine_rest, [1], "2.6"),
+                  "(sin r / r - 1)/r^2 in w = r^2 up to pi/2, for float32 results", {"float64": 4}),
     "EXP2": (fit_exp2, "(2^r - 1 - r log 2)/r^2 on |r| <= 1/2", {"float32": 4, "float64": 9}),
     "ATAN": (fit_odd(mp.atan, atan_rest, [1], "0.1717"), "(atan t / t - 1)/t^2 in w = t^2 up to tan^2(pi/8)",
              {"float32": 4, "float64": 11}),

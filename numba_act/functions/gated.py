@@ -253,7 +253,7 @@ def _(value, gate, alpha, limit, offset):
 def swiglustep(value, gate, limit=7.0):
     """swiglu of which both factors are kept within a limit l; the derivative at the limit is that inside.
 
-    Source: StepFun, Step-3.5, 2026.
+    Source: StepFun Team, Step 3.5 Flash: open frontier-level intelligence with 11B active parameters, 2026.
 
     >>> act.swiglustep(np.float32([1, 20]), np.float32([-1, 9]))
     array([-0.26894143, 49.        ], dtype=float32)

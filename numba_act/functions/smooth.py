@@ -200,7 +200,7 @@ def _(x):
 def sqrtsoftplus(x):
     """The root of softplus, which scores experts.
 
-    Source: DeepSeek-AI, DeepSeek-V4, 2026.
+    Source: DeepSeek-AI, DeepSeek-V4: towards highly efficient million-token context intelligence, 2026.
 
     >>> act.sqrtsoftplus(np.float32([-100, 0, 100]))
     array([1.9287499e-22, 8.3255464e-01, 1.0000000e+01], dtype=float32)

@@ -4,8 +4,8 @@ import math
 from fractions import Fraction
 
 from ..tree.marks import kept, usually
-from ..tree.node import bits, copysign, fma, rounded_to_even, where
-from .coefficients import ATAN, COSINE, SINE, SINE_SQUARE
+from ..tree.node import bits, copysign, fma, from_bits, rounded_to_even, where
+from .coefficients import ATAN, COSINE, SINE, SINE_SQUARE, SINE_WIDE
 from .exponential import MANTISSA
 from .pairs import (
     Pair,
@@ -86,23 +86,41 @@ def _nearest(x):
     return shifted - ROUND, bits(shifted)
 
 
+def _less_turns(x):
+    """A float32 number without whole turns, if it is large, and what is to be taken from that."""
+    size, radians, radians_low, large = abs(x), number(1, x), number(0, x), abs(x) > LARGE
+    for order in SINGLE_ORDERS:
+        unit = 2 ** (order - MANTISSA["float32"])
+        turn = TURN * unit % 1
+        near = size < 2.0**order
+        high, low = map(kept, split((turn - round(turn)) / TURN / unit, x))
+        radians, radians_low = where(near, radians, high), where(near, radians_low, low)
+    product = x * radians
+    rest = fma(-x, radians_low, fma(-x, radians, product))
+    return usually(product, x, large), lambda r: usually(r - rest, r, large)
+
+
 def _of_single(x):
     """Of a float32 number: less whole turns, if it is large, and then less n pi / 2."""
-    size, chosen = abs(x), (number(1, x), number(1, x), number(0, x))
-    for order in SINGLE_ORDERS:
-        unit = order - MANTISSA["float32"]
-        turn = TURN * 2**unit % 1
-        these = number(2.0**-unit, x), *map(kept, split((turn - round(turn)) / TURN, x))
-        chosen = where(size < 2.0**order, chosen, these)
-    scale, radians, radians_low = chosen
-    whole, large = x * scale, size > LARGE
-    product, rest = map(kept, two_product(whole, radians))
-    less = usually(product, x, large)
-    n, last_bits = _nearest(less)
-    r = less
+    r, finished = _less_turns(x)
+    n, last_bits = _nearest(r)
     for part in pieces(QUARTER, 2):
         r = fma(n, -part, r)                                     # the first is exact
-    return last_bits, Pair(usually(r + fma(whole, radians_low, rest), r, large))
+    return last_bits, Pair(finished(r))
+
+
+def _wave_of_single(x, ahead=0):
+    """The sine of a float32 number that is `ahead` by so many half turns: it is n of them, whose last bit is the sign,
+    and a rest."""
+    r, finished = _less_turns(x)
+    shifted = fma(r, 2 * TURN, ahead) + ROUND if ahead else fma(r, 2 * TURN, ROUND)
+    n = shifted - ROUND - ahead if ahead else shifted - ROUND
+    for part in pieces(2 * QUARTER, 2):
+        r = fma(n, -part, r)                                     # as above; -0 stays
+    r = finished(r)
+    square = r * r
+    y = r * fma(square, horner(SINE_WIDE[r.dtype], square), 1)
+    return from_bits(bits(y) + (bits(shifted) << 63))
 
 
 def _by_subtraction(x):
@@ -190,12 +208,16 @@ def _wave(n, sine, cosine):
 
 @through_float64
 def sin(x, dtype):
+    if dtype == "float32":
+        return _wave_of_single(x)
     n, r = quarter_turns(x, dtype)
     return where(x == 0, x, _wave(n, rounded(sine_near(r, dtype)), rounded(cosine_near(r, dtype))))
 
 
 @through_float64
 def cos(x, dtype):
+    if dtype == "float32":
+        return _wave_of_single(x, 0.5)
     n, r = quarter_turns(x, dtype)
     return _wave(n + 1, rounded(sine_near(r, dtype)), rounded(cosine_near(r, dtype)))
 

@@ -24,10 +24,16 @@ from .ranges import LARGEST, finite
 LOGCOSH_END = 0.625                                         # up to it log cosh x is a polynomial
 
 
-def log1p_near(g, low):
+def per_size(g):
+    """(log(1 + g) - g) / g, g in [-0.293, 0.5]."""
+    return g * tier(horner(LOG1P[g.dtype], g), horner(LOG1P_FAST[g.dtype], g))
+
+
+def log1p_near(g, low=None):
     """log(1 + g + low) as a pair, g in [-0.293, 0.5]."""
-    w = g * tier(horner(LOG1P[g.dtype], g), horner(LOG1P_FAST[g.dtype], g))
-    high, error = fused_sum(w, g, g)
+    high, error = fused_sum(per_size(g), g, g)
+    if low is None:
+        return Pair(high, error)
     slope = fma(g, fma(g, 0.6, -0.9), 1)                        # 1 / (1 + g) to a few per cent, for the low part
     return Pair(high, fma(slope, low, error))
 
@@ -69,9 +75,15 @@ def log1p(x):
 
 @for_numbers_too
 def log(x):
-    """The natural logarithm: -inf at 0, NaN below."""
+    """The natural logarithm: -inf at 0, NaN below; n log 2 + g is exact as a pair, and the rest is small beside it."""
     n, m = taken_apart(x)
-    y = with_exponent(n, *log1p_near(m - 1, 0))
+    g = m - 1
+    high, low = fast_two_sum(n * number(LN2_SHORT, n), g)
+    return log_or_limit(x, high + (low + fma(per_size(g), g, n * (LN2 - Fraction(LN2_SHORT[n.dtype])))))
+
+
+def log_or_limit(x, y):
+    """What a logarithm is where it is y for positive numbers."""
     return where(x > 0, where(x > LARGEST, x, y), where(x == 0, float("-inf"), float("nan")))
 
 
@@ -94,9 +106,10 @@ def exponent_and_mantissa(u):
 
 def taken_apart(x):
     """n, as a float, and m of x = 2^n m > 0, m as above, x subnormal or not."""
-    tiny = x < NORMAL
-    n, m, _ = exponent_and_mantissa(where(tiny, x * 2.0**64, x))
-    return to_float(n) - where(tiny, number(64, x), 0), m
+    digits = MANTISSA[x.dtype]
+    word = where(x < NORMAL, bits(x * 2.0**64) - (64 << digits), bits(x))        # with an exponent below 0
+    n = (word - SQRT_HALF[x.dtype]) >> digits
+    return to_float(n), from_bits(word - (n << digits))
 
 
 def with_exponent(n, log, log_low):

@@ -5,7 +5,7 @@ from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, build, copysign, fma, rounded_to_even, sqrt, to_float, where
 from .coefficients import ATANH, CBRT, EXP2, LOG1P_SHORT
 from .exponential import LN2, LOG2E, ROUND, SHIFT, exp_pair, power_of_two
-from .logarithm import exponent_and_mantissa, log1p_near, taken_apart
+from .logarithm import exponent_and_mantissa, log1p_near, log_or_limit, taken_apart
 from .pairs import (
     Pair,
     Scaled,
@@ -54,12 +54,11 @@ def exp2(x):
 def _log(x, scale, of_two, of_two_short):
     """The logarithm whose value at e is `scale`, and at 2 `of_two`: -inf at 0, NaN below."""
     n, m = taken_apart(x)
-    log = multiply(log1p_near(m - 1, 0), split(scale, x))
+    log = multiply(log1p_near(m - 1), split(scale, x))
     high, low = fast_two_sum(n * number(of_two_short, x), log.high)
     low = log.low + low
     rest = of_two - Fraction(of_two_short[x.dtype]) if isinstance(of_two_short, PerType) else 0
-    y = high + (fma(n, rest, low) if rest else low)
-    return where(x > 0, where(x > LARGEST, x, y), where(x == 0, float("-inf"), float("nan")))
+    return log_or_limit(x, high + (fma(n, rest, low) if rest else low))
 
 
 @for_numbers_too
