@@ -14,6 +14,7 @@ from tools import (
     WITH_PARAMETERS,
     at_odd_address,
     choices,
+    each_output,
     every_dtype,
     every_name,
     every_name_and_dtype,
@@ -27,6 +28,7 @@ from tools import (
     rows,
     same_bits,
     specials,
+    spread,
 )
 
 import numba_act as act
@@ -57,8 +59,8 @@ def cases(name, dtype):
 
 
 # --- against arithmetic by NumPy --------------------------------------------------------------------------------------
-@every_output
-@pytest.mark.parametrize("dtype", DTYPES[2:], ids=str)
+@pytest.mark.parametrize(("name", "dtype"), spread(DTYPES[2:]))
+@each_output
 def test_compiled_is_what_the_tree_says(name, what, dtype):
     a = act.activations[name]
     tree = a.tree(dtype.name) if what == "f" else a.partials(dtype.name)[what]
@@ -162,7 +164,7 @@ def test_parameters_of_any_shape(name, dtype):
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
-@pytest.fixture(params=[1, 2])
+@pytest.fixture
 def thread_count(request):
     if request.param > numba.config.NUMBA_NUM_THREADS:
         pytest.skip("one processor")
@@ -172,6 +174,7 @@ def thread_count(request):
     numba.set_num_threads(before)
 
 
+one_and_two_threads = pytest.mark.parametrize("thread_count", [1, 2], indirect=True)
 LARGE = {
     "contiguous": lambda a: a, "shifted": lambda a: a[1:], "every second": lambda a: a[::2],
     "backwards": lambda a: a[::-1], "rows": lambda a: a.reshape(700, 600)[:, 3:590],
@@ -181,7 +184,7 @@ LARGE = {
 }
 
 
-@every_name
+@pytest.mark.parametrize(("name", "thread_count"), spread([1, 2]), indirect=["thread_count"])
 @in_turn("layout", LARGE)
 def test_large_layouts(name, layout, thread_count):
     """Large enough for the n-d driver and for several threads."""
@@ -204,6 +207,7 @@ def test_large_layouts(name, layout, thread_count):
             same_bits(place, right)
 
 
+@one_and_two_threads
 @pytest.mark.parametrize("name", WITH_PARAMETERS)
 @in_turn("shape", [(), (100,), (70, 1), (60, 1, 1), (60, 1, 100), (60, 70, 100)])
 def test_large_broadcasts(name, shape, thread_count):
@@ -218,6 +222,7 @@ def test_large_broadcasts(name, shape, thread_count):
         same_bits(call(x[:, 1:, ::-1], np.broadcast_to(p, x.shape)[:, 1:, ::-1]), expected[:, 1:, ::-1])
 
 
+@one_and_two_threads
 @every_name
 @pytest.mark.parametrize("dtype", [DTYPES[0], DTYPES[1], DTYPES[3]], ids=str)
 def test_threads(name, dtype, thread_count):

@@ -8,9 +8,9 @@ import nvidia
 import pytest
 from tools import (
     DTYPES,
+    EVERYTHING,
     NAMES,
     every_dtype,
-    every_name,
     every_name_and_dtype,
     generator,
     parameters,
@@ -130,11 +130,10 @@ def test_counts(name, storage):
 
 # --- NVIDIA's assembler -----------------------------------------------------------------------------------------------
 @pytest.mark.skipif(nvidia.library is None, reason="needs nvidia-nvjitlink")
-@pytest.mark.parametrize(("name", "storage"), spread(STORED, 2))
+@pytest.mark.parametrize(("name", "storage"), spread(STORED))
 def test_cubins(name, storage):
-    """Every form: of the functions that networks are made of for every target, of the others for one in turn, because
-    all of it would take half an hour."""
-    found, core = kernels(act.activations[name]), name in CORE
+    """Every form: of the functions that networks are made of for every target, of the others for one in turn."""
+    found, core = kernels(act.activations[name]), EVERYTHING or name in CORE
     pairs = [(kernel, forms(kernel, storage)[0]) for kernel in found]
     pairs += [(found[-1], form) for form in forms(found[-1], storage)[1:]]
     turn = NAMES.index(name)
@@ -151,8 +150,7 @@ def test_cubins(name, storage):
 
 
 # --- what they compute ------------------------------------------------------------------------------------------------
-@every_dtype
-@every_name
+@every_name_and_dtype
 def test_all_patterns(name, dtype, cupy):
     """The CPU's bits for every pattern of a 16-bit type, and as many random ones of the others, with two rows of
     parameters; of the functions that networks are made of the second row on an older generation."""
@@ -160,7 +158,7 @@ def test_all_patterns(name, dtype, cupy):
     x = patterns(dtype) if dtype.itemsize == 2 else random_patterns(dtype, 1 << 16)
     gy = random_patterns(dtype, x.size, "gy")
     others = [generator(name).permutation(x) for _ in a.operands[1:]]
-    older = name in CORE and dtype.itemsize == 2 and cupy.cuda.runtime.getDeviceCount() > 1
+    older = (EVERYTHING or name in CORE) and dtype.itemsize == 2 and cupy.cuda.runtime.getDeviceCount() > 1
     for device, row in zip((0, int(older)), (parameters(name, dtype) * 2)[:2], strict=True):
         numbers = [float(p) for p in row]
         with cupy.cuda.Device(device):

@@ -36,8 +36,7 @@ def kernels(activation):
         yield activation.kernel("grad", name)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "dtype"), spread(["float32", "float64"]))
 def test_bound(name, dtype):
     dtype, limit = np.dtype(dtype), 6 if name in GATED else 4
     for output in accuracy.outputs(act.get(name).fast):

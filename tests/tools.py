@@ -1,6 +1,7 @@
 """What the tests share: dtypes, bits, every output of every activation."""
 import functools
 import inspect
+import os
 import warnings
 import zlib
 
@@ -19,18 +20,19 @@ NAMES = list(act.activations)
 WITH_PARAMETERS = [name for name, a in act.activations.items() if a.params and len(a.operands) == 1]
 PLAIN = [name for name, a in act.activations.items() if len(a.operands) == 1]
 GATED = [name for name in NAMES if name not in PLAIN]
+EVERYTHING = bool(os.environ.get("NUMBA_ACT_TEST_ALL"))
 BEYOND = number(2) ** 3000          # a finite number beyond every dtype, which stands for infinity
 
 
 def spread(values, every=None):
     """Pairs of names and values: the functions that networks are made of beside each value, the others beside one in
-    turn, or beside one of `every` so many, because all of it would take twice as long."""
+    turn, or beside one of `every` so many; with NUMBA_ACT_TEST_ALL set all pairs, which takes twice as long."""
     return [(name, value) for k, name in enumerate(NAMES) for j, value in enumerate(values)
-            if name in CORE or (j - k) % (every or len(values)) == 0]
+            if EVERYTHING or name in CORE or (j - k) % (every or len(values)) == 0]
 
 
 def names_and_dtypes(names):
-    """The pairs of these names: of a function that is not in every network half of the dtypes."""
+    """The pairs of these names and dtypes, spread so that half of the dtypes remain."""
     pairs = [(name, dtype) for name, dtype in spread(DTYPES, 2) if name in names]
     return pytest.mark.parametrize(("name", "dtype"), pairs, ids=[f"{name}-{dtype}" for name, dtype in pairs])
 
