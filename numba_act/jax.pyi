@@ -63,6 +63,7 @@ dyt: Function
 laplace: Function
 derf: Function
 snake: Function
+snake_beta: Function
 rrelu: Function
 glu: Function
 reglu: Function
@@ -72,6 +73,7 @@ bilinear: Function
 fatrelu_glu: Function
 clamped_swiglu: Function
 swiglustep: Function
+situ_glu: Function
 geglu_tanh: Function
 sreglu: Function
 qgeglu: Function

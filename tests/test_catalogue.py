@@ -161,6 +161,22 @@ def test_clamped_units():
     np.testing.assert_allclose(act.clamped_swiglu(value, gate), (line + 1) * h / (1 + np.exp(-1.702 * h)), rtol=1e-13)
     np.testing.assert_allclose(act.swiglustep(value, gate), line * np.minimum(silu, 7), rtol=1e-13)
     same_bits(act.fatrelu_glu(value, gate, 2.0), np.where(gate > 2, value * gate, value * 0.0))
+    bounded = 4 * np.tanh(gate / 4) / (1 + np.exp(-gate)) * 25 * np.tanh(value / 25)
+    np.testing.assert_allclose(act.situ_glu(value, gate), bounded, rtol=1e-13)
+
+
+# --- snake with logarithms --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_snake_beta_is_x_beyond_its_angles(dtype):
+    end = dtype(2**24)
+    near, far = np.nextafter(end, dtype(0)), np.nextafter(end, dtype(np.inf))
+    size = 1 / (1 + 1e-9)
+    assert act.snake_beta(np.array([end]))[0] == dtype(float(end) + np.sin(2.0**24) ** 2 * size)
+    assert act.snake_beta.grad(near) != 1
+    for x in (far, -far, np.finfo(dtype).max, dtype(np.inf)):
+        assert act.snake_beta(x) == x
+        assert act.snake_beta.grad(x) == 1
+        assert act.snake_beta.grad(x, wrt="alpha") == act.snake_beta.grad(x, wrt="beta") == 0
 
 
 @every_dtype

@@ -127,6 +127,9 @@ and s are learned, gamma and shift for each channel."""
 snake: _OfOne
 """activation snake.fast(x, alpha=1.0): x with a wave whose frequency alpha may be learned, one for each channel; where
 alpha x overflows, x."""
+snake_beta: _OfOne
+"""activation snake_beta.fast(x, alpha=0.0, beta=0.0): snake with the logarithms of a frequency and of a size, one for
+each channel; beyond 2^24 of e^alpha x, x."""
 rrelu: _Random
 """activation rrelu.fast(x, lower=0.125, upper=0.3333333333333333): A leaky rectifier whose slope is random in training,
 `rrelu.sample`, and here the mean slope, also at 0."""
@@ -149,6 +152,9 @@ are kept within a limit l; the derivative at the limit is that inside."""
 swiglustep: _OfTwo
 """activation swiglustep.fast(value, gate, limit=7.0): swiglu of which both factors are kept within a limit l; the
 derivative at the limit is that inside."""
+situ_glu: _OfTwo
+"""activation situ_glu.fast(value, gate, b1=4.0, b2=25.0): swiglu of a value and a gate that the hyperbolic tangent
+keeps within b2 and b1."""
 geglu_tanh: _OfTwo
 """activation geglu_tanh.fast(value, gate): The value times gelu_tanh of the gate."""
 sreglu: _OfTwo

@@ -4,6 +4,8 @@ The factors are rounded to the arrays' dtype and multiplied once, as if they had
 derivative in the gate is the value times the activation's rounded derivative, and `backward` gives gy times that.
 Where such a product is infinite or NaN, so are they.
 """
+import math
+
 import numpy as np
 
 from ..backends import containers
@@ -275,3 +277,29 @@ def _(value, gate, limit):
     return (line * capped, 0 if side * side > 0 else capped,
             0 if factor > limit else line * reference.swish_slope_of_terms(gate),
             reference.terms(side * capped, line) if factor > limit else side * capped)
+
+
+@declared(nonzero=("b1", "b2"),
+          formula=r"b_1 \tanh\frac{\mathrm{gate}}{b_1} \, \sigma(\mathrm{gate}) \, b_2 \tanh\frac{\mathrm{value}}{b_2}")
+def situ_glu(value, gate, b1=4.0, b2=25.0):
+    """swiglu of a value and a gate that the hyperbolic tangent keeps within b2 and b1.
+
+    Source: Kimi Team, Kimi K3: open frontier intelligence, 2026.
+
+    >>> act.situ_glu(np.float32([1, 20]), np.float32([-1, 9]))
+    array([-0.26333466, 64.936516  ], dtype=float32)
+    """
+    return units.situ_glu(value, gate, b1, b2)
+
+
+@situ_glu.derivative
+def _(value, gate, b1, b2):
+    return units.situ_glu_slopes(value, gate, b1, b2)
+
+
+@situ_glu.reference
+def _(value, gate, b1, b2):
+    t, line, s = math.tanh(gate / b1), b2 * math.tanh(value / b2), reference.logistic(gate)
+    slope = reference.terms(reference.sech2(gate / b1), b1 * t * reference.logistic(-gate))
+    return (b1 * t * s * line, b1 * t * s * reference.sech2(value / b2), line * s * slope,
+            line * s * reference.tanh_less_tangent(gate / b1), b1 * t * s * reference.tanh_less_tangent(value / b2))

@@ -5,7 +5,7 @@ from ..declare import declared
 from ..scalar import hyperbolic
 from ..scalar.exponential import decay
 from ..scalar.gating import FLAT, gated
-from ..scalar.hyperbolic import slope_of_product, tanh_less_tangent, tanh_parts, tanhshrink_near
+from ..scalar.hyperbolic import LINEAR, slope_of_product, tanh_less_tangent, tanh_parts, tanhshrink_near
 from ..scalar.hyperbolic import tanh as hyperbolic_tangent
 from ..scalar.logarithm import LOGCOSH_END, log_of_mean, logcosh_near
 from ..scalar.logistic import decay_of_size, logistic_slope
@@ -25,11 +25,10 @@ from ..scalar.pairs import (
 )
 from ..scalar.ranges import LARGEST, at_most, clipped, finite, unless_nan
 from ..tree.marks import kept
-from ..tree.node import PerType, copysign, where
+from ..tree.node import copysign, where
 from . import reference
 
 SERIES = 0.625                                               # up to it tanhshrink is a polynomial
-LINEAR = PerType(float32=2.0**-14, float64=2.0**-29)         # below it tanh z is z
 DEEP = -20                                                   # below it tanh(e^x) is e^x
 STEEP = 4                                                    # past it tanh(e^x) is 1
 

@@ -16,6 +16,7 @@ ROOT_HALF = Fraction("0.70710678118654752440084436210484903928483593768847403658
 ROOT_HALF_SHORT = Fraction(round(ROOT_HALF * 2**28), 2**28)      # times a float32 it is exact in float64
 ROOT_2_OVER_PI = Fraction("0.79788456080286535587989211986876373695171726232986931533185165934")
 SELU_SCALE, SELU_ALPHA = Fraction("1.0507009873554804934193349852946"), Fraction("1.6732632423543772848170429916717")
+LITTLE = Fraction(1, 10**9)                      # of snake_beta
 LARGEST = Fraction(2**1024 - 2**971)             # of float64
 FAR = 1000                                       # beyond it everything here is at its limit to 2^-1100
 

@@ -3,7 +3,7 @@ from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
 from ..tree.marks import kept, tier
-from ..tree.node import copysign, fma, round_to, sqrt, where
+from ..tree.node import PerType, copysign, fma, round_to, sqrt, where
 from .coefficients import EXP2, TANHSHRINK
 from .exponential import (
     LN2,
@@ -52,6 +52,7 @@ from .wider import through_float64
 THIRD = Fraction(1, 3)
 SERIES = 0.625                                               # up to it z - tanh z is a polynomial
 FLAT = 50                                                    # past it the slope of tanh is 0
+LINEAR = PerType(float32=2.0**-14, float64=2.0**-29)         # below it tanh z is z
 TINY = 2.0**-200                                             # below it tanh z is z, and 1 / TINY^3 a number
 
 

@@ -1,11 +1,13 @@
 """Gated units of more than two factors: their products are taken of pairs and rounded once."""
 from ..tree.node import build, copysign, where
 from .exponential import decay, exp_pair_fine
+from .hyperbolic import LINEAR, tanh_less_tangent, tanh_of_pair
 from .pairs import (
     Pair,
     add,
     add_any,
     argument_product,
+    argument_quotient,
     divide,
     exact,
     multiply,
@@ -116,3 +118,35 @@ def _step(gate, limit, dtype):
     z, factor, power, s, other = _swish(gate, number(1, gate), dtype)
     over = rounded(add_any(scaled(factor, power), Pair(-limit))) > 0
     return factor, power, over | (gate > LARGEST), _slope(z, s, other), power
+
+
+def _cap(x, b, dtype):
+    """b tanh(x / b) as a pair, and its slope as a scaled pair."""
+    z, z_low = argument_quotient(x, b)
+    sign = copysign(number(1, x), z)
+    size = single(Pair(abs(z), sign * z_low), dtype)
+    y = multiply(Pair(sign * b), tanh_of_pair(size, dtype))
+    twice = scaled(size, -2)
+    u, power = decay(*twice) if dtype == "float32" else exp_pair_fine(*twice)
+    q = reciprocal(add(exact(1, x), u))
+    return where(size.high < LINEAR, Pair(x, number(0, x)), y), (multiply(scaled(u, 4), multiply(q, q)), power)
+
+
+@through_float64(cancels=True)
+def situ_glu(value, gate, b1, b2, dtype):
+    """b1 tanh(gate / b1) s(gate) b2 tanh(value / b2)."""
+    (y, _), (line, _) = _cap(gate, b1, dtype), _cap(value, b2, dtype)
+    (s, power), _ = _logistic(Pair(gate, number(0, gate)), dtype)
+    return rounded_product(multiply(y, s), line) * power
+
+
+@through_float64(cancels=True)
+def situ_glu_slopes(value, gate, b1, b2, dtype):
+    """In every argument."""
+    (y, (steep, steep_power)), (line, (rise, rise_power)) = _cap(gate, b1, dtype), _cap(value, b2, dtype)
+    (s, power), (other, other_power) = _logistic(Pair(gate, number(0, gate)), dtype)
+    slope = add_any(scaled(steep, steep_power), multiply(y, scaled(other, other_power)))
+    return (rounded_product(multiply(y, s), rise) * rise_power * power,
+            rounded_product(multiply(slope, s), line) * power,
+            rounded_product(multiply(line, s), Pair(tanh_less_tangent(gate, b1))) * power,
+            rounded_product(multiply(y, s), Pair(tanh_less_tangent(value, b2))) * power)

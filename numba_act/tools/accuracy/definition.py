@@ -115,6 +115,13 @@ def largest(activation, wrt):
     return abs(_of_one_operand(activation, define(rewritten((stated,), _larger))[0]))
 
 
+@functools.cache
+def fine(activation, wrt):
+    """Whether float64 does not hold the definition: a wave whose angle has an exponential in it."""
+    waves = [n for n in in_order([definition(activation, wrt)]) if n.op == "call" and n.value.name in ("sin", "cos")]
+    return any(node.op == "call" and node.value.name == "exp" for node in in_order(waves))
+
+
 def _of_one_operand(activation, tree):
     tree, = rewritten((tree,), _compared)
     ones = dict.fromkeys(activation.operands[:-1], constant(1, "float", tree.dtype))

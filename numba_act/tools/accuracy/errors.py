@@ -17,9 +17,10 @@ from ...tree.call import retyped, substitute
 from ...tree.exact import number
 from ...tree.node import argument, bits, constant, from_bits, in_order, is_nan, narrowed, where, widened
 from ...tree.storage import STORAGE
-from .definition import Output, definition, largest
+from .definition import Output, definition, fine, largest
 from .vectors import vectorised
 
+DOUBT = 0.6                                      # above it an error is judged again where float64 is not fine enough
 FLOOR, AROUND = 2.0**-4, 0.5                     # near a zero of a slope the unit is at least that of the first
 # the type of truth: the bits of its exponent, and how good the definitions are in it
 WIDE = {"float64": (0x7FF << 52, 2.0**-45), "float128": (0x7FFF << 112, 2.0**-100)}
@@ -44,11 +45,14 @@ def zeros(output, dtype):
 
 @functools.cache
 def loose(output, dtype):
-    """Intervals about the zeros of a slope in x that no float is, where the unit is at least that of FLOOR.
+    """Intervals about the zeros of a slope that no float is, where the unit is at least that of FLOOR: of a slope in x,
+    or in a parameter where a pair does not hold the phase of a wave.
 
     Parameters may stretch the line; the intervals stretch with it.
     """
-    if output.wrt != (output.operand,) or largest(output.activation, output.wrt) is not None:
+    if output.wrt != (output.operand,) and not (output.wrt and fine(output.activation, output.wrt)):
+        return ()
+    if largest(output.activation, output.wrt) is not None:
         return ()
     if not any(node.op == "call" for node in in_order([definition(output.activation, output.wrt)])):
         return ()
@@ -72,10 +76,23 @@ def errors(output, x, got=None):
     """
     got = output(x) if got is None else got
     if x.dtype == np.float64 and not quad.available():
-        return np.array([exact_error(output, *pair, x.dtype) for pair in zip(x.tolist(), got.tolist(), strict=True)])
+        return _exact_errors(output, x, got)
+    found = _errors(output, x, got, STORAGE[x.dtype.name].working)
+    again = found > DOUBT if x.dtype != np.float64 and fine(output.activation, output.wrt) else np.zeros(x.shape, bool)
+    if again.any():
+        found[again] = (_errors(output, x[again], got[again], np.float64) if quad.available() else
+                        _exact_errors(output, x[again], got[again]))
+    return found
+
+
+def _exact_errors(output, x, got):
+    return np.array([exact_error(output, *pair, x.dtype) for pair in zip(x.tolist(), got.tolist(), strict=True)])
+
+
+def _errors(output, x, got, working):
+    """The errors by the truth in twice the width of `working`."""
     with np.errstate(all="ignore"):
-        inputs = got, _floor(output, x), x, *output.parameters(x.dtype)
-        operands = [np.asarray(a, STORAGE[x.dtype.name].working) for a in inputs]
+        operands = [np.asarray(a, working) for a in (got, _floor(output, x), x, *output.parameters(x.dtype))]
         return cpu.call(_error_kernel(output.activation, output.wrt, unit(x.dtype)), operands)[0]
 
 

@@ -10,6 +10,7 @@ from .errors import loose, zeros
 
 STRIDE = 251                                     # between the float32 patterns of a sample
 CHUNK = 1 << 20                                  # patterns; the arrays of one, 4 MiB each, stay near the processor
+INTERVALS = 8                                    # of `loose` that are sampled; a wave has thousands
 MANY, DENSE = 10**7, 64                          # float64 numbers; how much denser than by mpmath they lie
 
 
@@ -36,7 +37,7 @@ def points(output, dtype, scale=1, part=0):
     wide = np.ldexp(rng.uniform(1, 2, exponents.size), exponents) * rng.choice([-1, 1], exponents.size)
     windows = [rng.uniform(-1, 1, 25 * scale) * 2.0**k for k in range(-5, 11)]
     tails = [rng.uniform(*ends, 80 * scale) for ends in _subnormal(output, dtype)]
-    loosened = [rng.uniform((3 * a + b) / 4 - (b - a) / 3, b, 80 * scale) for a, b in loose(output, dtype)]
+    loosened = [rng.uniform((3 * a + b) / 4 - (b - a) / 3, b, 80 * scale) for a, b in loose(output, dtype)[:INTERVALS]]
     with np.errstate(all="ignore"):
         x = np.concatenate([wide, *windows, *tails, *loosened, [info.max, info.min, info.tiny]]).astype(dtype)
         x = np.concatenate([x, near([*switches(output, dtype), *zeros(output, dtype), 0, 1, -1], dtype)])
