@@ -100,7 +100,7 @@ def test_first_calls_of_many_threads(monkeypatch):
     from numba_act.backends.rows import code
     monkeypatch.setattr(code, "_records", {})
     from numba_act.backends.rows import cpu
-    cpu._plan.cache_clear()
+    cpu.plan_of.cache_clear()
     x, results, start = numbers((5, 33), np.float64), [], threading.Barrier(8)
 
     def work():
