@@ -299,7 +299,7 @@ def test_operators_of_rows():
     (lambda x: nt.gelu(x, out=x), TypeError, "gelu: out is an unknown keyword; accepted are no others"),
     (lambda x: nt.gelu(x.cfloat()), TypeError, "gelu: .*complex64"),
     (lambda x: nt.swiglu(x, x[:1].expand(3)), ValueError, "swiglu: the shapes of the operands do not broadcast"),
-    (lambda x: nt.get("gleu"), ValueError, "there is no activation 'gleu'; did you mean glu or gelu"),
+    (lambda x: nt.get("gleu"), ValueError, "there is no activation 'gleu'; did you mean glu or golu or gelu"),
     (lambda x: nt.get("gumbel_softmax"), TypeError, r"gumbel_softmax is not in numba_act\.torch; of the"),
     (lambda x: nt.softmax(3.0), TypeError, "softmax: x is a float; a tensor is accepted"),
     (lambda x: nt.softmax(x, where=3), TypeError, "softmax: where is a int; a tensor is accepted"),
