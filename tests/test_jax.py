@@ -147,7 +147,7 @@ def test_custom_activations():
     (lambda f, x: f(nj.softmax)(x.astype(complex)), TypeError, "(?m)^softmax: dtype complex64 is not supported"),
     (lambda f, x: f(lambda x: nj.softmax(x, 5))(x), ValueError, "(?m)^softmax: axis=5 is none of an array of shape"),
     (lambda f, x: nj.softmax("a"), TypeError, "^softmax: x is a str; an array is accepted"),
-    (lambda f, x: nj.get("gleu"), ValueError, "^there is no activation 'gleu'; did you mean glu or gelu"),
+    (lambda f, x: nj.get("gleu"), ValueError, "^there is no activation 'gleu'; did you mean glu or golu or gelu"),
 ])
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jit"])
 def test_refused(call, error, said, transform):
