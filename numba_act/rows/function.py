@@ -11,6 +11,7 @@ from ..declare import register
 from ..docstrings import arranged
 
 MOST = 4096                                      # shapes to remember
+UNSAID = object()                                # an argument that is not given, which costs less than to look for it
 
 
 class RowFunction:
@@ -26,11 +27,12 @@ class RowFunction:
         self._function, self._prepared = function, {}
         self.name, self.aliases = function.__name__, tuple(aliases)
         self._kernels = {"value": program and kernel_of(program, self.name, ("x",), (), (), (), ())}
+        self._has_usual = program is not None
         functools.update_wrapper(self, function).__doc__ = arranged(function.__doc__)
         self.__signature__ = inspect.signature(function)
 
     def __call__(self, /, *args, **kwargs):
-        if args and type(args[0]) is ndarray and len(args) + len(kwargs) < 3 and self._kernels["value"]:
+        if args and type(args[0]) is ndarray and len(args) + len(kwargs) < 3 and self._has_usual:
             x = args[0]
             axis = args[1] if len(args) == 2 else kwargs.get("axis") if kwargs else -1
             if type(axis) is int and x.flags.c_contiguous:
@@ -52,20 +54,21 @@ class RowFunction:
         self._kernels |= kernels
 
         @functools.wraps(function)
-        def backward(*args, **kwargs):
-            kind = {1: "y", 2: "x"}.get(len(args)) if kwargs.keys() <= {"y", "axis"} else None
-            other = kwargs.get("y") if kind == "y" else args[1] if kind and "y" not in kwargs else None
-            gy, axis, usual = args[0] if args else None, kwargs.get("axis", -1), None
-            if type(gy) is type(other) is ndarray and kind in kernels and type(axis) is int and (
-                    gy.dtype == other.dtype and gy.shape == other.shape and
-                    gy.flags.c_contiguous and other.flags.c_contiguous):
-                usual = kind, axis, gy.dtype, gy.shape
-                found = self._prepared.get(usual)
-                if found:
-                    return found(gy, other)
-            gx = self._called(f"{self.name}.backward", function, args, kwargs)
+        def backward(*args, y=None, axis=UNSAID, **options):
+            given, gy, usual = len(args), args[0] if args else None, None
+            kind, other = ("y", y) if given == 1 else ("x", args[1]) if given == 2 and y is None else (None, None)
+            if type(gy) is type(other) is ndarray and not options:
+                place, shape, dtype = -1 if axis is UNSAID else axis, gy.shape, gy.dtype
+                if type(place) is int and other.shape == shape and other.dtype == dtype and kind in kernels and (
+                        gy.flags.c_contiguous and other.flags.c_contiguous):
+                    usual = kind, place, dtype, shape
+                    found = self._prepared.get(usual)
+                    if found:
+                        return found(gy, other)
+            options |= ({} if y is None else {"y": y}) | ({} if axis is UNSAID else {"axis": axis})
+            gx = self._called(f"{self.name}.backward", function, args, options)
             if usual and gy.flags.aligned and other.flags.aligned and len(self._prepared) < MOST:
-                self._prepared[usual] = dispatch.prepared(kernels[kind], gy.shape, axis, gy.dtype)
+                self._prepared[usual] = dispatch.prepared(kernels[kind], shape, place, dtype)
             return gx
         self.backward = backward
         return function

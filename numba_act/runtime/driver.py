@@ -65,6 +65,7 @@ LINEAR, STAGED, CYCLE, VALUE, REDUCED = range(5)
  ENSURE, NEW_NUMBER, SET_ERROR, ERROR, DROP, RELEASE, CONTROL_WORDS) = range(19)
 
 HEAD = object.__basicsize__                  # bytes; behind it begins what is NumPy's own of an array, with its address
+TUPLE_HEAD = tuple.__basicsize__             # bytes; behind it lie the addresses of what a tuple holds
 
 EXPORTED = "entry", "launch", "launch_arrays", "launch_copy", "run_tasks", "help_out", "retire"
 

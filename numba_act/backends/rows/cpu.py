@@ -58,18 +58,19 @@ def prepared(kernel, shape, axis, dtype):
     plan, cost, partial = plan_of(kernel, storage, shape, axis, layouts, False)
     if cost >= threads.MIN_WORK:
         threads.start()
-    start, launch = ctypes.addressof(plan), _copying_launcher()
+    job, launch = np.array(plan, np.intp), _copying_launcher()
     empty = np.empty if math.prod(result) * item < outputs.LEAST_BYTES else outputs.empty
 
-    def of_one(x, plan=plan):                    # which lives as long as this function
+    def of_one(x):
         y = empty(result, dtype)
-        launch(start, id(x), id(y), 0)
+        launch((job, x, y))
         return y if result else y[()]
 
-    def of_two(gy, x, plan=plan):
+    def of_two(gy, x):
         gx = empty(result, dtype)
-        launch(start, id(gy), id(x), id(gx))
+        launch((job, gy, x, gx))
         return gx
+
     def shared(*arrays):
         y = empty(result, dtype)
         _run(plan, partial, (*arrays, y))
@@ -86,7 +87,7 @@ def _run(plan, partial, arrays):
 
 @functools.cache
 def _copying_launcher():
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_size_t] * 4)(driver.load().launch_copy)
+    return ctypes.CFUNCTYPE(None, ctypes.py_object)(driver.load().launch_copy)
 
 
 def _usable(out, dtype, arrays):
