@@ -40,6 +40,7 @@ TURNS = 4                                    # accesses of a thread in the long 
 LONG = 1 << 25                               # bytes of an operand, from which on it is taken
 DIVISION = 10                                # operations, of a division
 USUAL, REGISTERS, MANY = 250, 64, 128        # operations; registers of a thread at most, and where there are more
+LONGEST, MOST = 1500, 168                    # likewise, of kernels such as situ_glu's backward in all of its arguments
 MAX_DIMS = 8
 LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
 TOOLKIT = "/usr/local/cuda"                  # where it usually is
@@ -124,7 +125,7 @@ def registers(kernel, storage):
     memory.  Operations in a wider type count three times."""
     nodes = () if kernel.calls else in_order(kernel.trees(storage))
     cost = sum(1 + 2 * (node.dtype != storage.working) for node in nodes)
-    return REGISTERS if cost <= USUAL and pointers(kernel) <= 8 else MANY
+    return REGISTERS if cost <= USUAL and pointers(kernel) <= 8 else MANY if cost <= LONGEST else MOST
 
 
 def shape(kernel, storage, nbytes, arrays):
