@@ -24,16 +24,16 @@ EVERYTHING = bool(os.environ.get("NUMBA_ACT_TEST_ALL"))
 BEYOND = number(2) ** 3000          # a finite number beyond every dtype, which stands for infinity
 
 
-def spread(values, every=None):
+def spread(values):
     """Pairs of names and values: the functions that networks are made of beside each value, the others beside one in
-    turn, or beside one of `every` so many; with NUMBA_ACT_TEST_ALL set all pairs, which takes twice as long."""
+    turn; with NUMBA_ACT_TEST_ALL set all pairs, which takes twice as long."""
     return [(name, value) for k, name in enumerate(NAMES) for j, value in enumerate(values)
-            if EVERYTHING or name in CORE or (j - k) % (every or len(values)) == 0]
+            if EVERYTHING or name in CORE or j == k % len(values)]
 
 
 def names_and_dtypes(names):
-    """The pairs of these names and dtypes, spread so that half of the dtypes remain."""
-    pairs = [(name, dtype) for name, dtype in spread(DTYPES, 2) if name in names]
+    """The pairs of these names and dtypes, spread."""
+    pairs = [(name, dtype) for name, dtype in spread(DTYPES) if name in names]
     return pytest.mark.parametrize(("name", "dtype"), pairs, ids=[f"{name}-{dtype}" for name, dtype in pairs])
 
 
@@ -141,9 +141,9 @@ def output(name, what="f", row=None, n=1):
 
 
 def rows(name):
-    """The parameter grid; of functions with many parameters every third row of it."""
+    """The parameter grid; of functions with two parameters every second row of it, with three every third."""
     found = accuracy.rows(act.activations[name])
-    return found if len(act.activations[name].params) < 3 else [found[0], *found[1::3]]
+    return found if EVERYTHING else [*found[:1], *found[1::len(act.activations[name].params) or 1]]
 
 
 def parameters(name, dtype):
