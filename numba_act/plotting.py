@@ -155,7 +155,11 @@ def side_by_side(functions, path=None, columns=5, /, **keywords):
     size = {"figsize": (0.4 + 2.7 * columns, 0.5 + 3 * rows), "layout": "constrained"}
     pyplot = _pyplot()
     figure = pyplot.figure(**size) if path is None else pyplot.Figure(**size)
-    cells = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in cells:                             # axes that share their limits look at all others for each mark
+        ax.set(xlim=(options["lo"], options["hi"]), ylim=WINDOW["ylim"], yticks=range(-2, 5, 2))
+        ax.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
+        ax.label_outer()
     for ax, graphs in zip(cells, families, strict=False):
         _draw(ax, graphs, x)
         if len(graphs) > 1:
@@ -163,8 +167,6 @@ def side_by_side(functions, path=None, columns=5, /, **keywords):
     for k in range(len(families), len(cells)):
         cells[k].set_axis_off()
         cells[k - columns].tick_params(labelbottom=True)
-    cells[0].set(xlim=(options["lo"], options["hi"]), ylim=WINDOW["ylim"], yticks=range(-2, 5, 2))
-    cells[0].locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
     figure.get_layout_engine().set(h_pad=0.12)
     colour = NEUTRAL if any(len(graphs) > 1 for graphs in families) else {}
     figure.legend(handles=[_line(VALUE | colour), _line(SLOPE | colour)], loc="outside upper right", ncols=2,

@@ -74,8 +74,7 @@ INVERSE = "rcp.approx.ftz.f32"               # which two fma make right
 
 
 # --- what is in them --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("name", "storage"), [(name, storage) for name, storage in spread(STORED) if EVERYTHING
-                                               or name not in CORE or storage in ("float16", "float32")])
+@pytest.mark.parametrize(("name", "storage"), spread(STORED))
 def test_instructions(name, storage):
     a = act.activations[name]
     for kernel in kernels(a):

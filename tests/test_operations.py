@@ -90,7 +90,7 @@ def of_operation(op, dtype):
 
 class Bare:
     """What compiled code asks of an activation, of a kernel alone."""
-    name, defaults, _numba_type_ = "bare", {}, property(type_of)
+    name, defaults, _nonzero, _numba_type_ = "bare", {}, (), property(type_of)
 
     def __init__(self, kernel):
         self._inputs = self.operands = kernel.inputs

@@ -55,4 +55,4 @@ def _(x, alpha, beta):
     a = e * x if abs(e * x) <= 2**24 else 0
     s, double = math.sin(a), math.sin(2 * a)
     return (reference.terms(x, s * s / d), reference.terms(1, e * double / d), a * double / d,
-            -s * s / d * (math.exp(beta) / d))
+            -(s * s / d * (math.exp(beta) / d)))
