@@ -2,6 +2,7 @@
 import inspect
 
 from . import declare, functions, rows  # noqa: F401, functions declares the activations
+from .backends.signature import by_name
 
 ROWS = tuple([name for name, function in declare.row_functions.items() if function.kernel("value")])
 
@@ -30,16 +31,18 @@ class BridgedRows:
 
     def arguments(self, args, kwargs):
         """A call's arguments by name, the defaults with them."""
-        try:
-            bound = self.__signature__.bind(*args, **kwargs)
-        except TypeError as error:
-            accepted = ", ".join(self.__signature__.parameters)
-            raise TypeError(f"{self.__name__}: {error}; accepted are {accepted}") from None
-        bound.apply_defaults()
-        return bound.arguments
+        return by_name(self.__name__, self.__signature__, args, kwargs).arguments
 
     def __reduce__(self):
         return self._get, (self.__name__,)
+
+
+def result_shape(shape, axis, keepdims=None):
+    """The shape of a row function's result; those that give one number for a row have keepdims."""
+    if keepdims is None:
+        return tuple(shape)
+    place = axis % len(shape)
+    return *shape[:place], *[1] * keepdims, *shape[place + 1:]
 
 
 def bridged(name, kinds, get, module):

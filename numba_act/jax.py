@@ -19,7 +19,7 @@ from jax.custom_derivatives import SymbolicZero
 from . import declare
 from .backends.dtypes import STORED
 from .backends.rows.dispatch import axis_of
-from .bridge import ROWS, Bridged, BridgedRows, bridged
+from .bridge import ROWS, Bridged, BridgedRows, bridged, result_shape
 from .docstrings import Docstring
 
 ARRAYS = jax.Array | np.ndarray | np.generic | int | float       # tracers are the first
@@ -194,10 +194,8 @@ def differentiable_rows(function, names, options):
 
     @jax.custom_vjp
     def called(*operands):
-        given, shape = dict(options), list(operands[0].shape)
-        if function.name == "logsumexp":
-            place = given["axis"] % len(shape)
-            shape[place:place + 1] = [1] * given["keepdims"]
+        given = dict(options)
+        shape = result_shape(operands[0].shape, given["axis"], given.get("keepdims"))
         like = jax.ShapeDtypeStruct(shape, operands[0].dtype)
         return jax.pure_callback(on_host, like, *operands, vmap_method="broadcast_all")
 

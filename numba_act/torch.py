@@ -25,7 +25,7 @@ from .backends.containers.tensors import from_memory, memory
 from .backends.dtypes import result_dtype
 from .backends.kernel import symbol
 from .backends.signature import free
-from .bridge import ROWS, Bridged, BridgedRows, bridged
+from .bridge import ROWS, Bridged, BridgedRows, bridged, result_shape
 from .docstrings import Docstring
 
 TENSORS = {torch.Tensor, torch.nn.Parameter}
@@ -382,11 +382,10 @@ class RowFunction(BridgedRows):
         y = self.function(**dict(zip(self.names, map(detached, given), strict=True)))
         return laid_out(y, given[0])
 
-    def _promised(self, x, axis, *rest):
-        shape = list(x.shape)
-        if self.__name__ == "logsumexp":
-            place = axis % len(shape)
-            shape[place:place + 1] = [1] * rest[-1]
+    def _promised(self, *given):
+        given = dict(zip(self.names, given, strict=True))
+        x = given["x"]
+        shape = result_shape(x.shape, given["axis"], given.get("keepdims"))
         return empty(x, torch.Size(shape), result_type(x.dtype))
 
     def _keep(self, ctx, inputs, output):

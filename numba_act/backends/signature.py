@@ -20,6 +20,16 @@ def free(name, taken):
     return name
 
 
+def by_name(owner, signature, args, kwargs, where=""):
+    """A call's arguments bound to a signature, the defaults with them; `where` is a word about what is accepted."""
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{owner}: {error}; accepted{where} are {', '.join(signature.parameters)}") from None
+    bound.apply_defaults()
+    return bound
+
+
 def way(*first, usual=None, instead=None, **options):
     """Decorator of a method that is called with an activation's own arguments, and with these options by keyword.
 

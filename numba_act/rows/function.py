@@ -135,9 +135,3 @@ def computed(build, owner, axis, inputs, where=None, once=None, wanted=(), place
     kernel = kernel_of(build, owner, *map(tuple, (inputs, masks, once, places)), wanted)
     operands = *inputs.values(), *masks.values(), *once.values(), *places.values()
     return dispatch.call(kernel, operands, axis, **options)
-
-
-def one_of(owner, x, y):
-    """Refuse a gradient that is to start from both the operand and the result, or from neither."""
-    if (x is None) == (y is None):
-        raise TypeError(f"{owner}: one of x and y= is accepted, the operand or the result")

@@ -6,10 +6,11 @@ from ..backends.dispatch import backend_of
 from ..backends.dtypes import result_dtype
 from ..backends.kernel import Kernel
 from ..backends.philox import key_of
+from ..backends.rows.dispatch import one_of
 from ..scalar.logarithm import log
 from ..tree import node
 from ..tree.node import argument
-from .function import computed, one_of, row_function
+from .function import computed, row_function
 from .softmax import _softmax, _softmax_gradient, _softmax_slope, _temperature
 
 NAME = "gumbel_softmax"

@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backends import layout
+from ..backends.rows.dispatch import one_of
 from ..scalar.exponential import SHIFT, exp, lifted_decay
 from ..scalar.logarithm import log_of_lifted
 from ..scalar.pairs import (
@@ -22,7 +23,7 @@ from ..scalar.pairs import (
 from ..scalar.ranges import finite
 from ..tree import node
 from ..tree.node import Node, fma
-from .function import computed, one_of, row_function
+from .function import computed, row_function
 
 INFINITY = float("inf")
 

@@ -1,8 +1,9 @@
 """Rows of which most become 0: what is above a threshold, at which all that is above it makes 1."""
+from ..backends.rows.dispatch import one_of
 from ..scalar.pairs import number
 from ..tree import node
 from ..tree.node import sqrt
-from .function import computed, one_of, row_function
+from .function import computed, row_function
 from .softmax import INFINITY, largest_left, masked
 
 # --- one row ----------------------------------------------------------------------------------------------------------

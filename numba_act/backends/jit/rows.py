@@ -20,7 +20,8 @@ from numba.np.numpy_support import as_dtype
 from ...tree.storage import STORAGE
 from ..dtypes import common_dtype
 from ..rows import code
-from ..rows.dispatch import axis_of
+from ..rows.dispatch import axis_of, one_of
+from ..signature import by_name
 from . import witness
 from .calls import ActivationType, on_gpu
 
@@ -46,12 +47,7 @@ class RowsType(ActivationType):
         return RowsType
 
     def _arguments(self, args, kws):
-        try:
-            bound = self.signature.bind(*args, **kws)
-        except TypeError as error:
-            accepted = ", ".join(self.signature.parameters)
-            raise TypeError(f"{self.owner.name}: {error}; accepted in compiled code are {accepted}") from None
-        bound.apply_defaults()
+        bound = by_name(self.owner.name, self.signature, args, kws, " in compiled code")
         return tuple(a if isinstance(a, types.Type) else types.Omitted(a) for a in bound.args)
 
     @functools.cached_property
@@ -66,14 +62,13 @@ class RowCall:
     def __init__(self, callee, given):
         self.owner, names = callee.owner, list(callee.signature.parameters)
         self.given = dict(zip(names, given, strict=True))
-        missing = [name for name in ("x", "y") if _is_missing(self.given.get(name))]
         if callee.kind == "value":
             self.kind, self.inputs = "value", ["x"]
-        elif len(missing) == 1:
-            self.kind, = {"x", "y"} - {*missing}
-            self.inputs = ["gy", self.kind]
         else:
-            raise TypeError(f"{self.owner.name}: one of x and y= is accepted, the operand or the result")
+            x, y = (None if _is_missing(self.given[name]) else name for name in ("x", "y"))
+            one_of(self.owner.name, x, y)
+            self.kind = x or y
+            self.inputs = ["gy", self.kind]
         self.places = [names.index(name) for name in self.inputs]
         self.kernel = self.owner.kernel(self.kind)
         if self.kernel is None:

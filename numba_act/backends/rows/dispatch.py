@@ -102,3 +102,9 @@ def _fitting(backend, kernel, name, array, shape):
         what = "of each row, " if name in kernel.once else ""
         raise ValueError(f"{kernel.owner}: {name} has shape {array.shape}; one that broadcasts to that {what}{shape}, "
                          "is accepted") from None
+
+
+def one_of(owner, x, y):
+    """Refuse a gradient that is to start from both the operand and the result, or from neither."""
+    if (x is None) == (y is None):
+        raise TypeError(f"{owner}: one of x and y= is accepted, the operand or the result")

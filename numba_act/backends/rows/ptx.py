@@ -172,7 +172,7 @@ class _Threads(Passes):
         b, warps = self.b, THREADS // WARP
         places = [self.shared(v.type, warps) for v in values]
         warp = b.udiv(self.thread, WORD(WARP))
-        barrier(b)                           # until all have read what was there before
+        barrier(b)                               # until all have read what was there before
         with b.if_then(b.icmp_signed("==", b.urem(self.thread, WORD(WARP)), WORD(0))):
             for place, value in zip(places, values, strict=True):
                 b.store(value, b.gep(place, [WORD(0), warp]))
