@@ -32,9 +32,10 @@ from .wider import single, through_float64
 
 TWO_OVER_ROOT_PI = Fraction("1.128379167095512573896158903121545171688101258657997713688171443")
 ROOT_2 = Fraction("1.414213562373095048801688724209698078569671875376948073176679738")
-NEAR = 0.9                                                   # up to it erf x is a polynomial
+NEAR = PerType(float32=0.875, float64=0.9)                   # up to it erf x is a polynomial
 FURTHEST = PerType(float32=11.4, float64=28.2)               # erfc is 0, and -a^2 is above LEAST
 ONE = PerType(float32=3.93, float64=6.0)                     # erf is 1
+USUAL_SLOPE = 1.75                                           # about -log(erfc a) / a next to NEAR
 # of erf x / x in x^2, but for 2 / sqrt(pi): to 2^-64 up to NEAR, by pairs for the last six
 SERIES = [Fraction((-1) ** n, math.factorial(n) * (2 * n + 1)) for n in reversed(range(20))]
 
@@ -65,15 +66,22 @@ def erfc(x):
 def erf(x):
     """A polynomial near 0, and 1 - erfc |x|."""
     a = at_most(abs(x), ONE)
-    square = a * a
-    factor, factor_low = split(TWO_OVER_ROOT_PI, x)
-    near = fma(a, factor, a * fma(square, horner(ERF[x.dtype], square), factor_low))
-    return copysign(where(a < NEAR, near, _far(a)), x)
+    return copysign(where(a < NEAR[a.dtype], _near(a), _far(a)), x)
+
+
+def _near(a):
+    square, rest = two_product(a, a)
+    factor, factor_low = split(TWO_OVER_ROOT_PI, a)
+    if a.dtype == "float32":                                     # what the square lacks, 0.1 ULP, by the slope in it
+        factor_low = fma(rest, -0.25, factor_low)
+    return fma(a, factor, a * fma(square, horner(ERF[a.dtype], square), factor_low))
 
 
 def _far(a):
     if a.dtype == "float32":
-        s, p = reduced_plain(horner(LOG_ERFC[a.dtype], a))
+        *rest, slope, start = LOG_ERFC[a.dtype]
+        start = fma(horner([*rest, slope + USUAL_SLOPE], a), a, start)
+        s, p = reduced_plain(fma(a, -USUAL_SLOPE, start))
         return fma(-s, p.high, 1 - s)
     y, _ = erfc_of_size(Pair(a))
     return (1 - y.high) - y.low
@@ -98,7 +106,7 @@ def erf_of_pair(z):
     near = multiply(polynomial(SERIES[:-6], [split(c, a.high) for c in SERIES[-6:]], square), a)
     tail, shrink = erfc_of_size(a)
     far = add_any(exact(1, a.high), negate(scaled(tail, shrink)))
-    return where(a.high < NEAR, multiply(near, split(TWO_OVER_ROOT_PI, a.high)), far)
+    return where(a.high < NEAR[a.high.dtype], multiply(near, split(TWO_OVER_ROOT_PI, a.high)), far)
 
 
 @for_numbers_too

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ... import math as mathematics
 from ...backends import cpu
 from ...backends.kernel import Kernel
 from ...tree import quad
@@ -20,6 +21,7 @@ from ...tree.storage import STORAGE
 from .definition import Output, definition, fine, largest
 from .vectors import vectorised
 
+MATHEMATICS = frozenset(getattr(mathematics, name) for name in mathematics.__all__)
 DOUBT = 0.6                                      # above it an error is judged again where float64 is not fine enough
 FLOOR, AROUND = 2.0**-4, 0.5                     # near a zero of a slope the unit is at least that of the first
 # the type of truth: the bits of its exponent, and how good the definitions are in it
@@ -46,10 +48,12 @@ def zeros(output, dtype):
 @functools.cache
 def loose(output, dtype):
     """Intervals about the zeros of a slope that no float is, where the unit is at least that of FLOOR: of a slope in x,
-    or in a parameter where a pair does not hold the phase of a wave.
+    or in a parameter where a pair does not hold the phase of a wave; none of mathematics.
 
     Parameters may stretch the line; the intervals stretch with it.
     """
+    if (output.activation._exact or output.activation) in MATHEMATICS:
+        return ()
     if output.wrt != (output.operand,) and not (output.wrt and fine(output.activation, output.wrt)):
         return ()
     if largest(output.activation, output.wrt) is not None:

@@ -12,11 +12,14 @@ from ...tree.node import where
 
 LIBRARY = "libmvec.so.1"
 REGISTERS = {"+avx512f": ("e", 8), "+avx2": ("d", 4)}    # their letter in the x86-64 vector function ABI, and numbers
+LEAST = 2.0**-1074
 # (lowest, its value from there down, highest, its value from there up): beyond, where all values are one in float64,
 # libmvec takes ten times as long, for every number by itself; half of all float32 numbers are there
 CONSTANT = {
-    "exp": (-746, 0.0, 710, math.inf), "expm1": (-40, -1.0, 710, math.inf), "erfc": (-6, 2.0, 28, 0.0),
-    "tanh": (-20, -1.0, 20, 1.0), "log1p": (-math.inf, math.nan, math.inf, math.inf),
+    "exp": (-746, 0.0, 710, math.inf), "exp2": (-1076, 0.0, 1024, math.inf), "expm1": (-40, -1.0, 710, math.inf),
+    "sinh": (-711, -math.inf, 711, math.inf), "cosh": (-711, math.inf, 711, math.inf),
+    "tanh": (-20, -1.0, 20, 1.0), "erfc": (-6, 2.0, 28, 0.0), "log1p": (-1 - 2.0**-52, math.nan, math.inf, math.inf),
+    **dict.fromkeys(("log", "log2", "log10"), (-LEAST, math.nan, math.inf, math.inf)),
 }
 
 
@@ -29,7 +32,7 @@ def vectorised(tree):
         if function is node.value or limits is None:
             return function(*args)
         (lowest, below, highest, above), (x,) = limits, args
-        inside = where(x <= lowest, 0.0, where(x >= highest, 0.0, x))
+        inside = where(x <= lowest, 1.0, where(x >= highest, 1.0, x))
         return where(x <= lowest, below, where(x >= highest, above, function(inside)))
     return rewritten((tree,), change)[0]
 
