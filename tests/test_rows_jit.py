@@ -24,6 +24,17 @@ def of_one_row(f, x):
     return y, act.softmax.backward(x, y=y), act.log_softmax(x), act.logsumexp(x), act.entmax15(x), f(np.arange(5))
 
 
+@njit
+def with_options(x, where, temperature, sink):
+    return (act.softmax(x, where=where, temperature=temperature, sink=sink),
+            act.softmax.backward(x, y=x, axis=1, where=where))
+
+
+@njit
+def in_columns(x):
+    return act.logsumexp(x, 0, keepdims=True, temperature=2, sink=0.5)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_same_bits(layout):
     x = LAYOUTS[layout](numbers((5, 7, 40), np.float32))
@@ -39,11 +50,43 @@ def test_one_row(n):
         same_bits(np.asarray(found), np.asarray(expected))
 
 
+@pytest.mark.parametrize("shape", [(5, 7, 40), (7, 1), (40,)])
+@pytest.mark.parametrize("temperature", [0.3, 1.0])
+def test_options(shape, temperature):
+    x = numbers((5, 7, 40), np.float32)
+    x[0, :3, 0] = np.inf, -np.inf, np.nan
+    where, sink = np.ones((1, 1, 1), bool) & (numbers(shape, np.float32, 1) > 0), np.zeros((1, 1, 1))
+    for found, expected in zip(with_options(x, where, temperature, sink),
+                               with_options.py_func(x, where, temperature, sink), strict=True):
+        same_bits(found, expected)
+
+
+def test_options_of_columns():
+    x = np.asfortranarray(numbers((5, 6, 20), np.float64))
+    same_bits(in_columns(x), in_columns.py_func(x))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"temperature": -1.0}, "softmax: temperature must be a positive number"),
+    ({"temperature": np.nan}, "softmax: temperature must be a positive number"),
+    ({"where": np.ones((1, 7, 2), bool)}, "softmax: where does not broadcast to the shape of x"),
+    ({"sink": np.ones((1, 1, 40))}, "softmax: sink does not broadcast to one number a row"),
+])
+def test_options_that_do_not_fit(change, message):
+    given = {"where": np.ones((5, 7, 40), bool), "temperature": 1.0, "sink": np.zeros((5, 7, 1)), **change}
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        with_options(numbers((5, 7, 40), np.float32), **given)
+
+
 @pytest.mark.parametrize(("call", "message"), [
     (lambda x: act.softmax(x[0]), "softmax: x must be an array of numbers with an axis, not float64"),
     (lambda x: act.softmax(x, axis=1), r"softmax: axis=1 is none of an array of shape .*; accepted are -1 to 0"),
     (lambda x: act.softmax(x, axis=x.size), "softmax: in compiled code axis must be a constant, as axis=0, not int64"),
-    (lambda x: act.softmax(x, where=x > 0), "softmax: got an .*'where'; accepted in compiled code are x, axis"),
+    (lambda x: act.softmax(x, out=x), "softmax: got an .*'out'; accepted in compiled code are x, axis, where, temp"),
+    (lambda x: act.softmax(x, where=x), r"softmax: where must be an array of bool of up to 1 axes, not arr"),
+    (lambda x: act.softmax(x, sink="1"), "softmax: sink must be a number or an array of numbers of up to"),
+    (lambda x: act.softmax(x, temperature=x), r"softmax: temperature must be a number, not array\(float64"),
+    (lambda x: act.logsumexp(x, keepdims=x.size > 1), "logsumexp: in compiled code keepdims must be a constant, as"),
     (lambda x: act.softmax(1j * x), r"softmax: x must be an array of numbers with an axis, not array\(complex"),
     (lambda x: act.softmax(x.astype(np.float16)), "softmax: Numba computes in float32 and float64, not in float16"),
     (lambda x: act.softmin.backward(x), "softmin: one of x and y= is accepted"),

@@ -26,7 +26,7 @@ class RowFunction:
     def __init__(self, function, program, aliases=()):
         self._function, self._prepared = function, {}
         self.name, self.aliases = function.__name__, tuple(aliases)
-        self._kernels = {"value": program and kernel_of(program, self.name, ("x",), (), (), (), ())}
+        self._programs = {"value": (program, ("x",), ())} if program else {}
         self._has_usual = program is not None
         functools.update_wrapper(self, function).__doc__ = arranged(function.__doc__)
         self.__signature__ = inspect.signature(function)
@@ -44,14 +44,13 @@ class RowFunction:
         """The result for an array whose like may come again."""
         y = self._function(x, axis)
         if x.flags.aligned and len(self._prepared) < MOST:
-            self._prepared[axis, x.dtype, x.shape] = dispatch.prepared(self._kernels["value"], x.shape, axis, x.dtype)
+            self._prepared[axis, x.dtype, x.shape] = dispatch.prepared(self.kernel("value"), x.shape, axis, x.dtype)
         return y
 
     def gradient(self, function, **programs):
         """Make the function what `backward` is; the programs are those of a call with gy and x, or gy and y, alone."""
-        kernels = {name: kernel_of(build, self.name, ("gy", name), (), (), (), ("x",) if name == "x" else ())
-                   for name, build in programs.items()}
-        self._kernels |= kernels
+        self._programs |= {name: (build, ("gy", name), ("x",) if name == "x" else ())
+                           for name, build in programs.items()}
 
         @functools.wraps(function)
         def backward(*args, y=None, axis=UNSAID, **options):
@@ -59,7 +58,7 @@ class RowFunction:
             kind, other = ("y", y) if given == 1 else ("x", args[1]) if given == 2 and y is None else (None, None)
             if type(gy) is type(other) is ndarray and not options:
                 place, shape, dtype = -1 if axis is UNSAID else axis, gy.shape, gy.dtype
-                if type(place) is int and other.shape == shape and other.dtype == dtype and kind in kernels and (
+                if type(place) is int and other.shape == shape and other.dtype == dtype and kind in programs and (
                         gy.flags.c_contiguous and other.flags.c_contiguous):
                     usual = kind, place, dtype, shape
                     found = self._prepared.get(usual)
@@ -68,7 +67,7 @@ class RowFunction:
             options |= ({} if y is None else {"y": y}) | ({} if axis is UNSAID else {"axis": axis})
             gx = self._called(f"{self.name}.backward", function, args, options)
             if usual and gy.flags.aligned and other.flags.aligned and len(self._prepared) < MOST:
-                self._prepared[usual] = dispatch.prepared(kernels[kind], shape, place, dtype)
+                self._prepared[usual] = dispatch.prepared(self.kernel(kind), shape, place, dtype)
             return gx
         self.backward = backward
         return function
@@ -81,9 +80,13 @@ class RowFunction:
         self.value_and_grad = value_and_grad
         return function
 
-    def kernel(self, kind):
-        """What is compiled of a call without options: the "value", or the gradient from "x" or "y"; None if unknown."""
-        return self._kernels.get(kind)
+    def kernel(self, kind, masks=(), once=()):
+        """What is compiled of a call with these options: the "value", or the gradient from "x" or "y"; None if
+        unknown."""
+        if kind not in self._programs:
+            return None
+        build, inputs, wanted = self._programs[kind]
+        return kernel_of(build, self.name, inputs, masks, once, (), wanted)
 
     @functools.cached_property
     def _numba_type_(self):

@@ -105,6 +105,7 @@ def _fitting(backend, kernel, name, array, shape):
 
 
 def one_of(owner, x, y):
-    """Refuse a gradient that is to start from both the operand and the result, or from neither."""
+    """The operand or the result, from which a gradient is to start, and not from both or neither."""
     if (x is None) == (y is None):
         raise TypeError(f"{owner}: one of x and y= is accepted, the operand or the result")
+    return y if x is None else x
