@@ -75,6 +75,7 @@ class Program(NamedTuple):
     parameters: dict                         # name -> size in bytes
     shared: dict                             # name -> where it begins in a block's shared memory
     shared_bytes: int
+    passing: frozenset                       # registers that live within one stretch without branches or meetings
 
 
 INSTRUCTION = re.compile(r"(?:@(!?%\w+)\s+)?([a-z][\w.:]*)\s*(.*);")
@@ -102,7 +103,20 @@ def parse(text):
     for align, name, size in re.findall(r"\.shared \.align (\d+) \.b8 (\w+)\[(\d+)\];", text):
         shared[name] = -(-end // int(align)) * int(align)
         end = shared[name] + int(size)
-    return Program(instructions, labels, parameters, shared, -(-end // 8) * 8)
+    return Program(instructions, labels, parameters, shared, -(-end // 8) * 8, _passing(instructions, labels))
+
+
+REGISTER = re.compile(r"%\w+")
+
+
+def _passing(instructions, labels):
+    starts, stretch, met = set(labels.values()), 0, {}
+    for at, instruction in enumerate(instructions):
+        stretch += at in starts or instruction.opcode.startswith(MEETINGS)
+        for register in REGISTER.findall(f"{instruction.predicate} {instruction.operands}"):
+            met.setdefault(register, set()).add(stretch)
+        stretch += instruction.opcode.startswith("bra")
+    return frozenset(register for register, stretches in met.items() if len(stretches) == 1)
 
 
 def run(text, memory, arguments, grid, block, first=0):
@@ -120,6 +134,7 @@ def run(text, memory, arguments, grid, block, first=0):
 PARAMETER = 1 << 16                          # each parameter at a multiple of this
 SHARED = 1 << 32                             # where a block's shared memory begins
 WARP = 32
+MEETINGS = "shfl.sync", "bar.sync", "barrier.sync"
 
 
 class _Run:
@@ -137,8 +152,8 @@ class _Run:
         with np.errstate(all="ignore"):
             while waiting:
                 at = min(waiting)
-                lanes = np.sort(np.concatenate(waiting.pop(at)))
-                self.advance(at, lanes, waiting)
+                first, *others = waiting.pop(at)
+                self.advance(at, np.sort(np.concatenate([first, *others])) if others else first, waiting)
         assert not self.blocked, f"threads wait for ever at {[self.program.instructions[at] for at in self.blocked]}"
         return self.counts
 
@@ -150,14 +165,18 @@ class _Run:
             self.blocked[at] = lanes[~whole]
         return lanes[whole]
 
+    def run_on(self, lanes):
+        """With these lanes, all of which is None; `near` holds what they alone have in registers."""
+        self.lanes, self.near = None if lanes.size == self.n else lanes, {}
+
     def advance(self, at, lanes, waiting):
         """Run these lanes until they branch or meet others."""
-        self.lanes = None if lanes.size == self.n else lanes
+        self.run_on(lanes)
         while True:
             predicate, opcode, operands = self.program.instructions[at]
-            if opcode.startswith(("shfl.sync", "bar.sync", "barrier.sync")):
+            if opcode.startswith(MEETINGS):
                 lanes = self.met(at, lanes, WARP if opcode.startswith("shfl") else self.block)
-                self.lanes = None if lanes.size == self.n else lanes
+                self.run_on(lanes)
                 if not lanes.size:
                     return
             self.counts[opcode] += 1
@@ -198,8 +217,11 @@ class _Run:
     def value(self, operand, type_):
         """An operand of some type, for the lanes that run; of no dimension where all lanes have the same."""
         if operand.startswith("%"):
-            found = self.registers[operand]
-            found = found if self.lanes is None or not found.ndim else found[self.lanes]
+            found = self.near.get(operand)
+            if found is None:
+                found = self.registers[operand]
+                if self.lanes is not None and found.ndim:
+                    found = self.near[operand] = found[self.lanes]
         elif operand in self.symbols:
             found = np.asarray(self.symbols[operand])
         elif operand.startswith(("0f", "0d")):
@@ -224,7 +246,10 @@ class _Run:
         if register == "_":
             return
         if self.lanes is not None:
-            whole = self.registers.get(register, np.zeros(self.n, value.dtype))
+            self.near[register] = value
+            if register in self.program.passing:
+                return
+            whole = self.registers.get(register, np.zeros((), value.dtype))
             whole = np.array(np.broadcast_to(whole, self.n))
             whole[self.lanes] = value
             value = whole
@@ -236,9 +261,10 @@ class _Run:
         size = int(opcode[5:])
         half, whole = WORDS[str(size // 2)], WORDS[str(size)]
         if target.startswith("{"):
-            value = np.atleast_1d(self.value(source, f"b{size}"))
-            for name, part in zip(OPERAND.findall(target[1:-1]), value[:, None].view(half).T, strict=True):
-                self.write(name, part if value.size > 1 or self.lanes is not None else part[0])
+            value = self.value(source, f"b{size}")
+            parts = np.atleast_1d(value)[:, None].view(half).T
+            for name, part in zip(OPERAND.findall(target[1:-1]), parts, strict=True):
+                self.write(name, part if value.ndim else part[0])
         else:
             low, high = (self.value(o, f"b{size // 2}").astype(whole) for o in OPERAND.findall(source[1:-1]))
             self.write(target, low | high << whole(size // 2))

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from tools import (
     DTYPES,
+    EVERYTHING,
     OUTPUTS,
+    each_output,
     each_row,
     every_dtype,
     every_name_and_dtype,
@@ -37,6 +39,7 @@ from numba_act.backends.kernel import Kernel
 from numba_act.tools.accuracy import inputs as sampling
 from numba_act.tools.accuracy import vectors
 from numba_act.tools.accuracy.definition import fine
+from numba_act.tools.bench.cells import CORE
 from numba_act.tree import quad
 from numba_act.tree.call import named
 from numba_act.tree.differentiate import derivative
@@ -98,7 +101,7 @@ def test_the_reference_is_good_in_float64(name, what, row, dtype):
 
 
 @every_output
-@in_turn("row", lambda name: rows(name)[:2])
+@in_turn("row", lambda name: rows(name)[:1 + (EVERYTHING or name in CORE)])
 def test_errors_of_float64_are_those_by_mpmath(name, what, row):
     """Of what is computed, of neighbours a few units away, and of NaN and infinity."""
     dtype, call, rng = np.dtype(np.float64), output(name, what, row), generator(name, what, row)
@@ -174,8 +177,8 @@ def test_squareplus_without_a_bend_is_relu():
     np.testing.assert_array_equal(act.squareplus.grad(np.float32([0, -1, 1]), 0.0), [0.5, 0, 1])
 
 
-@every_output
-@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+@pytest.mark.parametrize(("name", "dtype"), spread(DTYPES[:2]))
+@each_output
 def test_error_of_all_16_bit_patterns(name, what, dtype):
     for row in rows(name):
         check(output(name, what, row), patterns(dtype), LIMITS[dtype])

@@ -28,6 +28,7 @@ from numba_act.tree.node import argument, in_order
 from numba_act.tree.storage import STORAGE
 
 STORED = [d.name for d in DTYPES]
+CAPABILITIES = 75, 80, 90, 100, 120          # of Turing, Ampere, Hopper and two Blackwells
 
 
 def kernels(a):
@@ -73,35 +74,59 @@ def text_of(kernel, storage, form):
 INVERSE = "rcp.approx.ftz.f32"               # which two fma make right
 
 
-# --- what is in them --------------------------------------------------------------------------------------------------
+# --- what is in them, and what NVIDIA's assembler makes of them ------------------------------------------------------
+def every_form(name, storage):
+    """(kernel, form): every kernel in its usual form, the last, which has all inputs, in each."""
+    found = kernels(act.activations[name])
+    pairs = [(kernel, forms(kernel, storage)[0]) for kernel in found]
+    for kernel in found if EVERYTHING else found[-1:]:
+        pairs += [(kernel, form) for form in forms(kernel, storage)[1:]]
+    if storage in ("float16", "float32") and (EVERYTHING or name in CORE):
+        pairs += [(kernel, form) for kernel in (found[0], found[-1]) for form in more_forms(kernel, storage)]
+    return pairs
+
+
 @pytest.mark.parametrize(("name", "storage"), spread(STORED))
 def test_instructions(name, storage):
-    a = act.activations[name]
-    for kernel in kernels(a):
-        usual = kernel.usual_trees(STORAGE[storage])
-        trees = [in_order(outputs) for outputs in (kernel.trees(STORAGE[storage]), *(usual or ())[1:])]
-        fused = max(sum({"fma": 1, "inverse": 2}.get(node.op, 0) for node in tree) for tree in trees)
-        more = kernel in (a.kernel(), kernels(a)[-1]) and storage in ("float16", "float32")
-        for form in (*forms(kernel, storage), *(more_forms(kernel, storage) if more else ())):
-            text = compiled(kernel, storage, form)
-            body = text[text.index("\n{"):]
-            assert not re.search(r"\.local|\bcall\b|\.approx|\.ftz|\.full|%SP", text.replace(INVERSE, ""))
-            assert INVERSE not in text or any(node.op == "inverse" for tree in trees for node in tree)
-            lanes = 2 if form.shape in ("general", "sum") else 19          # of usual numbers, and of others
-            if form.shape == "long":
-                accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
-                assert len(accesses) == 2 * form.inputs.count("a") + kernel.n_outputs
-            if form.shape == "wide":
-                accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
-                vectors = ptx.accesses(kernel, STORAGE[storage])
-                assert len(accesses) == vectors * (form.inputs.count("a") + kernel.n_outputs)
-                lanes = ptx.ACCESS // STORAGE[storage].size * vectors + 3      # at once, in turns, and at the ends
-            assert len(re.findall(r"\bfma\.rn\.f", body)) <= fused * lanes
-            assert not re.search(r"\b(mad|fma)\.f|(mul|add|sub)\.f(32|64)", body)           # without .rn: contracted
-            doubles = set(re.findall(r"\b[a-z.]+\S*f64\S*", body))
-            if form.shape in ("sum", "across", "along"):
-                doubles -= {"cvt.f64.f32", "add.rn.f64", "cvt.rn.f32.f64", "cvt.rn.f16.f64"}
-            assert storage == "float64" or not doubles or any(node.op == "widened" for node in trees[0])
+    """For one generation in turn; with NUMBA_ACT_TEST_ALL set for each."""
+    turn = NAMES.index(name) + STORED.index(storage)
+    for k, (kernel, form) in enumerate(every_form(name, storage)):
+        for capability in CAPABILITIES if EVERYTHING else [CAPABILITIES[(k + turn) % len(CAPABILITIES)]]:
+            text = compiled(kernel, storage, form, ptx.target_of(capability))
+            check_text(text, kernel, storage, form)
+            if nvidia.library:
+                check_cubin(nvidia.link(text, capability), kernel, storage, (kernel.name, form, capability))
+    if not nvidia.library:
+        pytest.skip("all but the machine code, which needs nvidia-nvjitlink")
+
+
+def check_text(text, kernel, storage, form):
+    usual, body = kernel.usual_trees(STORAGE[storage]), text[text.index("\n{"):]
+    trees = [in_order(outputs) for outputs in (kernel.trees(STORAGE[storage]), *(usual or ())[1:])]
+    fused = max(sum({"fma": 1, "inverse": 2}.get(node.op, 0) for node in tree) for tree in trees)
+    assert not re.search(r"\.local|\bcall\b|\.approx|\.ftz|\.full|%SP", text.replace(INVERSE, ""))
+    assert INVERSE not in text or any(node.op == "inverse" for tree in trees for node in tree)
+    lanes = 2 if form.shape in ("general", "sum") else 19          # of usual numbers, and of others
+    if form.shape in ("wide", "long"):
+        accesses = re.findall(r"(ld|st)\.global\.(v4\.b32|v2\.b64)", body)
+        vectors = ptx.accesses(kernel, STORAGE[storage])
+        most = {"wide": vectors * (form.inputs.count("a") + kernel.n_outputs),
+                "long": 2 * form.inputs.count("a") + kernel.n_outputs}
+        assert len(accesses) == most[form.shape]
+        if form.shape == "wide":
+            lanes = ptx.ACCESS // STORAGE[storage].size * vectors + 3      # at once, in turns, and at the ends
+    assert len(re.findall(r"\bfma\.rn\.f", body)) <= fused * lanes
+    assert not re.search(r"\b(mad|fma)\.f|(mul|add|sub)\.f(32|64)", body)           # without .rn: contracted
+    doubles = set(re.findall(r"\b[a-z.]+\S*f64\S*", body))
+    if form.shape in ("sum", "across", "along"):
+        doubles -= {"cvt.f64.f32", "add.rn.f64", "cvt.rn.f32.f64", "cvt.rn.f16.f64"}
+    assert storage == "float64" or not doubles or any(node.op == "widened" for node in trees[0])
+
+
+def check_cubin(cubin, kernel, storage, where):
+    assert cubin.code.startswith(b"\x7fELF")
+    assert (cubin.spills, cubin.stack) == (0, 0), (where, cubin[1:])
+    assert cubin.registers <= ptx.registers(kernel, STORAGE[storage]), (where, cubin[1:])
 
 
 # instructions of PTX an element that usual numbers take, forward and backward: how they stand
@@ -125,28 +150,6 @@ def test_counts(name, storage):
         counts = simulated.run(compiled(kernel, storage, form), memory, [*places, 1, 0, tile], 1, ptx.THREADS)
         found.append(math.ceil(sum(counts.values()) * ptx.THREADS / tile))
     assert all(count <= most for count, most in zip(found, COUNTS[name][storage], strict=True)), found
-
-
-# --- NVIDIA's assembler -----------------------------------------------------------------------------------------------
-@pytest.mark.skipif(nvidia.library is None, reason="needs nvidia-nvjitlink")
-@pytest.mark.parametrize(("name", "storage"), spread(STORED))
-def test_cubins(name, storage):
-    """Every form, for one target in turn, so that every kernel of the functions that networks are made of meets them
-    all in its dtypes; with NUMBA_ACT_TEST_ALL set for every target."""
-    found = kernels(act.activations[name])
-    pairs = [(kernel, forms(kernel, storage)[0]) for kernel in found]
-    pairs += [(found[-1], form) for form in forms(found[-1], storage)[1:]]
-    turn = NAMES.index(name) + STORED.index(storage)
-    chosen = [(kernel, form, target) for k, (kernel, form) in enumerate(pairs)
-              for target in (ptx.TARGETS if EVERYTHING else [ptx.TARGETS[(k + turn) % len(ptx.TARGETS)]])]
-    if storage in ("float16", "float32") and (EVERYTHING or name in CORE):
-        chosen += [(kernel, form, ptx.TARGETS[0]) for kernel in (found[0], found[-1])
-                   for form in more_forms(kernel, storage)]
-    for kernel, form, target in chosen:
-        cubin = nvidia.link(compiled(kernel, storage, form, target), target)
-        assert cubin.code.startswith(b"\x7fELF")
-        assert (cubin.spills, cubin.stack) == (0, 0), (kernel.name, form, target, cubin[1:])
-        assert cubin.registers <= ptx.registers(kernel, STORAGE[storage]), (kernel.name, form, target, cubin[1:])
 
 
 # --- what they compute ------------------------------------------------------------------------------------------------

@@ -254,6 +254,15 @@ def test_values(name, case):
     same_bits(out, y)
 
 
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_logsumexp_near_0(dtype):
+    """Where the logarithm takes away the largest number: of exponentials that are rounded it would be 5 units wrong."""
+    x, sink = numbers((20_000, 2), dtype, scale=0.1), numbers((20_000, 1), dtype, 1)
+    options = {"temperature": dtype.type(0.1), "sink": sink}
+    true = definition("logsumexp", x, 1, **options)
+    assert units(act.logsumexp(x, 1, **options), true, dtype, least("logsumexp")) < 1.5
+
+
 @every_name
 @given(case=cases(), data=st.data())
 @settings(max_examples=25, deadline=None)

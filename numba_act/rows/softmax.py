@@ -5,7 +5,7 @@ import numpy as np
 
 from ..backends import layout
 from ..backends.rows.dispatch import one_of
-from ..scalar.exponential import SHIFT, exp, lifted_decay
+from ..scalar.exponential import SHIFT, exp, lifted_decay, lifted_decay_pair
 from ..scalar.logarithm import log_of_lifted
 from ..scalar.pairs import (
     Pair,
@@ -49,7 +49,8 @@ class Exponentials(NamedTuple):
 
 
 def exponentials(row, x, where=None, temperature=None, sink=None, endless=False):
-    """Those of a row; `endless`: what is as large as the reference has the exponential 1 if it is infinite, too."""
+    """Those of a row; `endless`, for logsumexp: what is as large as the reference has the exponential 1 if it is
+    infinite, too, and the total is that of pairs, because its logarithm may cancel the reference."""
     x = masked(where, x, -INFINITY)
     reference = row.largest(x) if endless else largest_left(row, x, where)
     pace = None if temperature is None else reciprocal(Pair(temperature))
@@ -61,13 +62,14 @@ def exponentials(row, x, where=None, temperature=None, sink=None, endless=False)
     if endless:
         same = node.build("eq", x, reference)
         z = Pair(node.where(same, 0, z.high), node.where(same, 0, z.low))
-    e, own = row.kept(lifted_decay(*z)), None
-    total = row.total(e)
+    lifted, own = lifted_decay_pair if endless else lifted_decay, None
+    e = lifted(*z) if endless else row.kept(lifted(*z))
+    total = row.total_of_pairs(e) if endless else row.total(e)
     if sink is not None:
         same, rest = node.build("eq", raised.high, reference), _finite_low(raised)
         high, low = node.where(same, Pair(0, 0), two_sum(raised.high, -reference))
-        own = lifted_decay(*_paced(Pair(high, low if rest is None else low + rest), pace))
-        total = add_any(total, Pair(own))
+        own = lifted(*_paced(Pair(high, low if rest is None else low + rest), pace))
+        total = add_any(total, own if endless else Pair(own))
     return Exponentials(x, reference, z, e, own, total, pace)
 
 

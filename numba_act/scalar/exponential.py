@@ -144,9 +144,19 @@ def _decay_parts(z, low, bounded=False, far=None):
 
 def lifted_decay(z, low):
     """e^(z + low) for z <= 0, times 2^SHIFT so that it is a normal number; 0 below LEAST."""
-    z, low = at_least(z, LEAST), tier(where(z < LEAST, 0, low), None)
+    z, low = _from_least(z, low)
     s, p = reduced_plain(z, ROUND[z.dtype] + SHIFT[z.dtype], low=low)
     return fma(s, p.high, s)
+
+
+def lifted_decay_pair(z, low):
+    """As `lifted_decay`, as a pair."""
+    z, low = _from_least(z, low)
+    return exponential_pair(*reduced(z, low, ROUND[z.dtype] + SHIFT[z.dtype]))
+
+
+def _from_least(z, low):
+    return at_least(z, LEAST), tier(where(z < LEAST, 0, low), None)
 
 
 def times_exp(scale, x):

@@ -373,7 +373,7 @@ class _Columns(_Form):
     def gathered(self, gathered, terms, lanes):
         """What is gathered over the rows: sums in as many vectors as a row's would have lanes."""
         b = self.b
-        sums = [g.kind == "total" for g in gathered]
+        sums = [g.kind != "largest" for g in gathered]
         counts = [len(self.begin(g, self.vector)) for g in gathered]
         slots = [[self.slots(v.type) for v in self.begin(g, self.vector)] if s else [] for g, s in zip(
             gathered, sums, strict=True)]

@@ -83,12 +83,14 @@ class Passes:
         """What an element adds, as the numbers in which it is added up."""
         numbers = [values[f] for f in gathered.factors]
         b, neutral = self.b, float("-inf") if gathered.kind == "largest" else 0.0
-        if gathered.kind == "total":
-            wide = [b.fpext(v, self.vector(DOUBLE)) for v in numbers] if self.single != DOUBLE else numbers
-            product = functools.reduce(b.fmul, wide)
-            numbers = [product]
-            if self.single == DOUBLE and len(wide) == 2:
-                numbers.append(self.fused(*wide, b.fneg(product)))
+        if gathered.kind != "largest" and self.single != DOUBLE:
+            numbers = [b.fpext(v, self.vector(DOUBLE)) for v in numbers]
+        if gathered.kind == "pairs":
+            numbers = numbers if self.single == DOUBLE else [b.fadd(*numbers)]
+        elif gathered.kind == "total":
+            product = functools.reduce(b.fmul, numbers)
+            lost = [self.fused(*numbers, b.fneg(product))] if self.single == DOUBLE and len(numbers) == 2 else []
+            numbers = [product, *lost]
         if lanes is None:
             return numbers
         return [b.select(lanes, v, filled(v.type, neutral)) for v in numbers]

@@ -20,9 +20,9 @@ OWN = "position", "length"                       # numbers that no operand gives
 
 
 class Gathered(NamedTuple):
-    """What is gathered over a row, in a pass: the largest of some numbers, or the sum of their products.
+    """What is gathered over a row, in a pass: the largest of some numbers, their sum, or that of pairs.
 
-    factors : the numbers, or the one or two numbers whose products are added up
+    factors : the numbers, the one or two whose products are added up, or a pair's
     results : the names of the result, for sums of its high and its low part
     """
     kind: str
@@ -59,6 +59,10 @@ class Row:
     def total(self, *factors):
         """The sum of some numbers, or of the products of two, as a pair of twice the precision."""
         return Pair(*self._gather("total", factors, 2))
+
+    def total_of_pairs(self, pairs):
+        """The sum of some pairs, as a pair of twice the precision."""
+        return Pair(*self._gather("pairs", pairs, 2))
 
     def kept(self, x):
         """A number of each element that is computed once if there is room for a row of them."""
