@@ -196,7 +196,8 @@ def loop(kernel, ranks, axis, keepdims, layout, casts, number):
         unit = " and ".join(f"{a}.strides[-1] == {a}.itemsize" for a in elements)
         body = [f"if {unit}:", *_indented(body), "else:", *_indented(rows("strided"))]
     shape = ", ".join("1" if d == axis and not along else f"n{d}" for d in range(ndim))
-    result = f"y{turned}" if along or keepdims else f"y.reshape(({''.join(f'n{d}, ' for d in outer)})){turned}" if outer else "y[0]"
+    result = f"y.reshape(({''.join(f'n{d}, ' for d in outer)})){turned}" if outer else "y[0]"
+    result = f"y{turned}" if along or keepdims else result
     same = [f"if a0.shape != {a}.shape:\n        raise ValueError(different)" for a in arrays[1:]]
     lines = [f"def loop({', '.join(names)}):",
              *[f"    {line}" for line in same],
