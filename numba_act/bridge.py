@@ -1,10 +1,12 @@
 """What numba_act.torch and numba_act.jax have in common: activations as functions of another library's arrays."""
 import inspect
+import math
 
 from . import declare, functions, rows  # noqa: F401, functions declares the activations
 from .backends.signature import by_name
 
-ROWS = tuple([name for name, function in declare.row_functions.items() if function.kernel("value")])
+LOSSES = tuple([name for name, function in declare.row_functions.items() if hasattr(function, "value_and_grad")])
+ROWS = *[name for name, function in declare.row_functions.items() if function.kernel("value")], *LOSSES
 
 
 class Bridged:
@@ -21,7 +23,7 @@ class Bridged:
 
 
 class BridgedRows:
-    """A row function as a function there, of which the operand and the sink may be differentiated."""
+    """A row function as a function there, differentiable in the operand and in the sink; a loss, in the logits."""
 
     def __init__(self, function, get):
         self.function, self._get = function, get
@@ -45,10 +47,57 @@ def result_shape(shape, axis, keepdims=None):
     return *shape[:place], *[1] * keepdims, *shape[place + 1:]
 
 
+def slopes(function, exp, gy, x, axis, sink=None, keepdims=True, **options):
+    """gy times the derivatives of a row function there in x, and in the sink of each row, of the library's own
+    operations and of row functions, so that they can be differentiated again."""
+    name, get = function.__name__, function._get
+    options |= {} if sink is None else {"sink": sink}
+    def of_row(values):
+        return values.sum(axis, keepdims=True)
+    if name == "logsumexp":
+        gy = gy.reshape(result_shape(x.shape, axis, True))
+        gx, whole = gy * get("softmax")(x, axis, **options), gy
+    else:
+        y, gy = function(x, axis, **options), gy if options["where"] is None else gy * options["where"]
+        if name == "log_softmax":
+            whole = -of_row(gy)
+            gx = gy + exp(y) * whole
+        elif name in ("softmax", "softmin"):
+            whole = -of_row(gy * y)
+            gx = y * (gy + whole)
+        else:
+            whole, inside = None, y > 0
+            share = inside if name == "sparsemax" else (y + ~inside) ** 0.5 * inside
+            count = of_row(share)
+            gx = share * (gy - of_row(gy * share) / (count + (count == 0)))
+    if name == "softmin":
+        x, gx = -x, -gx
+    if sink is not None:
+        whole = whole * exp(sink - get("logsumexp")(x, axis, keepdims=True, **options))
+    return gx / options.get("temperature", 1), whole
+
+
+def loss_slope(softmax, classes, gy, logits, target, axis, where, label_smoothing, reduction):
+    """The same of softmax_cross_entropy, in the logits; `classes` are those along the axis."""
+    shape = result_shape(logits.shape, axis, True)
+    share = target if target.ndim == logits.ndim else target.reshape(shape) == classes
+    share = share * (1 - label_smoothing) + label_smoothing / logits.shape[axis]
+    gy = gy if where is None else gy * where
+    if reduction == "mean":
+        gy = gy / (math.prod(shape) if where is None else where.sum().clip(1))
+    gy = gy.reshape(shape) if gy.ndim else gy
+    return gy * (softmax(logits, axis) * share.sum(axis, keepdims=True) - share)
+
+
+def along(values, shape, axis):
+    """A row of values along an axis of that shape."""
+    return values.reshape([-1 if k == axis % len(shape) else 1 for k in range(len(shape))])
+
+
 def bridged(name, kinds, get, module):
-    """What a module's `get` gives for a name: the function as one of its two kinds, of activations and of rows, the
-    same for all its names."""
-    of_numbers, of_rows = kinds
+    """What a module's `get` gives for a name: the function as one of its kinds, of activations, of rows and of losses,
+    the same for all its names."""
+    of_numbers, of_rows, of_losses = kinds
     if isinstance(name, kinds):
         return name
     found = declare.get(name)
@@ -56,4 +105,5 @@ def bridged(name, kinds, get, module):
         return of_numbers(found, get) if found is name else get(found)
     if found.name not in ROWS:
         raise TypeError(f"{found.name} is not in {module}; of the functions of rows {', '.join(ROWS)} are")
-    return of_rows(found, get) if found.name == name else get(found.name)
+    kind = of_losses if found.name in LOSSES else of_rows
+    return kind(found, get) if found.name == name else get(found.name)

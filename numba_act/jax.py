@@ -19,7 +19,7 @@ from jax.custom_derivatives import SymbolicZero
 from . import declare
 from .backends.dtypes import STORED
 from .backends.rows.dispatch import axis_of
-from .bridge import ROWS, Bridged, BridgedRows, bridged, result_shape
+from .bridge import ROWS, Bridged, BridgedRows, along, bridged, loss_slope, result_shape, slopes
 from .docstrings import Docstring
 
 ARRAYS = jax.Array | np.ndarray | np.generic | int | float       # tracers are the first
@@ -40,7 +40,7 @@ def get(name):
     >>> nj.get("softrelu") is nj.softplus
     True
     """
-    return bridged(name, (Function, RowFunction), get, __name__)
+    return bridged(name, (Function, RowFunction, Loss), get, __name__)
 
 
 class Function(Bridged):
@@ -131,7 +131,8 @@ def differentiable(activation, wrt=()):
 
 
 class RowFunction(BridgedRows):
-    """A row function of JAX's arrays, in jit and vmap, with a gradient, by jax.grad or vjp, in x and in the sink.
+    """A row function of JAX's arrays, in jit and vmap, differentiable by grad or vjp in x and in the sink, time and
+    again.
 
     Options are those of the same function of arrays; axis, temperature and keepdims are numbers.
 
@@ -156,6 +157,7 @@ class RowFunction(BridgedRows):
     """
 
     __doc__ = Docstring(__doc__, lambda rows: rows.function.__doc__)
+    wrt, vmap_method = ("x", "sink"), "broadcast_all"
 
     def __call__(self, /, *args, **kwargs):
         given = self.arguments(args, kwargs)
@@ -166,10 +168,75 @@ class RowFunction(BridgedRows):
             operands["where"] = jnp.broadcast_to(where, x.shape)
         if sink is not None:
             operands["sink"] = jnp.broadcast_to(jnp.asarray(sink, x.dtype), x.shape[:axis] + (1,) + x.shape[axis + 1:])
-        return differentiable_rows(self.function, (*operands,), (*given.items(),))(*operands.values())
+        return differentiable_rows(self, (*operands,), (*given.items(),))(*operands.values())
+
+    def _like(self, x, axis, keepdims=None, **_):
+        return jax.ShapeDtypeStruct(result_shape(x.shape, axis, keepdims), x.dtype)
+
+    def _gradients(self, gy, given, wrt, options):
+        options = {name: value for name, value in options.items() if name != "keepdims"}
+        made = self.function.backward(gy, **given, **options, **({"wrt": wrt} if len(wrt) > 1 else {}))
+        return made if isinstance(made, tuple) else (made,)
+
+    def _slopes(self, gy, given):
+        return dict(zip(("x", "sink"), slopes(self, jnp.exp, gy, **given), strict=True))
 
     def __repr__(self):
         return f"<{self.__name__} on JAX's arrays>"
+
+
+class Loss(RowFunction):
+    """A loss of JAX's arrays, in jit and vmap, differentiable by grad or vjp in the logits, time and again.
+
+    Options are those of the same function of arrays.
+
+    Attributes
+    ----------
+    function : on arrays
+    fast : itself, there is one tier
+
+    Raises
+    ------
+    TypeError
+        Another dtype, an unknown keyword.
+    ValueError
+        Shapes that do not fit, a label that is no class, an axis that there is not.
+
+    Examples
+    --------
+    >>> import jax, numpy as np
+    >>> from numba_act import jax as nj
+    >>> jax.jit(jax.grad(nj.softmax_cross_entropy))(np.float32([[0, 0]]), np.array([1]))
+    Array([[ 0.5, -0.5]], dtype=float32)
+    """
+
+    __doc__ = Docstring(__doc__, lambda loss: loss.function.__doc__)
+    wrt, vmap_method = ("logits",), "sequential"                 # what is reduced is that of one call
+
+    def __call__(self, /, *args, **kwargs):
+        given = self.arguments(args, kwargs)
+        logits, where = as_float(self.__name__, "logits", given.pop("logits")), given.pop("where")
+        operands = {"logits": logits, "target": jnp.asarray(given.pop("target"))}
+        if operands["target"].ndim == logits.ndim:               # probabilities
+            operands["target"] = operands["target"].astype(logits.dtype)
+        if where is not None:
+            operands["where"] = jnp.asarray(where)
+        if not any(isinstance(operand, jax.core.Tracer) for operand in operands.values()):
+            return self.function(**operands, **given)
+        given["axis"] = axis_of(self.__name__, "logits", given["axis"], logits.shape) - logits.ndim
+        return differentiable_rows(self, (*operands,), (*given.items(),))(*operands.values())
+
+    def _like(self, logits, axis, reduction, **_):
+        shape = result_shape(logits.shape, axis, False) if reduction == "none" else ()
+        return jax.ShapeDtypeStruct(shape, logits.dtype)
+
+    def _gradients(self, gy, given, wrt, options):
+        return (self.function.backward(gy, **given, **options),)
+
+    def _slopes(self, gy, given):
+        logits, axis = given["logits"], given["axis"]
+        classes = along(jnp.arange(logits.shape[axis]), logits.shape, axis)
+        return {"logits": loss_slope(get("softmax"), classes, gy, **given)}
 
 
 def as_float(owner, name, operand):
@@ -180,34 +247,42 @@ def as_float(owner, name, operand):
 
 
 @functools.cache
-def differentiable_rows(function, names, options):
-    """A row function of operands of these names."""
-    wrt = tuple([name for name in names if name != "where"])
+def differentiable_rows(rows, names, options):
+    """A RowFunction of operands of these names, whose gradients are one more such function."""
+    wrt, options = tuple([name for name in names if name in rows.wrt]), dict(options)
 
     def on_host(*arrays):
-        return np.asarray(function(**dict(zip(names, map(np.asarray, arrays), strict=True)), **dict(options)))
+        return np.asarray(rows.function(**dict(zip(names, map(np.asarray, arrays), strict=True)), **options))
 
-    def gradients(gy, *arrays):
-        given = {name: value for name, value in options if name != "keepdims"} | ({"wrt": wrt} if len(wrt) > 1 else {})
-        made = function.backward(np.asarray(gy), **dict(zip(names, map(np.asarray, arrays), strict=True)), **given)
-        return made if isinstance(made, tuple) else (made,)
+    def gradients_on_host(gy, *arrays):
+        return rows._gradients(np.asarray(gy), dict(zip(names, map(np.asarray, arrays), strict=True)), wrt, options)
 
     @jax.custom_vjp
     def called(*operands):
-        given = dict(options)
-        shape = result_shape(operands[0].shape, given["axis"], given.get("keepdims"))
-        like = jax.ShapeDtypeStruct(shape, operands[0].dtype)
-        return jax.pure_callback(on_host, like, *operands, vmap_method="broadcast_all")
+        return jax.pure_callback(on_host, rows._like(operands[0], **options), *operands, vmap_method=rows.vmap_method)
 
-    def forward(*operands):
-        return called(*operands), operands
+    @jax.custom_vjp
+    def gradients(gy, *operands):
+        likes = tuple([jax.ShapeDtypeStruct(operands[names.index(name)].shape, gy.dtype) for name in wrt])
+        return jax.pure_callback(gradients_on_host, likes, gy, *operands, vmap_method=rows.vmap_method)
 
     def backward(operands, gy):
-        likes = tuple([jax.ShapeDtypeStruct(operands[names.index(name)].shape, gy.dtype) for name in wrt])
-        found = jax.pure_callback(gradients, likes, gy, *operands, vmap_method="broadcast_all")
-        return tuple([dict(zip(wrt, found, strict=True)).get(name) for name in names])
+        found = dict(zip(wrt, gradients(gy, *operands), strict=True))
+        return tuple([found.get(name) for name in names])
 
-    called.defvjp(forward, backward)
+    def again(operands, changes):
+        gy, *rest = operands
+        given = dict(zip(names, rest, strict=True))
+
+        def slopes_of(gy, varied):
+            found = rows._slopes(gy, {"where": None, **given, **varied, **options})
+            return tuple([found[name] for name in wrt])
+        _, pull = jax.vjp(slopes_of, gy, {name: given[name] for name in wrt})
+        of_gy, found = pull(changes)
+        return of_gy, *[found.get(name) for name in names]
+
+    called.defvjp(lambda *operands: (called(*operands), operands), backward)
+    gradients.defvjp(lambda *operands: (gradients(*operands), operands), again)
     return called
 
 

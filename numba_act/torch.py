@@ -16,7 +16,6 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("numba_act.torch needs PyTorch: pip install torch", name=error.name) from None
 import numpy as np
 from torch._C import _are_functorch_transforms_active as is_transformed
-from torch.autograd.function import once_differentiable
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from . import declare
@@ -25,14 +24,16 @@ from .backends.containers.tensors import from_memory, memory
 from .backends.dtypes import result_dtype
 from .backends.kernel import symbol
 from .backends.signature import free
-from .bridge import ROWS, Bridged, BridgedRows, bridged, result_shape
+from .bridge import ROWS, Bridged, BridgedRows, along, bridged, loss_slope, result_shape, slopes
 from .docstrings import Docstring
 
 TENSORS = {torch.Tensor, torch.nn.Parameter}
 NUMBERS = {float, int}
 NUMERIC = Real | np.generic | torch.SymFloat | torch.SymInt
 ROW_ARGUMENTS = {"x": "Tensor", "axis": "int", "where": "Tensor?", "temperature": "float", "sink": "Tensor?",
-                 "keepdims": "bool"}             # what PyTorch calls their types
+                 "keepdims": "bool", "logits": "Tensor", "target": "Tensor", "label_smoothing": "float",
+                 "reduction": "str"}             # what PyTorch calls their types
+OPTIONAL = "where", "sink"
 _library, _operators = torch.library.Library("numba_act", "DEF"), {}
 
 
@@ -51,7 +52,7 @@ def get(name):
     >>> nt.get("softrelu") is nt.softplus
     True
     """
-    return bridged(name, (Function, RowFunction), get, __name__)
+    return bridged(name, (Function, RowFunction, Loss), get, __name__)
 
 
 class Function(Bridged):
@@ -325,7 +326,7 @@ def laid_out(result, like):
 
 
 class RowFunction(BridgedRows):
-    """A row function on tensors, differentiable once, in x and in the sink.
+    """A row function on tensors, differentiable in x and in the sink, time and again.
 
     Options are those of the same function of arrays; `where` is a tensor of bool, the sink a tensor or a number.
 
@@ -356,24 +357,21 @@ class RowFunction(BridgedRows):
     def __init__(self, function, get):
         super().__init__(function, get)
         self.names = (*self.__signature__.parameters,)
+        self.tensors = [name for name in self.names if ROW_ARGUMENTS[name].startswith("Tensor")]
         arguments = ", ".join(f"{ROW_ARGUMENTS[name]} {name}" for name in self.names)
         self._value = defined(self.__name__, arguments, "Tensor", self._on_memory, self._promised)
         self._backward = defined(f"{self.__name__}_backward", f"Tensor gy, {arguments}, str wrt", "Tensor[]",
                                  self._gradients, self._gradients_promised)
-        torch.library.register_autograd(self._value, once_differentiable(self._differentiated),
-                                        setup_context=self._keep, lib=_library)
+        torch.library.register_autograd(self._value, self._differentiated, setup_context=self._keep, lib=_library)
 
     def __call__(self, /, *args, **kwargs):
         given = self.arguments(args, kwargs)
-        x, tensors = given["x"], [given["x"], given.get("where"), given.get("sink")]
-        if not isinstance(x, torch.Tensor):
-            raise TypeError(f"{self.__name__}: x is a {type(x).__name__}; a tensor is accepted")
-        if isinstance(tensors[2], NUMERIC):
-            tensors[2] = given["sink"] = torch.tensor(tensors[2], dtype=x.dtype, device=x.device)
-        for name, tensor in zip(("where", "sink"), tensors[1:], strict=True):
-            if not (tensor is None or isinstance(tensor, torch.Tensor)):
-                raise TypeError(f"{self.__name__}: {name} is a {type(tensor).__name__}; a tensor is accepted")
-        tensors = [tensor for tensor in tensors if tensor is not None]
+        for name in self.tensors:
+            if name == "sink" and isinstance(given["sink"], NUMERIC):
+                given["sink"] = torch.tensor(given["sink"], dtype=given["x"].dtype, device=given["x"].device)
+            if not isinstance(given[name], torch.Tensor) and (given[name] is not None or name not in OPTIONAL):
+                raise TypeError(f"{self.__name__}: {name} is a {type(given[name]).__name__}; a tensor is accepted")
+        tensors = [given[name] for name in self.tensors if given[name] is not None]
         if is_plain(tensors) and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
             return self.function(**given)
         return self._value(*given.values())
@@ -390,16 +388,21 @@ class RowFunction(BridgedRows):
 
     def _keep(self, ctx, inputs, output):
         given = dict(zip(self.names, inputs, strict=True))
-        ctx.save_for_backward(given["x"], given["where"], given.get("sink"))
-        ctx.rest = {name: value for name, value in given.items() if name not in ("x", "where", "sink")}
+        ctx.save_for_backward(*[given.pop(name) for name in self.tensors])
+        ctx.rest = given
 
     def _differentiated(self, ctx, gy):
-        x, where, sink = ctx.saved_tensors
-        given = {"x": x, "where": where, "sink": sink, **ctx.rest}
+        given = {**dict(zip(self.tensors, ctx.saved_tensors, strict=True)), **ctx.rest}
         wrt = [name for name, asked in zip(self.names, ctx.needs_input_grad, strict=True) if asked]
+        if torch.is_grad_enabled():              # the gradients may be differentiated
+            found = self._slopes(gy, given)
+            return tuple([found[name].sum_to_size(given[name].shape) if name in wrt else None for name in self.names])
         made = self._backward(gy, *[given[name] for name in self.names], ",".join(wrt))
         found = dict(zip(wrt, made, strict=True))
         return tuple([found.get(name) for name in self.names])
+
+    def _slopes(self, gy, given):
+        return dict(zip(("x", "sink"), slopes(self, torch.exp, gy, **given), strict=True))
 
     def _gradients(self, gy, *given):
         given, names = dict(zip(self.names, map(detached, given), strict=False)), split(given[-1])
@@ -421,6 +424,57 @@ class RowFunction(BridgedRows):
 
     def __repr__(self):
         return f"<{self.__name__} on tensors>"
+
+
+class Loss(RowFunction):
+    """A loss on tensors, differentiable in the logits, time and again.
+
+    Options are those of the same function of arrays; `target` and `where` are tensors.
+
+    Attributes
+    ----------
+    function : on arrays
+    fast : itself, there is one tier
+
+    Raises
+    ------
+    TypeError
+        An operand that is no tensor, another dtype, an unknown keyword.
+    ValueError
+        Shapes that do not fit, a label that is no class, an axis that there is not.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numba_act import torch as nt
+    >>> x = torch.tensor([[0.0, 0.0]], requires_grad=True)
+    >>> nt.softmax_cross_entropy(x, torch.tensor([1])).backward()
+    >>> x.grad
+    tensor([[ 0.5000, -0.5000]])
+    """
+
+    __doc__ = Docstring(__doc__, lambda loss: loss.function.__doc__)
+
+    def _on_memory(self, *given):
+        return self.function(**dict(zip(self.names, map(detached, given), strict=True)))
+
+    def _promised(self, logits, target, axis, where, label_smoothing, reduction):
+        shape = result_shape(logits.shape, axis, False) if reduction == "none" else ()
+        dtypes = [logits.dtype, *[target.dtype] * target.is_floating_point()]
+        return logits.new_empty(shape, dtype=result_type(*dtypes))
+
+    def _slopes(self, gy, given):
+        logits, axis = given["logits"], given["axis"]
+        classes = along(torch.arange(logits.shape[axis], device=logits.device), logits.shape, axis)
+        return {"logits": loss_slope(get("softmax"), classes, gy, **given)}
+
+    def _gradients(self, gy, *given):
+        *given, _ = map(detached, given)
+        logits, made = given[0], self.function.backward(detached(gy), **dict(zip(self.names, given, strict=True)))
+        return [laid_out(made.to(logits.dtype), logits)]
+
+    def _gradients_promised(self, gy, logits, *given):
+        return [torch.empty_like(logits)]
 
 
 def detached(value):

@@ -11,6 +11,10 @@ class RowFunction:
     function: Any
     fast: RowFunction
     def __call__(self, x: Any, axis: int = -1, **options: Any) -> Any: ...
+class Loss:
+    function: Any
+    fast: Loss
+    def __call__(self, logits: Any, target: Any, axis: int = -1, **options: Any) -> Any: ...
 def get(name: str | _Activation | Function) -> Function: ...
 torch: Any
 class Activation(torch.nn.Module):  # type: ignore[misc]
@@ -132,3 +136,4 @@ logsoftmax: RowFunction
 logsumexp: RowFunction
 sparsemax: RowFunction
 entmax15: RowFunction
+softmax_cross_entropy: Loss

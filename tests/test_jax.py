@@ -10,7 +10,7 @@ import pytest
 from tools import every_name, same_bits
 
 import numba_act as act
-from numba_act.bridge import ROWS
+from numba_act.bridge import LOSSES, ROWS
 
 jax = pytest.importorskip("jax")
 nj = pytest.importorskip("numba_act.jax")
@@ -99,7 +99,7 @@ def test_large_arrays():
         same_bits(got, expected)
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in LOSSES])
 def test_rows(name):
     """Values and gradients bit for bit, in jit; sums are JAX's."""
     f, a, rng = getattr(nj, name), getattr(act, name), np.random.default_rng(3)
@@ -113,6 +113,30 @@ def test_rows(name):
         gx, of_sink = a.backward(np.ones(y.shape, "f4"), x, sink=0.3, temperature=0.5, wrt=("x", "sink"))
         same_bits(pull(jnp.ones_like(y))[0], gx)
         np.testing.assert_allclose(pull(jnp.ones_like(y))[1], of_sink, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_second_derivatives_of_rows(name):
+    """By differences, as the first ones."""
+    from jax.test_util import check_grads
+    x = np.random.default_rng(5).normal(size=(2, 3))
+    with jax.enable_x64(True):
+        if name in LOSSES:
+            check_grads(lambda x: getattr(nj, name)(x, np.array([0, 2]), reduction="none"), (x,), 2, "rev")
+            check_grads(lambda x: getattr(nj, name)(x, np.full((2, 3), 1 / 3), where=x[:, 0] > 0), (x,), 2, "rev")
+        else:
+            check_grads(lambda x: getattr(nj, name)(x, 0), (x,), 2, "rev")
+        if name in ("softmin", "logsumexp"):
+            check_grads(lambda x, sink: getattr(nj, name)(x, sink=sink, temperature=0.7), (x, x[:, :1]), 2, "rev")
+
+
+def test_loss():
+    x, labels = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("f4"), np.array([[0, 3, 1], [2, 2, 0]])
+    same_bits(nj.softmax_cross_entropy(x[0], labels[0]), act.softmax_cross_entropy(x[0], labels[0]))
+    same_bits(jax.jit(jax.grad(nj.softmax_cross_entropy))(x[0], labels[0]),
+              act.softmax_cross_entropy.backward(1.0, x[0], labels[0]))
+    same_bits(jax.vmap(nj.softmax_cross_entropy)(x, labels),
+              [act.softmax_cross_entropy(*one) for one in zip(x, labels, strict=True)])
 
 
 def test_mapped_rows():

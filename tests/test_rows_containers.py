@@ -20,12 +20,22 @@ def test_torch():
     same_bits(act.softmax.backward(torch.tensor(GY), x).numpy(), act.softmax.backward(GY, X))
     half = act.logsumexp(x.to(torch.bfloat16), where=torch.tensor(X > 0))
     assert half.dtype is torch.bfloat16
-    with pytest.raises(TypeError, match=r"softmax: x requires grad, which is lost; give x\.detach\(\)"):
+    labels = np.array([0, 2, 1, 1])
+    for found, expected in zip(act.softmax_cross_entropy.value_and_grad(x[:, 0], torch.tensor(labels)),
+                               act.softmax_cross_entropy.value_and_grad(X[:, 0], labels), strict=True):
+        same_bits(found.numpy(), expected)
+    where = torch.tensor(labels > 0)
+    loss = act.softmax_cross_entropy(x[:, 0].bfloat16(), torch.tensor(labels), where=where, reduction="none")
+    assert loss.dtype is torch.bfloat16
+    with pytest.raises(TypeError, match=r"softmax: x requires grad, which numba_act\.torch\.softmax heeds; or"):
         act.softmax(torch.tensor(X, requires_grad=True))
 
 
 def test_jax():
     jax = pytest.importorskip("jax")
+    for function in (act.softmax, lambda x: act.softmax_cross_entropy(x, X[..., 0])):
+        with pytest.raises(TypeError, match=r"^softmax\w*: a JAX .*Tracer has no values; numba_act\.jax\.softmax"):
+            jax.jit(function)(X)
     y = act.log_softmax(jax.numpy.asarray(X), 0)
     assert isinstance(y, jax.Array)
     same_bits(np.asarray(y), act.log_softmax(X, 0))
@@ -76,6 +86,8 @@ def test_pandas():
     pd.testing.assert_frame_equal(act.softmax(frame), pd.DataFrame(act.softmax(X[0]), columns=list("vwxyz")))
     pd.testing.assert_frame_equal(act.softmax(frame, "index"), act.softmax(frame, 0))
     assert list(act.logsumexp(frame, 0).index) == list("vwxyz")
+    with pytest.raises(TypeError, match="cross_entropy: pandas objects are not supported; arrays and tens"):
+        act.softmax_cross_entropy(frame, [0])
     with pytest.raises(ValueError, match="softmax: values are missing"):
         act.softmax(pd.Series([1, None], dtype="Float64"))
 

@@ -12,7 +12,7 @@ import pytest
 from tools import GATED, NAMES, WITH_PARAMETERS, every_name, same_bits
 
 import numba_act as act
-from numba_act.bridge import ROWS
+from numba_act.bridge import LOSSES, ROWS
 
 torch = pytest.importorskip("torch")
 nt = pytest.importorskip("numba_act.torch")
@@ -262,22 +262,42 @@ def test_the_readme():
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 @every_device
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in LOSSES])
 def test_rows(name, device):
-    """Values bit for bit, gradients by PyTorch's own check."""
+    """Values bit for bit, gradients and their gradients by PyTorch's own checks."""
     f, a, rng = getattr(nt, name), getattr(act, name), np.random.default_rng(3)
     x = torch.tensor(rng.normal(size=(3, 4)), device=device, requires_grad=True)
     where = torch.tensor(rng.random((3, 4)) < 0.8, device=device)
+    where[:, 0] = False                          # nothing is left of that row
     if device == "cpu":
         same_bits(array_of(f(x, 0, where=where)), a(array_of(x), 0, where=array_of(where)))
         same_bits(array_of(f(x.detach())), a(array_of(x)))
     assert torch.autograd.gradcheck(f, (x,))
+    assert torch.autograd.gradgradcheck(lambda x: f(x, 0, where=where)[f(x, 0, where=where) > -torch.inf], (x,))
     if "temperature" in f.names:
         sink = torch.tensor([0.3], dtype=x.dtype, device=device, requires_grad=True)
         assert torch.autograd.gradcheck(lambda x, sink: f(x, 0, temperature=0.7, sink=sink), (x, sink))
+        assert torch.autograd.gradgradcheck(lambda x, sink: f(x, 0, temperature=0.7, sink=sink), (x, sink))
     if name == "logsumexp":
         assert torch.autograd.gradcheck(lambda x: f(x, 0, keepdims=True), (x,))
+        assert torch.autograd.gradgradcheck(lambda x: f(x, 0, keepdims=True), (x,))
     assert pickle.loads(pickle.dumps(f)) is nt.get(name) is f
+
+
+@every_device
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("of", ["labels", "probabilities"])
+def test_loss(of, reduction, device):
+    f, rng = nt.softmax_cross_entropy, np.random.default_rng(3)
+    x = torch.tensor(rng.normal(size=(3, 4)), device=device, requires_grad=True)
+    target = torch.tensor([0, 2, 1, 1] if of == "labels" else rng.dirichlet(np.ones(3), 4).T, device=device)
+    options = {"axis": 0, "where": torch.tensor([True, True, False, True], device=device), "reduction": reduction}
+    if device == "cpu":
+        arrays = {name: array_of(v) if isinstance(v, torch.Tensor) else v for name, v in options.items()}
+        same_bits(array_of(f(x, target, **options)), act.softmax_cross_entropy(array_of(x), array_of(target), **arrays))
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(lambda x: f(x, target, label_smoothing=0.1, **options), (x,))
+    assert pickle.loads(pickle.dumps(f)) is f
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
@@ -286,6 +306,9 @@ def test_operators_of_rows():
     for op, options in ((torch.ops.numba_act.softmax, ()), (torch.ops.numba_act.logsumexp, (False,))):
         torch.library.opcheck(op.default, (x.mT, -1, None, 1.0, None, *options),
                               test_utils=("test_schema", "test_faketensor"))
+    torch.library.opcheck(torch.ops.numba_act.softmax_cross_entropy.default,
+                          (x, torch.tensor([0, 1, 2, 0]), -1, None, 0.0, "none"),
+                          test_utils=("test_schema", "test_faketensor"))
     compiled = torch.compile(lambda x: nt.softmax(2 * x).sum(0), backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(x), torch.softmax(2 * x, -1).sum(0))
     assert nt.log_softmax(x.bfloat16()).dtype is torch.bfloat16

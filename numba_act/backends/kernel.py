@@ -34,10 +34,7 @@ class Kernel:
     fast : whether it is of the fast tier; 16-bit types have one of their own
     quick : dtype -> Quick, filled when a loop is compiled; and a type that is no ndarray -> its own way of a quick call
     symbol : the name in letters that every assembler takes
-    bridged : whether numba_act.torch has the function
     """
-    bridged = True
-
     def __init__(self, name, owner, inputs, parameters, build, n_outputs=1, calls=None, fast=False):
         self.name, self.owner, self.parameters = name, owner, parameters
         self.inputs = self.operands = inputs     # a RowKernel has others, too

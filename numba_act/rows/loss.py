@@ -1,5 +1,7 @@
 """The loss of a classifier: softmax and its logarithm in one, exact where either alone is not."""
+import functools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from .softmax import INFINITY, exponentials
 
 NAME = "softmax_cross_entropy"
 REDUCTIONS = "mean", "sum", "none"
+CALL = SimpleNamespace(owner=NAME, operands=("gy", "logits", "target", "where"))
 
 
 # --- one row ----------------------------------------------------------------------------------------------------------
@@ -56,6 +59,15 @@ def _results(loss, slope, factor):
 # --- what there is to call --------------------------------------------------------------------------------------------
 def _computed(wanted, gy, logits, target, axis, where, smoothing, reduction):
     """The loss, and gy times its gradient, as far as they are wanted."""
+    given = gy, logits, target, where
+    container = containers.owner(CALL, [operand for operand in given if operand is not None])
+    if container is not None:
+        compute = functools.partial(_of_arrays, wanted, axis=axis, smoothing=smoothing, reduction=reduction)
+        return container.whole(CALL, given, compute)
+    return _of_arrays(wanted, *given, axis, smoothing, reduction)
+
+
+def _of_arrays(wanted, gy, logits, target, where, axis, smoothing, reduction):
     logits, target, axis, shape, dtype, labels = _checked(logits, target, axis, smoothing, reduction)
     of_row, where = shape[:axis] + (1,) + shape[axis:], _mask(where, shape)
     if labels and isinstance(target, np.ndarray):
@@ -81,8 +93,6 @@ def _computed(wanted, gy, logits, target, axis, where, smoothing, reduction):
 
 def _checked(logits, target, axis, smoothing, reduction):
     """The operands, the axis, the shape and dtype of the loss, and whether the target is labels."""
-    if any(containers.kind_of(operand) for operand in (logits, target)):
-        raise TypeError(f"{NAME}: logits and labels or probabilities must be NumPy or CuPy arrays")
     if reduction not in REDUCTIONS:
         raise ValueError(f"{NAME}: reduction={reduction!r} is not accepted; {', '.join(REDUCTIONS)} are")
     if not (isinstance(smoothing, int | float | np.generic) and 0 <= smoothing <= 1):
@@ -139,9 +149,9 @@ def softmax_cross_entropy(logits, target, axis=-1, *, where=None, label_smoothin
 
     Parameters
     ----------
-    logits : array of float16, bfloat16, float32 or float64
+    logits : array or tensor of float16, bfloat16, float32 or float64
         x; integers compute in float64.
-    target : array
+    target : array or tensor
         Integers, the place of the right class along the axis, or probabilities of the shape of the logits.
     axis : int
         That of the classes.

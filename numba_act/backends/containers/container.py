@@ -58,6 +58,10 @@ class Container:
         """A function along an axis; `again(operands, axis)` is the same of arrays."""
         raise TypeError(f"{kernel.owner}: {self.name} are not supported along an axis; NumPy and CuPy arrays are")
 
+    def whole(self, kernel, operands, compute):
+        """A function of whole arrays, whose results may have any shape."""
+        raise TypeError(f"{kernel.owner}: {self.name} are not supported; arrays and tensors are")
+
     def summed(self, gradient, operand):
         """A gradient, summed to the shape of its operand."""
         shape = shape_of(operand)
@@ -96,6 +100,8 @@ class Refused(Container):
 
     def rowwise(self, kernel, operands, *_):
         self.elementwise(kernel, operands)
+
+    whole = rowwise
 
     def backward(self, kernel, operands, *_):
         self.elementwise(kernel, operands)

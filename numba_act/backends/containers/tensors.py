@@ -39,6 +39,9 @@ class Tensors(Container):
         return self._computed(kernel, operands, again.keywords.get("out"),
                               lambda arrays, out: again(arrays, axis, out=out))
 
+    def whole(self, kernel, operands, compute):
+        return self._computed(kernel, operands, None, lambda arrays, _: compute(*arrays))
+
     def _computed(self, kernel, operands, out, compute):
         given = out if isinstance(out, tuple) else (out,)
         with named(kernel):
@@ -77,8 +80,8 @@ class Torch(Tensors):
     def array(self, kernel, name, tensor):
         import torch
         if tensor.requires_grad and torch.is_grad_enabled():
-            heeded = f"which numba_act.torch.{kernel.owner} heeds; or give" if kernel.bridged else "which is lost; give"
-            raise TypeError(f"{kernel.owner}: {name} requires grad, {heeded} {name}.detach()")
+            raise TypeError(f"{kernel.owner}: {name} requires grad, which numba_act.torch.{kernel.owner} heeds; or "
+                            f"give {name}.detach()")
         tensor = tensor.detach()
         if tensor.is_cuda:
             return on_device(tensor)
@@ -160,9 +163,6 @@ class Jax(Tensors):
 
 class JaxTracer(Refused):
     message = "{owner}: a JAX {type} has no values; numba_act.jax.{owner} is for jit, grad and vmap"
-
-    def rowwise(self, kernel, operands, *_):
-        raise TypeError(f"{kernel.owner}: a JAX tracer has no values; jit, grad and vmap take no functions of rows")
 
 
 class Exported(Tensors):

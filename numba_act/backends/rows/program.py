@@ -178,8 +178,6 @@ class RowKernel:
     places : names of those with a place in each row, which are whole numbers
     wanted : names of the outputs, if it gives some
     """
-    bridged = False
-
     def __init__(self, name, owner, build, inputs, masks, once, places=(), wanted=()):
         self.name, self.owner, self.build, self.wanted = name, owner, build, wanted
         self.inputs, self.masks, self.once, self.places = inputs, masks, once, places
