@@ -40,7 +40,7 @@ TURNS = 4                                    # accesses of a thread in the long 
 LONG = 1 << 25                               # bytes of an operand, from which on it is taken
 DIVISION = 10                                # operations, of a division
 USUAL, REGISTERS, MANY = 250, 64, 128        # operations; registers of a thread at most, and where there are more
-LONGEST, MOST = 1500, 168                    # likewise, of kernels such as situ_glu's backward in all of its arguments
+LONGEST, MOST = 1490, 255                    # likewise, of kernels such as situ_glu's, one block at a time
 MAX_DIMS = 8
 LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
 TOOLKIT = "/usr/local/cuda"                  # where it usually is
@@ -120,12 +120,15 @@ def sums_only(kernel, storage):
     return storage.size == 8 and not light(kernel, storage)
 
 
-def registers(kernel, storage):
+def registers(kernel, storage, shape):
     """How many registers a thread may take; with fewer, long kernels and those of many operands would keep numbers in
-    memory.  Operations in a wider type count three times."""
+    memory, sums first.  Operations in a wider type count three times."""
     nodes = () if kernel.calls else in_order(kernel.trees(storage))
     cost = sum(1 + 2 * (node.dtype != storage.working) for node in nodes)
-    return REGISTERS if cost <= USUAL and pointers(kernel) <= 8 else MANY if cost <= LONGEST else MOST
+    if cost * (3 if storage.size == 8 else 1) > LONGEST:
+        return MOST
+    many = pointers(kernel) > 6 or sums_only(kernel, storage) if shape == "sum" else pointers(kernel) > 8
+    return MANY if many or cost > USUAL else REGISTERS
 
 
 def shape(kernel, storage, nbytes, arrays):
@@ -332,7 +335,7 @@ class _Builder:
                      if letter in "no"}
         getattr(self, form.shape)()
         self.b.ret_void()
-        limit_threads(module, function, registers(kernel, storage))
+        limit_threads(module, function, registers(kernel, storage, form.shape))
 
     def arrays(self):
         """The pointers that are walked over, inputs first."""
