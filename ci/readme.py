@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from numba_act import activations, gallery
+from numba_act.backends.dtypes import STORED
 from numba_act.tools.bench.cells import EQUAL, summary
 from numba_act.tools.bench.timing import KINDS
 from numba_act.tools.peers import ELSEWHERE, LIBRARIES, called
 
+WIDE = "float32", "float64"
 ROOT = Path(__file__).parent.parent
 README, PICTURE = ROOT / "README.md", ROOT / "notebooks" / "activations.png"
 ERRORS, TIMES, GPU = (ROOT / "ci" / f"{name}.json" for name in ("accuracy", "bench", "gpu"))
@@ -54,19 +56,37 @@ def draw():
     gallery().savefig(PICTURE, dpi=100, metadata={"Description": fingerprint()}, pil_kwargs={"optimize": True})
 
 
-def exactness():
-    """The largest errors that `numba-act accuracy --json -o ci/accuracy.json` found, in Markdown."""
-    found = json.loads(ERRORS.read_text(encoding="utf-8"))
-    worst = {}
+def measured(path):
+    """What a table of errors starts with, and the largest errors by function, dtype and whether of the value, which
+    `numba-act accuracy --json -o PATH` found."""
+    found, worst = json.loads(path.read_text(encoding="utf-8")), {}
     for cell in found["results"]:
         key = cell["activation"], cell["dtype"], cell["output"] == "value"
         worst[key] = max(worst.get(key, 0), cell["error"])
-    dtypes = list(dict.fromkeys(dtype for _, dtype, _ in worst))
-    lines = [f"Of {found['versions']}, on {found['cpu']}: value / derivatives.", "",
-             f"| name | {' | '.join(dtypes)} |", "|---|" + "---|" * len(dtypes)]
-    for name in dict.fromkeys(name for name, _, _ in worst):
-        errors = [" / ".join(f"{worst[name, dtype, value]:.3f}" for value in (True, False)) for dtype in dtypes]
-        lines.append(f"| `{name}` | {' | '.join(errors)} |")
+    return f"Of {found['versions']}, on {found['cpu']}: value / derivatives.", worst
+
+
+def errors(worst, name, dtypes):
+    """Cells of a function's errors."""
+    return [" / ".join(f"{worst[name, dtype, value]:.3f}" for value in (True, False)) for dtype in dtypes]
+
+
+def exactness():
+    """The largest errors of activations, in Markdown."""
+    start, worst = measured(ERRORS)
+    lines = [start, "", f"| name | {' | '.join(STORED)} |", "|---|" + "---|" * len(STORED)]
+    names = dict.fromkeys(name for name, _, _ in worst)
+    return "\n".join([*lines, *(f"| `{name}` | {' | '.join(errors(worst, name, STORED))} |" for name in names)])
+
+
+def mathematics():
+    """The largest errors of numba_act.math in both tiers, whose 16-bit results are the same, in Markdown."""
+    start, exact = measured(ROOT / "ci" / "mathematics.json")
+    _, fast = measured(ROOT / "ci" / "mathematics_fast.json")
+    columns = *STORED, *(f"fast {dtype}" for dtype in WIDE)
+    lines = [start, "", f"| name | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+    for name in dict.fromkeys(name for name, _, _ in exact):
+        lines.append(f"| `{name}` | {' | '.join(errors(exact, name, STORED) + errors(fast, name + '.fast', WIDE))} |")
     return "\n".join(lines)
 
 
@@ -123,7 +143,7 @@ def bold(ratio):
 
 
 PARTS = {"activations": table, "differences": differences, "comparison": comparison,
-         "exactness": exactness, "speed": speed, "gpu": gpu}
+         "exactness": exactness, "mathematics": mathematics, "speed": speed, "gpu": gpu}
 
 
 def renewed(text):

@@ -33,6 +33,7 @@ from tools import (
 import numba_act as act
 from numba_act import __main__ as command_line
 from numba_act import accuracy
+from numba_act import math as mathematics
 from numba_act.accuracy import errors, exact_error, near, points
 from numba_act.backends import cpu
 from numba_act.backends.kernel import Kernel
@@ -298,6 +299,14 @@ def test_measure_of_a_custom_activation():
 ])
 def test_measure_of_a_difficult_one(function, wrt, dtype):
     assert accuracy.measure(act.activation(function), wrt, dtype).count > 60_000
+
+
+def test_measure_of_two_numbers():
+    """The first is a parameter: at 1 pow shows nothing."""
+    worst = accuracy.measure(mathematics.pow.fast, "x", "float16")
+    assert worst.count == 4 << 16
+    assert len(worst.row) == 1
+    assert 0.4 < worst.error <= LIMITS[np.dtype(np.float16)]
 
 
 def test_measure_takes_one_name():

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import numba_act as act
+from numba_act import math as mathematics
 from numba_act import nn
 from numba_act.backends.dtypes import STORED
 from numba_act.tools.peers import ELSEWHERE, called
@@ -55,6 +56,18 @@ def test_the_picture_is_fresh():
     generator = runpy.run_path(str(ROOT / "ci" / "readme.py"))
     with Image.open(generator["PICTURE"]) as picture:
         assert picture.text["Description"] == generator["fingerprint"](), "run: python ci/readme.py"
+
+
+def test_every_function_of_mathematics_has_figures():
+    """In both tiers; those of one argument at every float32 number."""
+    for file, tier in ("mathematics", ""), ("mathematics_fast", ".fast"):
+        found = json.loads((ROOT / "ci" / f"{file}.json").read_text(encoding="utf-8"))["results"]
+        measured = {(cell["activation"], cell["output"], cell["dtype"]): cell["inputs"] for cell in found}
+        functions = [(name, getattr(mathematics, name).operands) for name in mathematics.__all__]
+        assert set(measured) == {(name + tier, output, dtype) for name, operands in functions for dtype in STORED
+                                 for output in ("value", *(f"d/d{x}" for x in operands))}
+        assert all(measured[name + tier, output, "float32"] == 2**32
+                   for name, operands in functions if len(operands) == 1 for output in ("value", "d/dx"))
 
 
 @pytest.mark.parametrize("library, package", [("PyTorch", "torch"), ("JAX", "jax")])

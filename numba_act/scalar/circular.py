@@ -14,6 +14,7 @@ from .pairs import (
     exact,
     fast_two_sum,
     horner,
+    magnified,
     multiply,
     negate,
     number,
@@ -235,6 +236,7 @@ def tan_slope(x, dtype):
     """1 / cos^2 x."""
     n, r = quarter_turns(x, dtype)
     cosine = where((n & 1) == 0, cosine_near(r, dtype), sine_near(r, dtype))
+    cosine = magnified(cosine) if dtype == "float64" else cosine         # its error counts twice
     return rounded_quotient(exact(1, x), multiply(cosine, cosine))
 
 

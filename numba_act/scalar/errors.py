@@ -3,9 +3,10 @@ import math
 from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
+from ..tree.marks import kept, tier
 from ..tree.node import PerType, copysign, fma, where
 from .coefficients import ERF, LOG_ERFC, OFFSET
-from .exponential import decay, reduced_plain
+from .exponential import decay_parts, exponential_pair, reduced_plain
 from .normal import DENSITY, mills_parts
 from .pairs import (
     Pair,
@@ -42,24 +43,38 @@ SERIES = [Fraction((-1) ** n, math.factorial(n) * (2 * n + 1)) for n in reversed
 
 def bell(a):
     """e^(-a^2) of a pair from 0 to FURTHEST, as a scaled pair."""
-    return decay(*magnified(negate(multiply(a, a))), bounded=True)
+    parts, shrink = _parts_of_bell(a)
+    return Scaled(exponential_pair(*parts), shrink)
+
+
+def _parts_of_bell(a):
+    return decay_parts(*magnified(negate(multiply(a, a))), bounded=True)
+
+
+def _over_bell(a):
+    """erfc a e^(a^2) / sqrt(2) of a pair, as a pair: sqrt(2) Q(sqrt(2) a)."""
+    offset = split(Fraction(OFFSET[a.high.dtype]) / ROOT_2, a.high)
+    polynomial, d, _ = mills_parts(a.high, offset, a.low)
+    return divide(polynomial, d)
 
 
 def erfc_of_size(a):
-    """erfc of a pair from 0 to FURTHEST, as a scaled pair: 2 Q(sqrt(2) a)."""
+    """erfc of a pair from 0 to FURTHEST, as a scaled pair."""
     e, shrink = bell(a)
-    offset = split(Fraction(OFFSET[a.high.dtype]) / ROOT_2, a.high)
-    polynomial, d, _ = mills_parts(a.high, offset, a.low)
-    return Scaled(multiply(multiply(divide(polynomial, d), split(ROOT_2, a.high)), e), shrink)
+    return Scaled(multiply(multiply(_over_bell(a), split(ROOT_2, a.high)), e), shrink)
 
 
 @for_numbers_too
 def erfc(x):
-    """1 - erf x, exact in the tail."""
-    y, shrink = erfc_of_size(_size(Pair(x)))
-    right = rounded(y) * shrink
+    """1 - erf x, exact in the tail; the fast tier rounds twice less, of t (1 + p) the sum, and sqrt(2) comes last."""
+    a = _size(Pair(x))
+    t, ((s, p, _), shrink), (y, _) = _over_bell(a), _parts_of_bell(a), erfc_of_size(a)
+    t = kept(rounded(t)) if x.dtype == "float64" else t.high
+    lean = fma(t, p.high, t) * s
+    right = tier(rounded(y) * shrink, lean * (shrink * ROOT_2))
     high, low = two_sum(number(2, x), -y.high)
-    return where(x < 0, high + (low - y.low), right)
+    left = tier(high + (low - y.low), fma(lean, -ROOT_2, 2))
+    return where(x < 0, left, right)
 
 
 @for_numbers_too

@@ -123,17 +123,17 @@ def exponential_pair(s, p, rest=None):
 def decay(z, low=None, bounded=False, far=None):
     """e^(z + low) for z <= 0 as a scaled pair, whose power is not 1 below FAR, or where another condition `far` holds.
     `bounded`: z is never below LEAST."""
-    parts, shrink = _decay_parts(z, low, bounded, far)
+    parts, shrink = decay_parts(z, low, bounded, far)
     return Scaled(exponential_pair(*parts), shrink)
 
 
 def decay_and_expm1(z, low=None):
     """As `decay`, and e^(z + low) - 1 as a pair."""
-    parts, shrink = _decay_parts(z, low)
+    parts, shrink = decay_parts(z, low)
     return Scaled(exponential_pair(*parts), shrink), _less_one(*parts)
 
 
-def _decay_parts(z, low, bounded=False, far=None):
+def decay_parts(z, low, bounded=False, far=None):
     if not bounded:
         z = at_least(z, LEAST)
     far = rare(z < FAR) if far is None else far
@@ -196,9 +196,9 @@ def _moved(m, s, p, rest):
     return Pair(high, fma(s, fma(p.high, rest, p.low + rest), low))
 
 
-def exp_pair(z, low=None):
+def exp_pair(z, low=None, greatest=GREATEST):
     """e^(z + low) as a scaled pair."""
-    z, rounder, grow = _in_range(z)
+    z, rounder, grow = _in_range(z, greatest)
     return Scaled(exponential_pair(*reduced(z, low, rounder)), grow)
 
 
@@ -216,9 +216,9 @@ def exp_pair_fine(z, low=None):
     return Scaled(magnified(scaled(e, s)), kept(grow))
 
 
-def _in_range(z):
+def _in_range(z, greatest=GREATEST):
     """z where e^z is not yet 0 or infinite, what rounds z / ln 2, and the power of two to be multiplied in the end."""
-    z = bounded(z, LEAST, GREATEST)
+    z = bounded(z, LEAST, greatest)
     shift, rounder = SHIFT[z.dtype], ROUND[z.dtype]
     small, large = rare(z < FAR), rare(z > -FAR[z.dtype])
     rounder = where(small, number(rounder + shift, z), where(large, number(rounder - shift, z), rounder))

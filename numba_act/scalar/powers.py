@@ -75,7 +75,8 @@ def log10(x):
 
 HALF_ROOT = Fraction("0.7937005259840997373758528196361541301957466639499")     # 2^(-1/3)
 SINGLE_ENDS = -200.0, 200.0                                  # e^z is 0, and infinite, in float32
-FAR_EXPONENT = 1e6                                           # e^z is 0 or infinite whatever z's low part
+FAR_EXPONENT = 1e6                                           # e^z is 0 or infinite, and a low part's product, too
+GREATEST_EXPONENT = 750.0                                    # e^z is infinite even times the least log x, 2^-53
 
 
 def _cbrt_of_size(a, dtype):
@@ -109,6 +110,7 @@ def cbrt_slope(x, dtype):
     """1 / (3 y^2) of y = cbrt x."""
     a = abs(x)
     y, power = _cbrt_of_size(a, dtype)
+    y = magnified(y) if dtype == "float64" else y               # its error counts twice
     slope = rounded_quotient(exact(1, x), multiply(multiply(y, y), exact(3, x))) / power / power
     return where((a > 0) & (a <= LARGEST), slope, 1 / a)
 
@@ -172,8 +174,10 @@ def _exponential_of_product(log, y, factor, dtype):
     if dtype == "float32":
         return factor(log).high * _exp_single(log.high * y.high)
     high, low = magnified(multiply(log, y))
-    e, grow = exp_pair(high, where(abs(high) < FAR_EXPONENT, low, 0))
-    return rounded_product(e, factor(log)) * grow
+    near = abs(high) < FAR_EXPONENT
+    e, grow = exp_pair(high, where(near, low, 0), GREATEST_EXPONENT)
+    multiplier = factor(log)
+    return where(near, rounded_product(e, multiplier), e.high * multiplier.high) * grow
 
 
 def _raised(x, y, exponent, factor, dtype):
@@ -212,7 +216,7 @@ def power_in_exponent(x, y, dtype):
 @through_float64
 def exp2_slope(x, dtype):
     """2^x log 2."""
-    return exp2(x) * LN2
+    return rounded_product(Pair(exp2(x)), split(LN2, x))
 
 
 @through_float64
@@ -241,5 +245,8 @@ def sqrt_slope(x, dtype):
 
 @through_float64
 def hypot_slope(x, y, dtype):
-    """x / hypot(x, y)."""
+    """x / hypot(x, y), where the larger square is not rounded."""
+    if dtype == "float64":
+        larger = abs(x) > abs(y)
+        return x / hypot(where(larger, x, y), where(larger, y, x))
     return x / hypot(x, y)

@@ -11,7 +11,7 @@ from ...declare import activations, get
 from ...runtime import threads
 from .. import machine, peers
 from ..machine import dtype_named
-from .definition import rows
+from .definition import rows, with_one_operand
 from .inputs import MANY, STRIDE
 from .worst import measure
 
@@ -37,7 +37,7 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=(), fast=False):
     """
     from tqdm import tqdm
     others = {name: PEERS[name](threads.processors()) for name in against}
-    chosen = [get(name) for name in (activations if names is None else names)]
+    chosen = [with_one_operand(get(name)) for name in (activations if names is None else names)]
     jobs = [(a, wrt, dtype) for a in chosen for dtype in dtypes for wrt in (None, *a.operands, *a.params)]
     sizes = {"float32": 1 << 32 if exhaustive else (1 << 32) // STRIDE}
     total = sum(MANY if exhaustive and dtype == "float64" else len(rows(a)) * sizes.get(dtype, 1 << 16)
@@ -69,7 +69,7 @@ def _called(make, activation, kind, x):
         with np.errstate(all="ignore"):
             calls = make(activation.name, kind, np.ones_like(x), x)     # an upstream gradient of 1
             return peers.as_array(calls[""](), x.dtype) if calls else None
-    except (TypeError, RuntimeError):            # a dtype that it lacks
+    except (TypeError, RuntimeError, ValueError):            # a dtype that it lacks, or all of mathematics
         return None
 
 

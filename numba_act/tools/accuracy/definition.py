@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ... import math as mathematics
 from ...backends import cpu
 from ...backends.kernel import Kernel
 from ...declare import Activation
@@ -14,6 +15,7 @@ from ...tree.exact import exactly
 from ...tree.node import argument, constant, in_order, where
 from .vectors import vectorised
 
+MATHEMATICS = frozenset(getattr(mathematics, name) for name in mathematics.__all__)
 FACTORS = -0.7, 3.3, 50.0, 1e-3, 0.0             # times a default: a parameter to test with
 ORDINARY = 1e30                                  # nearer to 0 a definition with good parameters is a number
 
@@ -63,6 +65,25 @@ class Output:
         """The true values at a float64 array, by the platform's library."""
         row = [np.asarray(p, np.float64) for p in self.parameters(dtype)]
         return cpu.call(_definition_kernel(self.activation, self.wrt), [np.asarray(x, np.float64), *row])[0]
+
+
+def of_mathematics(activation):
+    """Whether it is a function of numba_act.math, in either tier."""
+    return (activation._exact or activation) in MATHEMATICS
+
+
+@functools.cache
+def with_one_operand(activation):
+    """The activation; pow and hypot as functions of y with x as a parameter, because at x = 1 they show nothing."""
+    if not of_mathematics(activation) or len(activation.operands) == 1:
+        return activation
+    if activation._exact:
+        return with_one_operand(activation._exact).fast
+
+    def function(y, x=1.5):
+        return activation(x, y)
+    function.__name__ = activation.name
+    return Activation(function)
 
 
 def outputs(activation, row=None):

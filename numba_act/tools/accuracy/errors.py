@@ -10,7 +10,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from ... import math as mathematics
 from ...backends import cpu
 from ...backends.kernel import Kernel
 from ...tree import quad
@@ -18,10 +17,9 @@ from ...tree.call import retyped, substitute
 from ...tree.exact import number
 from ...tree.node import argument, bits, constant, from_bits, in_order, is_nan, narrowed, where, widened
 from ...tree.storage import STORAGE
-from .definition import Output, definition, fine, largest
+from .definition import Output, definition, fine, largest, of_mathematics
 from .vectors import vectorised
 
-MATHEMATICS = frozenset(getattr(mathematics, name) for name in mathematics.__all__)
 DOUBT = 0.6                                      # above it an error is judged again where float64 is not fine enough
 FLOOR, AROUND = 2.0**-4, 0.5                     # near a zero of a slope the unit is at least that of the first
 # the type of truth: the bits of its exponent, and how good the definitions are in it
@@ -52,7 +50,7 @@ def loose(output, dtype):
 
     Parameters may stretch the line; the intervals stretch with it.
     """
-    if (output.activation._exact or output.activation) in MATHEMATICS:
+    if of_mathematics(output.activation):
         return ()
     if output.wrt != (output.operand,) and not (output.wrt and fine(output.activation, output.wrt)):
         return ()

@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 
 from ...declare import get
 from ..machine import dtype_named
-from .definition import Output, rows
+from .definition import Output, rows, with_one_operand
 from .errors import errors
 from .inputs import samples
 
@@ -47,7 +47,7 @@ def measure(activation, wrt=None, dtype="float32", exhaustive=False, grid=None, 
     >>> accuracy.measure("relu", "x").error
     0.0
     """
-    activation, dtype = get(activation), dtype_named(dtype)
+    activation, dtype = with_one_operand(get(activation)), dtype_named(dtype)
     wrt = () if wrt is None else (activation._name(wrt),)
     worst, count = None, 0
     grid = rows(activation) if grid is None else grid
