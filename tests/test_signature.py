@@ -120,6 +120,23 @@ def _product(x, a=1.0):
     return x * a
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_numbers_of_numpy_as_parameters(dtype, monkeypatch):
+    """They promote as arrays do; those of the dtype of x take the quick way, on which no container is looked for."""
+    x = np.array([[1, -2], [-3, 4]], dtype)
+    calls = [act.prelu.value_and_grad, act.prelu.grad, functools.partial(act.prelu.backward, x),
+             functools.partial(act.prelu.backward, x, wrt=("x", "alpha"))]
+    for number in (np.float16(0.1), np.float32(0.1), np.float64(0.1), np.int8(3)):
+        for call in calls:
+            for got, right in zip(call(x, number), call(x, np.asarray(number)), strict=True):
+                same_bits(got, right)
+                assert got.dtype == np.result_type(x.dtype, number.dtype)
+    with monkeypatch.context() as patch:
+        patch.setattr("numba_act.backends.containers.owner", None)
+        for call in calls:
+            call(x, x.dtype.type(0.1))
+
+
 def test_such_arguments_in_blocks_pictures_and_compiled_code():
     matplotlib, numba = pytest.importorskip("matplotlib"), pytest.importorskip("numba")
     matplotlib.use("agg")

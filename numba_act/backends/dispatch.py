@@ -4,7 +4,7 @@ import importlib
 import sys
 
 import numpy as np
-from numpy import ndarray
+from numpy import generic, ndarray
 
 from ..runtime import outputs, threads
 from . import containers
@@ -13,14 +13,13 @@ from .kernel import Quick
 
 CASTINGS = "no", "equiv", "safe", "same_kind", "unsafe"
 ORDERS = "K", "A", "C", "F"
-PLAIN = {ndarray, float, int}
 NOT_YET = Quick(None, 0, ())
 
 
 def quick(kernel, operands, out, arrays=1):
-    """The result for plain arrays of one shape and dtype beside Python's numbers, or for numbers alone, once the kernel
-    is compiled; None for anything else, which takes 5 us more to sort out.  The first so many operands must be arrays
-    of one shape."""
+    """The result for plain arrays of one shape and dtype beside Python's numbers and NumPy's of that dtype, or for
+    Python's alone, once the kernel is compiled; None for anything else, which takes 5 us more to sort out.  The first
+    so many operands must be arrays of one shape."""
     first = operands[0]
     if type(first) is not ndarray:
         other = kernel.quick.get(type(first))
@@ -43,6 +42,8 @@ def quick(kernel, operands, out, arrays=1):
                 ready.append(other)
             elif free and (kind is float or kind is int):
                 ready.append(number(other, dtype))
+            elif free and kind is dtype.type:
+                ready.append(other)
             else:
                 return None
         if out is not None:
@@ -136,15 +137,16 @@ def _order(kernel, casting, order):
 
 
 def _plain(kernel, operands):
-    """What _resolve gives, for NumPy's arrays of one dtype that there is a loop for, beside Python's numbers; None for
-    anything else, which takes 8 us more to sort out."""
+    """What _resolve gives, for NumPy's arrays and numbers of one dtype that there is a loop for, beside Python's
+    numbers; None for anything else, which takes 8 us more to sort out."""
     dtype = None
     for operand in operands:
         kind = type(operand)
-        if kind is not ndarray:
-            if kind not in PLAIN:
-                return None
-        elif dtype is None:
+        if kind is float or kind is int:
+            continue
+        if kind is not ndarray and not issubclass(kind, generic):
+            return None
+        if dtype is None:
             dtype = operand.dtype
         elif operand.dtype != dtype:
             return None
