@@ -9,11 +9,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from numba_act.backends import cpu, cpu_ufunc, dispatch, dtypes
+from numba_act.backends import cpu, cpu_code, cpu_ufunc, dispatch, dtypes
 from numba_act.backends.kernel import Kernel, symbol
-from numba_act.runtime import driver, threads
+from numba_act.runtime import driver, processor, threads
+from numba_act.scalar.exponential import exp
 from numba_act.tree.evaluate import evaluate
 from numba_act.tree.node import argument, where
+from numba_act.tree.storage import STORAGE
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = [np.dtype(np.float16), bfloat16, np.dtype(np.float32), np.dtype(np.float64)]
@@ -181,6 +183,36 @@ def test_outputs_that_overlap(threading):
         expected = base.copy()
         write(expected)[...] = cpu_ufunc.ufunc(plain)(read(base).copy())
         assert_same(memory, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_outputs_stored_past_the_caches(threading, dtype, monkeypatch):
+    """The same bits, and nothing beside them, wherever an output begins and ends; in place; beside a sum."""
+    streamed = kernel("streamed", two.inputs, two.parameters, build_two, 2)
+    for n in (1, 63, 300, 5000, 20_001):
+        x, alpha = numbers(n, dtype), np.array(0.3, dtype)
+        right, total = [r.astype(dtype) for r in reference(two, x, alpha)], cpu.reduce(two, [x, alpha], [None, ()])[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(cpu_code, "_least_streamed", lambda *_: 0)
+            for begin in ((0, 0), (1, 7), (31, 2)):
+                memory = np.zeros((2, n + 80), dtype)
+                out = tuple(row[k:k + n] for row, k in zip(memory, begin, strict=True))
+                for result, expected in zip(cpu.call(streamed, [x, alpha], out=out), right, strict=True):
+                    assert_same(result, expected)
+                assert np.count_nonzero(memory) == np.count_nonzero(right)
+            for result, expected in zip(cpu.reduce(streamed, [x, alpha], [None, ()]), (right[0], total), strict=True):
+                assert_same(result, expected)
+            assert_same(cpu.call(streamed, [x, alpha], out=(x, None))[0], right[0])
+
+
+def test_what_is_stored_past_the_caches():
+    """Arrays that exceed the last one, of kernels that are bound by memory; others would be slower."""
+    single = STORAGE["float32"]
+    heavy = kernel("heavy", ("x",), (), lambda dtype: (exp(argument("x", dtype)),))
+    assert cpu_code.record_of(plain, single)[driver.LEAST_STREAMED] == processor.cache_bytes() // (2 * 4)
+    assert cpu_code.record_of(two, single)[driver.LEAST_STREAMED] == processor.cache_bytes() // (3 * 4)
+    for record in cpu_code.record_of(plain, STORAGE["float16"]), cpu_code.record_of(heavy, single):
+        assert record[driver.LEAST_STREAMED] == driver.NEVER
 
 
 def test_given_outputs(threading):

@@ -178,8 +178,17 @@ def _compiled(kernel, storage, summed):
         driver.LANES: lanes,
         driver.PARAMETERS: sum(1 << k for k, name in enumerate(kernel.inputs) if name in kernel.parameters),
         driver.COST: max(STREAM_COST * n_all, cost) * STORAGE[storage.working].size // 4,
+        driver.LEAST_STREAMED: _least_streamed(kernel, storage, cost, n_all),
         driver.ROWS: 0, driver.STAGES: 0, driver.PIECE: 0,
     })
+
+
+def _least_streamed(kernel, storage, cost, n_all):
+    """From how many elements on a kernel's arrays exceed the caches, so that it gains by storing past them: the fifth
+    to half of its time, where it is bound by memory; others would lose as much."""
+    if cost >= STREAM_COST * n_all or storage.name != storage.working:
+        return driver.NEVER
+    return processor.cache_bytes() // (storage.size * (n_all - len(kernel.parameters)))
 
 
 def _loaded(kernel, storage, summed):

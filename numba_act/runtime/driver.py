@@ -28,7 +28,7 @@ TASKS_PER_THREAD, MAX_TASKS = 4, 1 << 30
 TASK_WORK = 10_000_000                       # elements times cost; at the end one thread may wait for another for so
 #                                              much, and a fifth of it would cost large arrays 5 to 8 %
 BACK = 1 << 32                               # a word of tasks that are left: the first below it, their end above
-ALIGNMENT = 64
+LINE = 64                                    # bytes that a cache keeps together
 LEAST_ALIGNED = 256                          # elements; stores that straddle cache lines cost 30 to 50 %
 SUM_CUT = 32                                 # elements, as many as the widest vector has: if blocks were cut by the
 #                                              vectors of this processor, sums would depend on it
@@ -39,9 +39,10 @@ KEPT_BYTES = 1 << 16                         # what a row kernel keeps of a row,
 KEPT_WORDS = KEPT_BYTES // 8
 PIECE_BYTES = 1 << 16                        # of a row, over which a sum is taken before it joins the others
 
-# Words of a kernel's record.
-(GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, ROWS, STAGES, PIECE,
- RECORD_WORDS) = range(13)
+# Words of a kernel's record.  Jobs of LEAST_STREAMED elements and more store their outputs past the caches.
+(GENERAL, UNIFORM, CONTROL, N_IN, N_ALL, ITEM_SIZE, LANES, PARAMETERS, COST, LEAST_STREAMED, ROWS, STAGES, PIECE,
+ RECORD_WORDS) = range(14)
+NEVER = 1 << 62
 # Words of a job; then SHAPE, MAX_DIMS words; then the operands.  A kernel finds the address of FAILURE behind those of
 # its operands, and leaves there what its function has raised.
 # Where a record's ROWS is not 0 it is a function of rows, of LENGTH elements each, and the index space is one of rows,
@@ -59,7 +60,8 @@ OPERAND_WORDS = STEPS + MAX_DIMS
 JOB_WORDS = OPERANDS + MAX_OPERANDS * OPERAND_WORDS
 # Modes: contiguous over the whole index space; copied block by block; a pattern that repeats after so many elements,
 # copied once; one element that the kernel's uniform function reads; summed into float64 accumulators, a row per task.
-LINEAR, STAGED, CYCLE, VALUE, REDUCED = range(5)
+# And of outputs: as LINEAR, past the caches.
+LINEAR, STAGED, CYCLE, VALUE, REDUCED, STREAMED = range(6)
 # Control words.
 (RUN, LAUNCH, PARALLEL_FOR, HELP, ADD_TASK, SYNCHRONIZE, GET_NUM_THREADS, MIN_WORK, LIMIT, SERIAL, EXCLUSIVE, BUSY,
  ENSURE, NEW_NUMBER, SET_ERROR, ERROR, DROP, RELEASE, CONTROL_WORDS) = range(19)

@@ -41,6 +41,19 @@ def copy_bytes(builder, target, source, count):
     builder.call(copy, [*places, count, ir.IntType(1)(0)])
 
 
+def stream_line(builder, target, source, offset):
+    """Copy a cache line to one, past the caches."""
+    line = ir.VectorType(INT, 16)
+    value = builder.load(pointer(builder, source, line, offset), align=4)
+    store = builder.store(value, pointer(builder, target, line), align=64)
+    store.set_metadata("nontemporal", builder.module.add_metadata([INT(1)]))
+
+
+def fence(builder):
+    """Let what was streamed be seen by others before what is stored after it."""
+    builder.fence("seq_cst")
+
+
 def _load(bits):
     def load(builder, address, offset):
         value = builder.load(pointer(builder, address, ir.IntType(bits), offset), align=1)
@@ -134,7 +147,8 @@ def _other_status():
 
 PRIMITIVES = {
     "stack": stack, "call": call, "call_for_int": call_for_int,
-    "call_for_word": call_for_word, "copy_bytes": copy_bytes, "exchange": exchange, "load_atomic": load_atomic,
+    "call_for_word": call_for_word, "copy_bytes": copy_bytes, "stream_line": stream_line, "fence": fence,
+    "exchange": exchange, "load_atomic": load_atomic,
     "load1": _load(8), "load2": _load(16), "load4": _load(32), "load8": _load(64),
     "store1": _store(8), "store2": _store(16), "store4": _store(32), "store8": _store(64),
     "clear_lanes": clear_lanes, "add_lanes4": _add(ir.FloatType(), 16), "add_lanes8": _add(ir.DoubleType(), 16),

@@ -60,6 +60,7 @@ def _compiled(kernel, storage, form, keeps):
     return driver.record(words | {
         driver.ROWS: address, driver.CONTROL: threads.control_address(), driver.N_IN: len(kernel.operands),
         driver.N_ALL: len(kernel.operands) + len(program.outputs), driver.LANES: lanes_of(storage),
+        driver.LEAST_STREAMED: driver.NEVER,
         driver.COST: cost * STORAGE[storage.working].size // 4 * (lanes_of(storage) if form in ABREAST else 1)})
 
 
