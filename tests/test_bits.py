@@ -20,6 +20,7 @@ from tools import (
     every_name_and_dtype,
     generator,
     in_turn,
+    inputs_of,
     output,
     outputs_of,
     parameters,
@@ -186,12 +187,12 @@ LARGE = {
 @pytest.mark.parametrize(("name", "thread_count"), spread([1, 2]), indirect=["thread_count"])
 @in_turn("layout", LARGE)
 def test_large_layouts(name, layout, thread_count):
-    """Large enough for the n-d driver and for several threads."""
+    """Large enough for the n-d driver and for several threads, of the value and the last derivative."""
     dtype = DTYPES[2]
     row, part = parameters(name, dtype)[0], inputs(name, dtype, 7001)
     x = np.resize(part, 420_000)
     view = LARGE[layout](x)
-    for call in outputs_of(name).values():
+    for call in [*outputs_of(name).values()][::len(inputs_of(name))]:
         expected = LARGE[layout](np.resize(call(part, *row), x.size))
         same_bits(call(view, *row), expected)
         out = np.zeros(view.shape, dtype)

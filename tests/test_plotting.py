@@ -324,10 +324,9 @@ def test_long_formulas_fit(ax):
     assert ax.texts[0].get_fontsize() < other.texts[0].get_fontsize() == plotting.FORMULA_SIZE
 
 
-def test_gallery(tmp_path):
-    figure = act.gallery(tmp_path / "gallery.png")
-    assert [ax.get_title(loc="left") for ax in figure.axes if ax.axison] == list(act.activations)
-    assert (tmp_path / "gallery.png").read_bytes().startswith(b"\x89PNG")
+def test_gallery():
+    """Its example writes it."""
+    assert [ax.get_title(loc="left") for ax in act.gallery().axes if ax.axison] == list(act.activations)
 
 
 def test_parameters_leave_room_for_a_long_name(tmp_path):
