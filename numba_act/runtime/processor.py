@@ -50,13 +50,13 @@ def machine():
 
 @functools.cache
 def vector_bytes():
-    """Two vector registers: a kernel works on that much of an operand at a time."""
+    """On how much of an operand a kernel works at a time: two registers, of AVX four, by which it takes a tenth less
+    time than by two."""
     if "NUMBA_CPU_NAME" in os.environ or "NUMBA_CPU_FEATURES" in os.environ:       # ask the compiler, for 8 ms
         import llvmlite.binding as llvm
         assembly = machine().emit_assembly(llvm.parse_assembly(PROBE))
-        return 128 if "zmm" in assembly else 64 if "ymm" in assembly else 32
-    features = target().features.split(",")
-    return 128 if "+avx512f" in features else 64 if "+avx" in features else 32
+        return 128 if "ymm" in assembly or "zmm" in assembly else 32
+    return 128 if "+avx" in target().features.split(",") else 32
 
 
 @functools.cache
