@@ -87,18 +87,24 @@ class Passes:
             numbers = [b.fpext(v, self.vector(DOUBLE)) for v in numbers]
         if gathered.kind == "pairs":
             numbers = numbers if self.single == DOUBLE else [b.fadd(*numbers)]
-        elif gathered.kind == "total":
-            product = functools.reduce(b.fmul, numbers)
-            lost = [self.fused(*numbers, b.fneg(product))] if self.single == DOUBLE and len(numbers) == 2 else []
-            numbers = [product, *lost]
+        elif self.single == DOUBLE and len(numbers) == 2:
+            product = b.fmul(*numbers)
+            numbers = [product, self.fused("fma", *numbers, b.fneg(product))]
         if lanes is None:
             return numbers
         return [b.select(lanes, v, filled(v.type, neutral)) for v in numbers]
 
-    def fused(self, x, y, z):
+    def fused(self, name, x, y, z):
         return self.b.call(self.b.module.declare_intrinsic(
-            "llvm.fma." + (f"v{x.type.count}f64" if isinstance(x.type, ir.VectorType) else "f64"),
+            f"llvm.{name}." + (f"v{x.type.count}f64" if isinstance(x.type, ir.VectorType) else "f64"),
             fnty=ir.FunctionType(x.type, [x.type] * 3)), [x, y, z])
+
+    def added(self, gathered, some, term):
+        """What is gathered of some elements, with one more.  The product of two float32 numbers is exact in float64,
+        so that it may be fused with the sum where the processor can, which leaves more room for the conversions."""
+        if self.single != DOUBLE and len(term) == 2:
+            return [self.fused("fmuladd", *term, *some)]
+        return self.joined(gathered, some, term)
 
     def joined(self, gathered, some, more):
         """What is gathered of some elements and of others."""

@@ -133,7 +133,7 @@ class _Threads(Passes):
 
         def add(i, *numbers):
             some = grouped(numbers, counts)
-            return [v for g, s, t in zip(gathered, some, terms(i, None), strict=True) for v in self.joined(g, s, t)]
+            return [v for g, s, t in zip(gathered, some, terms(i, None), strict=True) for v in self.added(g, s, t)]
 
         def several(i, *numbers):
             for k in range(UNROLLED):
