@@ -254,6 +254,19 @@ def test_values(name, case):
     same_bits(out, y)
 
 
+@pytest.mark.parametrize("axis", [-1, 0, 1])
+def test_gradients_of_logsumexp_that_come_again(axis):
+    """Of arrays that are as the ones before, of those that only broadcast as they do, and of a number."""
+    x = numbers((5, 4, 3), np.float32)
+    gy = numbers(np.delete(x.shape, axis), np.float32, 1)
+    expected = act.logsumexp.backward(np.expand_dims(gy, axis), x, axis)
+    for _ in range(2):
+        same_bits(act.logsumexp.backward(gy, x, axis=axis), expected)
+        same_bits(act.logsumexp.backward(gy[:1, :1], x, axis), act.logsumexp.backward(gy[0, 0], x, axis))
+    same_bits(act.logsumexp.backward(gy[0, 0], x[0, 0]), act.logsumexp.backward(gy[0, :1], x[0, 0]))
+
+
+
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 def test_logsumexp_near_0(dtype):
     """Where the logarithm takes away the largest number: of exponentials that are rounded it would be 5 units wrong."""

@@ -2,7 +2,7 @@
 import functools
 import inspect
 
-from numpy import ndarray
+from numpy import asarray, generic, ndarray
 
 from ..backends.jit import rows_type_of
 from ..backends.rows import dispatch
@@ -26,7 +26,7 @@ class RowFunction:
     def __init__(self, function, program, aliases=()):
         self._function, self._prepared = function, {}
         self.name, self.aliases = function.__name__, tuple(aliases)
-        self._programs = {"value": (program, ("x",), ())} if program else {}
+        self._programs = {"value": (program, ("x",), (), ())} if program else {}
         self._has_usual = program is not None
         functools.update_wrapper(self, function).__doc__ = arranged(function.__doc__)
         self.__signature__ = inspect.signature(function)
@@ -47,26 +47,32 @@ class RowFunction:
             self._prepared[axis, x.dtype, x.shape] = dispatch.prepared(self.kernel("value"), x.shape, axis, x.dtype)
         return y
 
-    def gradient(self, function, **programs):
-        """Make the function what `backward` is; the programs are those of a call with gy and x, or gy and y, alone."""
-        self._programs |= {name: (build, ("gy", name), ("x",) if name == "x" else ())
+    def gradient(self, function, of_row=False, **programs):
+        """Make the function what `backward` is; the programs are those of a call with gy and x, or gy and y, alone, and
+        `of_row` says that gy has a number for each row."""
+        inputs, once = ((), ("gy",)) if of_row else (("gy",), ())
+        self._programs |= {name: (build, (*inputs, name), once, ("x",) if name == "x" else ())
                            for name, build in programs.items()}
 
         @functools.wraps(function)
         def backward(*args, y=None, axis=UNSAID, **options):
             given, gy, usual = len(args), args[0] if args else None, None
             kind, other = ("y", y) if given == 1 else ("x", args[1]) if given == 2 and y is None else (None, None)
+            if of_row and isinstance(gy, generic):
+                gy = asarray(gy)
             if type(gy) is type(other) is ndarray and not options:
-                place, shape, dtype = -1 if axis is UNSAID else axis, gy.shape, gy.dtype
-                if type(place) is int and other.shape == shape and other.dtype == dtype and kind in programs and (
+                place, shape, dtype = -1 if axis is UNSAID else axis, other.shape, gy.dtype
+                fits = gy.ndim == len(shape) - 1 if of_row else gy.shape == shape
+                if fits and type(place) is int and other.dtype == dtype and kind in programs and (
                         gy.flags.c_contiguous and other.flags.c_contiguous):
-                    usual = kind, place, dtype, shape
+                    usual = kind, place, dtype, (shape, gy.shape) if of_row else shape
                     found = self._prepared.get(usual)
                     if found:
-                        return found(gy, other)
+                        return found(other, gy) if of_row else found(gy, other)
             options |= ({} if y is None else {"y": y}) | ({} if axis is UNSAID else {"axis": axis})
             gx = self._called(f"{self.name}.backward", function, args, options)
-            if usual and gy.flags.aligned and other.flags.aligned and len(self._prepared) < MOST:
+            if usual and gy.flags.aligned and other.flags.aligned and len(self._prepared) < MOST and (
+                    not of_row or gy.size * shape[place] == other.size):
                 self._prepared[usual] = dispatch.prepared(self.kernel(kind), shape, place, dtype)
             return gx
         self.backward = backward
@@ -85,8 +91,8 @@ class RowFunction:
         unknown."""
         if kind not in self._programs:
             return None
-        build, inputs, wanted = self._programs[kind]
-        return kernel_of(build, self.name, inputs, masks, once, (), wanted)
+        build, inputs, of_row, wanted = self._programs[kind]
+        return kernel_of(build, self.name, inputs, masks, (*of_row, *once), (), wanted)
 
     @functools.cached_property
     def _numba_type_(self):

@@ -347,10 +347,12 @@ _gradient(softmin, _softmin_slope, _softmin_gradient)
 _gradient(log_softmax, _log_softmax_slope, _log_softmax_gradient)
 
 
-@logsumexp.gradient
 def backward(gy, x, axis=-1, *, where=None, temperature=1.0, sink=None, wrt="x", out=None):
     """gy, which has the result's shape, with the axis or without, times the derivative in x, or in the sink."""
     once, names = _once("logsumexp", temperature, sink), _names("logsumexp", wrt, sink)
     gy = gy if np.ndim(gy) in (0, np.ndim(x)) else np.expand_dims(gy, axis)
     return _in_shape(computed(_logsumexp_gradient, "logsumexp", axis, {"x": x}, where, {"gy": gy, **once}, names,
                               out=out), wrt, sink)
+
+
+logsumexp.gradient(backward, of_row=True, x=_logsumexp_gradient)

@@ -119,7 +119,8 @@ class RowCall:
         return dtype
 
     def _check_options(self, ndim):
-        arrays = {"where": (types.Boolean, "an array of bool"), "sink": (NUMBERS, "a number or an array of numbers")}
+        numbers = NUMBERS, "a number or an array of numbers"
+        arrays = {"where": (types.Boolean, "an array of bool"), "gy": numbers, "sink": numbers}
         for name, type_ in [*zip(self.kernel.operands, self.types, strict=True)][len(self.inputs):]:
             numbers, accepted = arrays.get(name, (None, "a number"))
             if isinstance(type_, types.Array):
@@ -220,6 +221,9 @@ def _options(kernel, ranks, axis):
     lines, ndim = [], ranks[0]
     for k, name in [*enumerate(kernel.operands)][len(kernel.inputs):]:
         array, of_row = f"a{k}", name in kernel.once
+        if name == "gy" and ranks[k] == ndim - 1 > 0:            # the result without the axis
+            lines.append(f"{array} = np.expand_dims({array}, {axis})")
+            ranks = *ranks[:k], ndim, *ranks[k + 1:]
         if name == "temperature":
             lines += [f"if not 0 < {array} < np.inf:",
                       f"    raise ValueError({f'{kernel.owner}: temperature must be a positive number'!r})"]

@@ -363,8 +363,8 @@ class _Columns(_Form):
 
     def fetch(self, place):
         """Have the processor read there, which it does not foresee where every element lies on another page."""
-        signature = ir.FunctionType(ir.VoidType(), [PLACE, INT, INT, INT])
-        prefetch = self.module.globals.get("llvm.prefetch.p0") or ir.Function(self.module, signature, "llvm.prefetch.p0")
+        name, signature = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [PLACE, INT, INT, INT])
+        prefetch = self.module.globals.get(name) or ir.Function(self.module, signature, name)
         self.b.call(prefetch, [place, INT(0), INT(3), INT(1)])   # to read, into all caches, data
 
     def write(self, k, i, value, lanes):

@@ -48,12 +48,13 @@ def rowwise(kernel, arrays, out, shape, axis, dtype):
 
 
 def prepared(kernel, shape, axis, dtype):
-    """The kernel as a function of one or two C-contiguous arrays of a shape and dtype."""
+    """The kernel as a function of its one or two operands, C-contiguous arrays of a dtype, of that shape or with a
+    number for each row."""
     storage, item = storage_of(dtype), dtype.itemsize
     along, = kernel.program(storage).along
-    of_row = shape if along else shape[:axis] + (1,) + shape[axis + 1:]
+    of_row = shape[:axis] + (1,) + shape[axis + 1:]
     result = shape if along else shape[:axis] + shape[axis + 1:]
-    shapes = *[shape] * len(kernel.inputs), of_row
+    shapes = *[shape] * len(kernel.inputs), *[of_row] * len(kernel.once), shape if along else of_row
     layouts = tuple([(s, tuple([item * math.prod(s[d + 1:]) for d in range(len(s))])) for s in shapes])
     plan, cost, partial = plan_of(kernel, storage, shape, axis, layouts, False)
     if cost >= threads.MIN_WORK:
@@ -66,16 +67,16 @@ def prepared(kernel, shape, axis, dtype):
         launch((job, x, y))
         return y if result else y[()]
 
-    def of_two(gy, x):
+    def of_two(first, second):
         gx = empty(result, dtype)
-        launch((job, gy, x, gx))
+        launch((job, first, second, gx))
         return gx
 
     def shared(*arrays):
         y = empty(result, dtype)
         _run(plan, partial, (*arrays, y))
         return y if result else y[()]
-    return shared if partial else of_one if len(kernel.inputs) == 1 else of_two
+    return shared if partial else of_one if len(kernel.operands) == 1 else of_two
 
 
 def _run(plan, partial, arrays):
