@@ -72,7 +72,7 @@ def in_one_piece(*arrays):
 def _fits(own, shape):
     """Whether this is one number, or one a channel along the last axes; where a shape is small NumPy is good enough at
     it."""
-    return (own == (1,) and shape != ()) or (len(own) < len(shape) and own == shape[len(shape) - len(own):])
+    return not own or (own == (1,) and shape != ()) or (len(own) < len(shape) and own == shape[len(shape) - len(own):])
 
 
 def elementwise(kernel, operands, calls, *, out=None, where=True, dtype=None, casting="same_kind", order="K"):
