@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numba_act.runtime import driver, library, objects, outputs, primitives, threads, words
+from numba_act.runtime import driver, library, objects, outputs, primitives, processor, threads, words
 
 ROOT = Path(__file__).parents[1]
 TEXT = "define i64 @answer() {{ ret i64 {} }}"
@@ -359,6 +359,16 @@ def test_processors(quota, count, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
     monkeypatch.setattr(threads, "Path", lambda path: file)
     assert threads.processors() == count
+
+
+@pytest.mark.parametrize("text, size", [("512K\n", 512 << 10), ("much", 32 << 20), (None, 32 << 20)])
+def test_the_last_cache(text, size, tmp_path, monkeypatch):
+    """What the system says of it, or a usual size."""
+    file = tmp_path / "size"
+    if text:
+        file.write_text(text)
+    monkeypatch.setattr(processor, "LAST_CACHE", file)
+    assert processor.cache_bytes.__wrapped__() == size
 
 
 @pytest.mark.parametrize("quota, count", [("150000", 2), ("-1", 8)])

@@ -50,7 +50,8 @@ def stream_line(builder, target, source, offset):
 
 
 def fence(builder):
-    """Let what was streamed be seen by others before what is stored after it."""
+    """Let what was streamed be seen by others before what is stored after it.  On x86 LLVM writes an instruction with a
+    lock, which empties the buffers of such stores as well."""
     builder.fence("seq_cst")
 
 
