@@ -20,6 +20,7 @@ LAST = {"float32": 14.4, "float64": 39}          # beyond, Q underflows
 # MILLS: of the offsets near the best convergence, those whose leading coefficients happen to round least
 OFFSET = {"float32": 2.34375, "float64": 3.96875}
 OFFSET_FAST = {"float32": 3.375, "float64": 4.75}                # likewise of MILLS_FAST and MILLS_SLOPE_FAST
+LOG2_SLOPE = mp.mpf(47) / 32                                     # of LOG2: the rest is then least where its errors show
 
 
 def exp_rest(r):
@@ -193,6 +194,13 @@ def fit_log_erfc(dtype, degree):
                lambda a, p: (mp.exp(p) - mp.erfc(a)) / mp.erf(a))
 
 
+def fit_log2(dtype, degree):
+    def rest(g):
+        return mp.log1p(g) / mp.log(2) / g - LOG2_SLOPE if g else 1 / mp.log(2) - LOG2_SLOPE
+    return fit(dtype, rest, [mp.mpf("-0.33004"), mp.mpf("0.34004")], degree,
+               lambda g, q: g * (LOG2_SLOPE + q) * mp.log(2) / mp.log1p(g) - 1 if g else 0)
+
+
 def fit_cbrt(dtype, degree):
     return fit(dtype, lambda m: 1 / mp.cbrt(m), [mp.mpf("0.707"), mp.mpf("1.4143")], degree,
                lambda m, p: p * mp.cbrt(m) - 1)
@@ -214,6 +222,7 @@ FITS = {
     "ERF": (fit_odd(mp.erf, erf_rest, [2 / mp.sqrt(mp.pi)], "0.81"),
             "(erf x / x - 2/sqrt(pi))/x^2 in w = x^2 up to 0.81", {"float32": 5, "float64": 11}),
     "LOG_ERFC": (fit_log_erfc, "log(1 - erf a) on [0.9, 3.93]", {"float32": 9}),
+    "LOG2": (fit_log2, "log2(1+g)/g - 47/32 on [-0.33, 0.34]", {"float32": 9}),
     "CBRT": (fit_cbrt, "m^(-1/3) on [0.707, 1.414]", {"float32": 4, "float64": 5}),
     "EXP": (fit_exp, "(e^r - 1 - r)/r^2 on |r| <= ln2/2", {"float32": 5, "float64": 10}),
     "EXP_FAST": (fit_exp, "the same", {"float32": 4, "float64": 9}),

@@ -21,6 +21,7 @@ from .pairs import (
 )
 from .ranges import LARGEST, finite
 
+SQRT_HALF = PerType(float32=0x3F3504F3, float64=0x3FE6A09E667F3BCD)             # its bits
 LOGCOSH_END = 0.625                                         # up to it log cosh x is a polynomial
 
 
@@ -104,11 +105,11 @@ def exponent_and_mantissa(u):
     return n, from_bits(bits(u) - (n << MANTISSA[u.dtype])), from_bits(exponent << MANTISSA[u.dtype])
 
 
-def taken_apart(x):
-    """n, as a float, and m of x = 2^n m > 0, m as above, x subnormal or not."""
+def taken_apart(x, least=SQRT_HALF):
+    """n, as a float, and m of x = 2^n m > 0, m from the least on, given by its bits; x subnormal or not."""
     digits = MANTISSA[x.dtype]
     word = where(x < NORMAL, bits(x * 2.0**64) - (64 << digits), bits(x))        # with an exponent below 0
-    n = (word - SQRT_HALF[x.dtype]) >> digits
+    n = (word - least[x.dtype]) >> digits
     return to_float(n), from_bits(word - (n << digits))
 
 
@@ -118,7 +119,6 @@ def with_exponent(n, log, log_low):
     return high + (low + fma(n, LN2 - Fraction(LN2_SHORT[n.dtype]), log_low))
 
 
-SQRT_HALF = PerType(float32=0x3F3504F3, float64=0x3FE6A09E667F3BCD)             # its bits
 NORMAL = PerType(float32=2.0**-126, float64=2.0**-1022)
 LN2_SHORT = PerType(float32=0.693145751953125, float64=0.6931471803691238)      # times any n it is exact
 

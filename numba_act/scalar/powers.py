@@ -3,7 +3,7 @@ from fractions import Fraction
 
 from ..tree.evaluate import for_numbers_too
 from ..tree.node import PerType, build, copysign, fma, rounded_to_even, sqrt, to_float, where
-from .coefficients import ATANH, CBRT, EXP2, LOG1P_SHORT
+from .coefficients import ATANH, CBRT, EXP2, LOG1P_SHORT, LOG2
 from .exponential import LN2, LOG2E, ROUND, SHIFT, exp_pair, power_of_two
 from .logarithm import exponent_and_mantissa, log1p_near, log_or_limit, taken_apart
 from .pairs import (
@@ -14,6 +14,7 @@ from .pairs import (
     divide,
     exact,
     fast_two_sum,
+    fused_sum,
     horner,
     magnified,
     multiply,
@@ -33,6 +34,7 @@ from .wider import through_float64
 LOG10E = Fraction("0.434294481903251827651128918916605082294397005803666566114454")
 LOG10_2 = LN2 * LOG10E
 LOG10_2_SHORT = PerType(float32=float.fromhex("0x1.344p-2"), float64=float.fromhex("0x1.34413509f7p-2"))
+LEAST_MANTISSA, LOG2_SLOPE = PerType(float32=0x3F2B851F), 47 / 32             # 0.67, and what LOG2 is fitted beside
 EXP2_ENDS = PerType(float32=(-191.0, 140.0), float64=(-1151.0, 1040.0))      # 2^x is 0, and infinite, n still in range
 
 
@@ -64,7 +66,15 @@ def _log(x, scale, of_two, of_two_short):
 @for_numbers_too
 def log2(x):
     """The logarithm to the base 2."""
-    return _log(x, LOG2E, 1, 1)
+    return _log2_single(x) if x.dtype == "float32" else _log(x, LOG2E, 1, 1)
+
+
+def _log2_single(x):
+    """n + log2(1 + g): the slope rounds n + slope g once, with a known error, because that is no less than a half."""
+    n, m = taken_apart(x, LEAST_MANTISSA)
+    g = m - 1
+    high, low = fused_sum(g, number(LOG2_SLOPE, g), n)
+    return log_or_limit(x, high + fma(g, horner(LOG2[x.dtype], g), low))
 
 
 @for_numbers_too
@@ -73,6 +83,7 @@ def log10(x):
     return _log(x, LOG10E, LOG10_2, LOG10_2_SHORT)
 
 
+ROOT_HALF = PerType(float32=0x3F3504F4)                      # the least float32 number above sqrt(1/2)
 HALF_ROOT = Fraction("0.7937005259840997373758528196361541301957466639499")     # 2^(-1/3)
 SINGLE_ENDS = -200.0, 200.0                                  # e^z is 0, and infinite, in float32
 FAR_EXPONENT = 1e6                                           # e^z is 0 or infinite, and a low part's product, too
@@ -156,8 +167,12 @@ def log1p_fine(e):
 def log_single(x, rest=None):
     """log(x + rest) for a normal x, to 2^-36."""
     n, m, unit = exponent_and_mantissa(x)
-    g = m - 1 if rest is None else fma(rest, unit, m - 1)
-    return fma(to_float(n), LN2, fma(g * g, horner(LOG1P_SHORT[x.dtype], g), g))
+    return _log_single_of(to_float(n), m - 1 if rest is None else fma(rest, unit, m - 1))
+
+
+def _log_single_of(n, g):
+    """log of 2^n (1 + g)."""
+    return fma(n, LN2, fma(g * g, horner(LOG1P_SHORT[g.dtype], g), g))
 
 
 def _exp_single(z):
@@ -180,24 +195,45 @@ def _exponential_of_product(log, y, factor, dtype):
     return where(near, rounded_product(e, multiplier), e.high * multiplier.high) * grow
 
 
-def _raised(x, y, exponent, factor, dtype):
-    """A factor of log |x|, both pairs, times |x| to the power of the pair `exponent`, with the sign of x to the whole
-    number y, and NaN where x is negative and y no whole number."""
-    a = abs(x)
+def _raised_size(a, exponent, factor, dtype):
+    """A factor of log a, both pairs, times a >= 0 to the power of the pair `exponent`."""
     log = Pair(log_single(a)) if dtype == "float32" else magnified(_log_fine(a))
     log = log._replace(high=where(a == 0, float("-inf"), where(a > LARGEST, float("inf"), log.high)))
-    size, half = _exponential_of_product(log, exponent, factor, dtype), 0.5 * y
+    return _exponential_of_product(log, exponent, factor, dtype)
+
+
+def _signed(size, x, y):
+    """A size with the sign of x to the whole number y, and NaN where x is negative and y no whole number."""
+    half = 0.5 * y
     whole = build("eq", rounded_to_even(y), y)
     odd = whole & ~build("eq", rounded_to_even(half), half)
-    signed = where((copysign(1, x) < 0) & odd, -size, where((x < 0) & ~whole & (a <= LARGEST), float("nan"), size))
-    return unless_nan(x, signed)
+    complex_ = (x < 0) & ~whole & (abs(x) <= LARGEST)
+    return unless_nan(x, where((copysign(1, x) < 0) & odd, -size, where(complex_, float("nan"), size)))
+
+
+def _raised(x, y, exponent, factor, dtype):
+    return _signed(_raised_size(abs(x), exponent, factor, dtype), x, y)
+
+
+def _power_of_size(a, y):
+    """a^y; float32 numbers are taken apart before they are float64, in which that takes more than twice as long."""
+    if a.dtype == "float64":
+        return _raised_size(a, Pair(y), lambda log: exact(1, a), a.dtype)
+    n, m = taken_apart(a, ROOT_HALF)
+    n = where(a == 0, float("-inf"), where(a > LARGEST, float("inf"), n))
+    return _power_of_parts(n, m, y)
 
 
 @through_float64
-def power(x, y, dtype):
+def _power_of_parts(n, m, y, dtype):
+    return _exp_single(_log_single_of(n, m - 1) * y)
+
+
+@for_numbers_too
+def power(x, y):
     """x to the power y, with C's rules for zeros, infinities and NaN."""
     one = (y == 0) | (x == 1) | ((abs(x) == 1) & (abs(y) > LARGEST))
-    return where(one, number(1, x), _raised(x, y, Pair(y), lambda log: exact(1, x), dtype))
+    return where(one, number(1, x), _signed(_power_of_size(abs(x), y), x, y))
 
 
 @through_float64
