@@ -56,6 +56,8 @@ class RowFunction:
 
         @functools.wraps(function)
         def backward(*args, y=None, axis=UNSAID, **options):
+            if programs and len(args) == 3 and axis is UNSAID:
+                args, axis = args[:2], args[2]
             given, gy, usual = len(args), args[0] if args else None, None
             kind, other = ("y", y) if given == 1 else ("x", args[1]) if given == 2 and y is None else (None, None)
             if of_row and isinstance(gy, generic):
