@@ -75,7 +75,7 @@ def test_bounds_of_two(name, dtype):
 
 
 def test_slopes_of_powers_at_the_ends_of_float64():
-    """Where x^y overflows and its slope does not, or both do."""
+    """Where x^y overflows and its slope does not, or both do; and where it has none."""
     least, next_to_1 = 5e-324, 1 + 2.0**-52
     for f in nm.pow, nm.pow.fast:
         in_base, in_exponent = (functools.partial(f.grad, wrt=wrt) for wrt in "xy")
@@ -83,6 +83,7 @@ def test_slopes_of_powers_at_the_ends_of_float64():
         assert math.isclose(in_exponent(next_to_1, 740 * 2.0**52), 5.300988155952668e305, rel_tol=1e-15)
         assert in_base(1.5, 1e300) == in_base(1.5, math.inf) == math.inf
         assert in_base(0.9, -1e48) == -math.inf
+        assert math.isnan(in_exponent(-2.0, 2.0))
         assert math.isclose(nm.exp2.grad(1024.25), 2.0**1023.25 * (2 * math.log(2)), rel_tol=1e-15)
 
 

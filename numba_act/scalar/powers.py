@@ -245,8 +245,9 @@ def power_in_base(x, y, dtype):
 
 @through_float64
 def power_in_exponent(x, y, dtype):
-    """x^y log x, 0 for x = 0 and y > 0."""
-    return where((x == 0) & (y > 0), number(0, x), _raised(x, y, Pair(y), lambda log: log, dtype))
+    """x^y log x: 0 for x = 0 and y > 0, NaN for x < 0."""
+    slope = where(x < 0, number(float("nan"), x), _raised(x, y, Pair(y), lambda log: log, dtype))
+    return where((x == 0) & (y > 0), number(0, x), slope)
 
 
 @through_float64
