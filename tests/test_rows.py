@@ -263,6 +263,7 @@ def test_gradients_of_logsumexp_that_come_again(axis):
     for _ in range(2):
         same_bits(act.logsumexp.backward(gy, x, axis=axis), expected)
         same_bits(act.logsumexp.backward(gy, x, axis), expected)
+        same_bits(act.logsumexp.backward(np.expand_dims(gy, axis), x, axis), expected)
         same_bits(act.logsumexp.backward(gy[:1, :1], x, axis), act.logsumexp.backward(gy[0, 0], x, axis))
     same_bits(act.logsumexp.backward(gy[0, 0], x[0, 0]), act.logsumexp.backward(gy[0, :1], x[0, 0]))
 

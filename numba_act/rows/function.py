@@ -64,9 +64,8 @@ class RowFunction:
                 gy = asarray(gy)
             if type(gy) is type(other) is ndarray and not options:
                 place, shape, dtype = -1 if axis is UNSAID else axis, other.shape, gy.dtype
-                fits = gy.ndim == len(shape) - 1 if of_row else gy.shape == shape
-                if fits and type(place) is int and other.dtype == dtype and kind in programs and (
-                        gy.flags.c_contiguous and other.flags.c_contiguous):
+                if (of_row or gy.shape == shape) and type(place) is int and other.dtype == dtype and (
+                        kind in programs and gy.flags.c_contiguous and other.flags.c_contiguous):
                     usual = kind, place, dtype, (shape, gy.shape) if of_row else shape
                     found = self._prepared.get(usual)
                     if found:
