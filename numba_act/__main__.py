@@ -7,7 +7,7 @@ import sys
 
 from . import math, plotting
 from .backends.dtypes import STORED
-from .declare import activations, get
+from .declare import activations, of_numbers
 from .runtime import threads
 from .tools import demo, machine
 from .tools.accuracy import command as accuracy
@@ -123,8 +123,8 @@ def _activation(name):
     if module == "math" and function in math.__all__:
         return getattr(math, function)
     try:
-        return get(name)
-    except ValueError as error:
+        return of_numbers(name)
+    except (TypeError, ValueError) as error:
         raise argparse.ArgumentTypeError(error) from None
 
 

@@ -130,6 +130,14 @@ def get(name):
     return found
 
 
+def of_numbers(name):
+    """As `get`, where a function along an axis is refused."""
+    found = get(name)
+    if not isinstance(found, Activation):
+        raise TypeError(f"{found.name} is a function along an axis; an activation is accepted")
+    return found
+
+
 def _usual(kind):
     """What gives an activation's kernel of a call without options."""
     def kernel(activation):

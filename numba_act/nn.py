@@ -13,7 +13,7 @@ import numpy as np
 
 from .backends import containers, dispatch
 from .backends.dtypes import result_dtype
-from .declare import get
+from .declare import get, of_numbers
 
 
 class Activation:
@@ -77,7 +77,7 @@ class Activation:
     keep = "x"
 
     def __init__(self, name, **settings):
-        self.activation = get(name)
+        self.activation = of_numbers(name)
         if settings.pop("fast", self.fast) if "fast" not in self.activation.defaults else self.fast:
             self.activation = self.activation.fast
         if "keep" not in self.activation.defaults:

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from .declare import get
+from .declare import of_numbers
 from .plotting import SLOPE, curve, visualize_activation
 
 SECOND = SLOPE | {"color": "#4c9a5f", "linestyle": ":", "label": "second derivative"}
@@ -42,7 +42,7 @@ def explore(activation, /, lo=-6.0, hi=6.0):
     >>> beta.description, beta.min, beta.value, beta.max
     ('beta', -2.0, 1.0, 4.0)
     """
-    widgets, activation = _ipywidgets(), get(activation)
+    widgets, activation = _ipywidgets(), of_numbers(activation)
     sliders = {name: _slider(widgets, name, default) for name, default in activation.defaults.items()}
 
     def drawn():

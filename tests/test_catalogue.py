@@ -148,6 +148,7 @@ def test_a_unit_of_any_activation():
     (ValueError, "threshold", "the parameter value of threshold has the name of an operand"),
     (TypeError, "glu", "glu takes value, gate; a function of one array is needed"),
     (ValueError, "gelo", "there is no activation 'gelo'"),
+    (TypeError, "softmax", "softmax is a function along an axis; an activation is accepted"),
 ])
 def test_gated_says_what_is_wrong(error, name, message):
     with pytest.raises(error, match=message):

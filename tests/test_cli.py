@@ -321,6 +321,8 @@ def test_info_while_the_cache_is_pruned(tmp_path, monkeypatch):
     (("plot", "hard_tanh", "--lo_", "1", "2"), "2"),
     (("accuracy", "gelu", "--against", "nothing"), "'nothing' is none of torch"),
     (("bench", "gleu"), "no activation 'gleu'; did you mean"),
+    *[((command, "softmax"), "softmax is a function along an axis; an activation is accepted")
+      for command in ("plot", "bench", "accuracy", "warmup")],
     ((), "COMMAND"),
 ])
 def test_wrong_arguments(arguments, said, capsys):

@@ -334,3 +334,9 @@ def test_parameters_leave_room_for_a_long_name(tmp_path):
     told = figure.axes[0].get_title("right")
     assert told.splitlines() == ["value=1, alpha=1.702,", "limit=7, offset=1"]
     assert figure.axes[1].get_title("right") == "beta=1"
+
+
+@pytest.mark.parametrize("function", ["softmax", act.logsumexp])
+def test_functions_along_an_axis_are_refused(function):
+    with pytest.raises(TypeError, match="is a function along an axis; an activation is accepted"):
+        act.visualize_activation(function)

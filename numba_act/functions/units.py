@@ -2,7 +2,7 @@
 import functools
 from types import MappingProxyType
 
-from ..declare import Activation, activations, get, registered
+from ..declare import Activation, activations, get, of_numbers, registered
 from ..docstrings import Docstring, written
 from ..expressions import Call, Expressions
 from ..scalar.gating import gate_slopes
@@ -40,7 +40,7 @@ def gated(name):
     >>> act.gated("mish")(np.float32([1, 2]), np.float32([-1, 3]))
     array([-0.30340147,  5.97307   ], dtype=float32)
     """
-    of = get(name)
+    of = of_numbers(name)
     if of.expressions.fast:
         return gated(of._exact).fast
     if activations.get(of.name) is of and of.name in UNITS:

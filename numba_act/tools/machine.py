@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from ..backends.dtypes import BUILT_IN, STORED, result_dtype
-from ..declare import activations, get
+from ..declare import activations, of_numbers
 from ..runtime import objects, processor, threads
 
 DTYPES = "float32", "float64"                    # what warmup compiles unless told otherwise
@@ -55,7 +55,7 @@ def warmup(names=None, dtypes=DTYPES):
     >>> act.warmup("gelu", dtypes=["float32", "float64"])
     """
     from tqdm import tqdm
-    chosen = [get(name) for name in (activations if names is None else _several(names))]
+    chosen = [of_numbers(name) for name in (activations if names is None else _several(names))]
     arrays = [np.zeros(1, dtype_named(name)) for name in _several(dtypes)]
     for activation in tqdm(chosen, desc="compiling", unit="activation", disable=None):     # silent off a terminal
         for x in arrays:

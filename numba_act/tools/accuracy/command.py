@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from ...backends.dtypes import STORED
-from ...declare import activations, get
+from ...declare import activations, of_numbers
 from ...runtime import threads
 from .. import machine, peers
 from ..machine import dtype_named
@@ -37,7 +37,7 @@ def run(names=None, dtypes=STORED, exhaustive=False, against=(), fast=False):
     """
     from tqdm import tqdm
     others = {name: PEERS[name](threads.processors()) for name in against}
-    chosen = [with_one_operand(get(name)) for name in (activations if names is None else names)]
+    chosen = [with_one_operand(of_numbers(name)) for name in (activations if names is None else names)]
     jobs = [(a, wrt, dtype) for a in chosen for dtype in dtypes for wrt in (None, *a.operands, *a.params)]
     sizes = {"float32": 1 << 32 if exhaustive else (1 << 32) // STRIDE}
     total = sum(MANY if exhaustive and dtype == "float64" else len(rows(a)) * sizes.get(dtype, 1 << 16)

@@ -1,7 +1,7 @@
 """The worst error of an output, over its inputs and a grid of parameters."""
 from dataclasses import dataclass, replace
 
-from ...declare import get
+from ...declare import of_numbers
 from ..machine import dtype_named
 from .definition import Output, rows, with_one_operand
 from .errors import errors
@@ -47,7 +47,7 @@ def measure(activation, wrt=None, dtype="float32", exhaustive=False, grid=None, 
     >>> accuracy.measure("relu", "x").error
     0.0
     """
-    activation, dtype = with_one_operand(get(activation)), dtype_named(dtype)
+    activation, dtype = with_one_operand(of_numbers(activation)), dtype_named(dtype)
     wrt = () if wrt is None else (activation._name(wrt),)
     worst, count = None, 0
     grid = rows(activation) if grid is None else grid
