@@ -472,6 +472,7 @@ def _opcodes():
     table["cvt.rn.f64.u64"] = ("u64",), lambda a: a.astype(np.float64)
     table["cvt.rn.f64.u32"] = ("u32",), lambda a: a.astype(np.float64)
     table["cvt.rn.f32.s64"] = ("s64",), lambda a: a.astype(np.float32)
+    table["cvt.rn.f64.s32"] = ("s32",), lambda a: a.astype(np.float64)
     table["cvt.rn.f64.s64"] = ("s64",), lambda a: a.astype(np.float64)
     table["add.rn.f32.f16"] = ("f16", "f32"), lambda a, b: a.astype(np.float32) + b
     return table

@@ -14,7 +14,7 @@ from numba_act.tree.storage import STORAGE
 
 NAMES = ["softmax", "log_softmax", "logsumexp", "entmax15"]
 CASES = {"warp": ((5, 70), 1), "warp, short": ((40, 3), 1), "one": ((7, 45), 0), "block": ((2, 3000), 1),
-         "one, short": ((1 << 14, 2), 1)}
+         "one, short": ((1 << 14, 2), 1), "parts": ((2, 10_000), 1)}
 
 
 def near(actual, expected):
@@ -31,6 +31,26 @@ def test_values(cupy, name, case):
     shape, axis = CASES[case]
     x, f = numbers(shape, np.float32, case), getattr(act, name)
     near(f(cupy.asarray(x), axis).get(), f(x, axis))
+
+
+@every_dtype
+def test_parts(cupy, dtype):
+    """A launch for each pass, of as many blocks as a row has pieces."""
+    x, gy = numbers((2, 12_345), dtype), numbers((2, 12_345), dtype, 1)
+    where, sink = generator("mask").random(x.shape) < 0.5, np.array([[9], [0]], dtype)
+    moved, there = cupy.asarray(x), {"where": cupy.asarray(where), "sink": cupy.asarray(sink)}
+    near(act.softmax(moved, **there).get(), act.softmax(x, where=where, sink=sink))
+    near(act.logsumexp(moved, **there).get(), act.logsumexp(x, where=where, sink=sink))
+    cupy.launches.clear()
+    near(act.log_softmax.backward(cupy.asarray(gy), moved).get(), act.log_softmax.backward(gy, x))
+    assert [launch.grid for launch in cupy.launches] == [(2 * 3,)] * 3
+    labels = np.int64([12_344, 7])
+    loss, losses = act.softmax_cross_entropy, {"reduction": "none"}
+    for found, expected in zip(loss.value_and_grad(moved, cupy.asarray(labels), **losses),
+                               loss.value_and_grad(x, labels, **losses), strict=True):
+        near(found.get(), expected)
+    act.softmax(moved, out=moved)
+    near(moved.get(), act.softmax(x))
 
 
 @every_dtype
@@ -83,10 +103,13 @@ def test_errors(cupy):
 @pytest.mark.parametrize("form", ptx.SHARING)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_cubins(form, dtype):
-    functions = importlib.import_module("numba_act.rows.softmax"), importlib.import_module("numba_act.rows.sparse")
+    softmax, sparse = (importlib.import_module(f"numba_act.rows.{name}") for name in ("softmax", "sparse"))
     kernel = importlib.import_module("numba_act.rows.function").kernel_of
-    for build, inputs in ((functions[0]._softmax, ("x",)), (functions[1]._entmax15, ("x",))):
-        made = kernel(build, "rows", inputs, (), (), (), ())
+    for build, inputs, wanted in ((softmax._softmax, ("x",), ()), (softmax._softmax_gradient, ("gy", "x"), ("x",)),
+                                  (sparse._entmax15, ("x",), ())):
+        made = kernel(build, "rows", inputs, (), (), (), wanted)
+        if form == "parts" and made.program(STORAGE[dtype]).settling:
+            continue                             # has as many passes as it takes
         cubin = nvidia.link(compiler.compile_ptx(ptx.module_text(made, STORAGE[dtype], form)[1], 90), 90)
         assert (cubin.spills, cubin.stack) == (0, 0)
         assert cubin.registers <= compiler.REGISTERS

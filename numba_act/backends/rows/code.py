@@ -254,41 +254,28 @@ class _Parts(_Rows):
     words = 9
 
     def body(self):
-        b, (stage, self.begun, self.end, partial) = self.b, self.more
-        self.partial = b.inttoptr(partial, WORD.as_pointer())
-        for level in range(self.program.passes + 1):
-            with b.if_then(b.icmp_signed("==", stage, WORD(level))):
-                self.stage(level)
+        stage, self.begun, self.end, partial = self.more
+        self.partial = self.b.inttoptr(partial, WORD.as_pointer())
+        self.in_stages(stage)
 
-    def stage(self, level):
-        known = self.numbers()
-        for k in range(level):
-            gathered, _, _ = self.program.at(k)
-            known |= self.results(gathered, self.met(gathered))
-        if level < self.program.passes:
-            gathered, _, saved = self.program.at(level)
-            self.left(gathered, self.terms(gathered, saved, known))
-        else:
-            self.last(known)
-            with self.b.if_then(self.b.icmp_signed("==", self.begun, WORD(0))):
-                self.once(known)
+    def store_number(self, k, value, lanes):
+        with self.b.if_then(self.b.icmp_signed("==", self.begun, WORD(0))):
+            super().store_number(k, value, lanes)
 
     def range(self):
         stop = self.b.mul(self.end, WORD(self.piece))
         return (self.b.mul(self.begun, WORD(self.piece)),
                 self.b.select(self.b.icmp_signed("<", stop, self.n), stop, self.n))
 
-    def left(self, gathered, terms):
+    def leave(self, gathered, terms):
         """Gather over the pieces, one by one."""
         def piece(k):
             found = self.of_piece(gathered, terms, self.b.mul(k, WORD(self.piece)))
-            for values, places in zip(found, self.places_of(gathered, k), strict=True):
-                for value, place in zip(values, places, strict=True):
-                    self.b.store(value, place)
+            self.left(found, self.places_of(gathered, k))
             return []
         self.loop(self.begun, self.end, 1, [], piece)
 
-    def met(self, gathered):
+    def found(self, gathered):
         """What is gathered over the row."""
         counts = [len(self.begin(g, lambda t: t)) for g in gathered]
 
@@ -298,20 +285,6 @@ class _Parts(_Rows):
         pieces = self.b.sdiv(self.b.add(self.n, WORD(self.piece - 1)), WORD(self.piece))
         begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
         return grouped(self.loop(WORD(0), pieces, 1, begin, joined), counts)
-
-    def places_of(self, gathered, k):
-        """Where each number lies that was gathered over a piece."""
-        row, places = self.b.mul(k, WORD(partial_words(self.program))), []
-        for g in gathered:
-            words = [self.b.add(row, WORD(2 * self.program.gathered.index(g) + part)) for part in range(2)]
-            places.append([self.b.bitcast(self.b.gep(self.partial, [word]), value.type.as_pointer())
-                           for word, value in zip(words, self.begin(g, lambda t: t), strict=False)])
-        return places
-
-
-def partial_words(program):
-    """How many words hold what is gathered over a piece: up to two numbers each."""
-    return 2 * len(program.gathered)
 
 
 class _Strided(_Rows):

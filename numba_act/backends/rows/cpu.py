@@ -9,7 +9,8 @@ from ...runtime import driver, failures, outputs, threads
 from .. import layout
 from ..cpu import ARRAY_NAME, Array, asarray, convert, launcher, same_place, wrapped  # noqa: F401, dispatch asks for it
 from ..dtypes import storage_of
-from .code import ABREAST, FEW, SHORT, lanes_of, partial_words, piece_of, record_of
+from .code import ABREAST, FEW, SHORT, lanes_of, piece_of, record_of
+from .passes import partial_words
 
 BESIDE = 1 << 10                             # elements of rows abreast that are kept, a vector each: 64 KB
 OUTSIDE = 4                                  # what fills more than such a part of a row's room is better kept where the

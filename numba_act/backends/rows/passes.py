@@ -140,6 +140,41 @@ class Passes:
     def like(value, type_):
         return ir.VectorType(type_, value.type.count) if isinstance(value.type, ir.VectorType) else type_
 
+    # --- one pass at a time -------------------------------------------------------------------------------------------
+    def in_stages(self, stage):
+        """The pass of a number, over pieces of a row; `leave` stores what each gathers, and `found` joins it later."""
+        for level in range(self.program.passes + 1):
+            with self.b.if_then(self.b.icmp_signed("==", stage, WORD(level))):
+                self.stage(level)
+
+    def stage(self, level):
+        known = self.numbers()
+        for k in range(level):
+            gathered, _, _ = self.program.at(k)
+            known |= self.results(gathered, self.found(gathered))
+        if level < self.program.passes:
+            gathered, _, saved = self.program.at(level)
+            self.leave(gathered, self.terms(gathered, saved, known))
+        else:
+            self.last(known)
+            self.once(known)
+
+    def places_of(self, gathered, piece):
+        """Where each number lies that was gathered over a piece."""
+        row, places = self.b.mul(piece, WORD(partial_words(self.program))), []
+        for g in gathered:
+            words = [self.b.add(row, WORD(2 * self.program.gathered.index(g) + part)) for part in range(2)]
+            places.append([self.b.bitcast(self.b.gep(self.partial, [word]),
+                                          value.type.as_pointer(self.partial.type.addrspace))
+                           for word, value in zip(words, self.begin(g, lambda t: t), strict=False)])
+        return places
+
+    def left(self, found, places):
+        """Store what was gathered over a piece."""
+        for values, own in zip(found, places, strict=True):
+            for value, place in zip(values, own, strict=True):
+                self.b.store(value, place)
+
     # --- passes -------------------------------------------------------------------------------------------------------
     def passes(self, lanes=None):
         """All passes; `lanes` says of which rows a vector has numbers."""
@@ -244,6 +279,11 @@ class Passes:
     def whole_number(self, value):
         """A whole number, or a vector of them, as computed with."""
         return self.b.sitofp(value, self.like(value, self.single))
+
+
+def partial_words(program):
+    """How many words hold what is gathered over a piece: up to two numbers each."""
+    return 2 * len(program.gathered)
 
 
 def grouped(values, counts):

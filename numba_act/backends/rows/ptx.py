@@ -3,6 +3,7 @@
 one    a thread a row, for rows that lie side by side, or are short and many
 warp   32 threads a row, whose numbers meet by shuffles
 block  all THREADS of a block a row; the warps' numbers meet in shared memory
+parts  some blocks a row, a piece each, in one pass a launch; the pieces' numbers meet in the device's memory
 
 A sum is taken in as many lanes as threads share the row, so that its last bit may differ from the CPU's.
 """
@@ -13,24 +14,27 @@ from ..ptx import MAX_DIMS, THREADS, WORD, Plan, at, barrier, limit_threads, nar
 from .passes import DOUBLE, Passes, grouped
 
 WARP = 32
-SHARING = {"one": 1, "warp": WARP, "block": THREADS}
+SHARING = {"one": 1, "warp": WARP, "block": THREADS, "parts": THREADS}     # a row, or a piece
 UNROLLED = 4                                 # elements that a thread reads at a time, to hide memory's latency
 EVERYONE = INT(0xFFFFFFFF)
-PLAN = Plan(("rows", "length"), ("to_row", "along"))
+PLAN = Plan(("rows", "length", "pieces", "share"), ("to_row", "along"))
 SHARED = 3                                   # the address space
 
 
 def module_text(kernel, storage, form):
-    """Name and LLVM IR of a form of a kernel.  Its parameters: operands, outputs, a plan by value."""
+    """Name and LLVM IR of a form of a kernel.  Its parameters: operands, outputs, in parts the room for what pieces
+    gather and the pass, and a plan by value."""
     name = f"numba_act_rows_{kernel.symbol}_{storage.name}_{form}"
     module = ir.Module(name=name)
     module.triple = "nvptx64-nvidia-cuda"
-    _Threads(module, name, kernel, storage, SHARING[form])
+    (_Parts if form == "parts" else _Threads)(module, name, kernel, storage, SHARING[form])
     return name, str(module)
 
 
 class _Threads(Passes):
-    """The kernel that is being written; `sharing` says how many threads have a row."""
+    """The kernel that is being written; `sharing` says how many threads have a row.  A thread meets the elements from
+    `first` on, as many apart, before `stop`."""
+    more = ()                                    # parameters before the plan
 
     def __init__(self, module, name, kernel, storage, sharing):
         super().__init__(module, kernel, storage, keeps=False)
@@ -42,32 +46,28 @@ class _Threads(Passes):
                                    storage.element)
         self.names = [*kernel.operands, *range(len(self.program.outputs))]
         plan = ir.ArrayType(WORD, PLAN.size(len(self.names)))
-        kinds = [self.types[name].as_pointer(1) for name in self.names] + [plan.as_pointer()]
+        kinds = [self.types[name].as_pointer(1) for name in self.names] + [*self.more, plan.as_pointer()]
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
         function.calling_convention = "ptx_kernel"
         function.attributes.add("nounwind")
         self.b, self.plan = ir.IRBuilder(function.append_basic_block("entry")), function.args[-1]
+        self.thread, self.block, self.n = special(self.b, "tid"), special(self.b, "ctaid"), self.word("length")
         self.whole()
         self.b.ret_void()
         limit_threads(module, function)
 
     def whole(self):
-        b = self.b
-        self.thread, block = (special(b, name) for name in ("tid", "ctaid"))
-        row = b.udiv(b.add(b.mul(block, WORD(THREADS)), self.thread), WORD(self.sharing))
-        self.lane = b.urem(self.thread, WORD(self.sharing))
-        self.n = self.word(PLAN.place("length", len(self.names)))
-        with b.if_then(b.icmp_signed("<", row, self.word(PLAN.place("rows", len(self.names))))):
-            offsets = self.offsets(row)
-            start = PLAN.place("along", len(self.names)) + 1 + 2 * MAX_DIMS
-            self.base = dict(zip(self.names, offsets, strict=True))
-            self.along = {name: self.word(start + k * MAX_DIMS) for k, name in enumerate(self.names)}
+        b, sharing = self.b, WORD(self.sharing)
+        self.first, self.stop = b.urem(self.thread, sharing), self.n
+        row = b.udiv(b.add(b.mul(self.block, WORD(THREADS)), self.thread), sharing)
+        with b.if_then(b.icmp_signed("<", row, self.word("rows"))):
+            self.locate(row)
             self.passes()
 
-    def offsets(self, row):
-        """Where the operands' rows begin."""
-        b, start, pointers = self.b, PLAN.place("to_row", len(self.names)), self.b.function.args[:-1]
-        dimensions = self.word(start)
+    def locate(self, row):
+        """Where the operands' rows begin, and their steps along them."""
+        b, start, pointers = self.b, PLAN.place("to_row", len(self.names)), self.b.function.args[:len(self.names)]
+        dimensions = self.word_at(WORD(start))
 
         def step(d, rest, *offsets):
             length = self.word_at(b.add(d, WORD(start + 1)))
@@ -76,10 +76,12 @@ class _Threads(Passes):
             steps = [self.word_at(b.add(d, WORD(start + 1 + MAX_DIMS * (2 + k)))) for k in range(len(pointers))]
             return [quotient, *[b.add(o, b.mul(index, s)) for o, s in zip(offsets, steps, strict=True)]]
         _, *offsets = self.loop(WORD(0), dimensions, 1, [row, *[WORD(0)] * len(pointers)], step)
-        return [at(b, p, o) for p, o in zip(pointers, offsets, strict=True)]
+        self.base = {name: at(b, p, o) for name, p, o in zip(self.names, pointers, offsets, strict=True)}
+        start = PLAN.place("along", len(self.names)) + 1 + 2 * MAX_DIMS
+        self.along = {name: self.word_at(WORD(start + k * MAX_DIMS)) for k, name in enumerate(self.names)}
 
-    def word(self, k):
-        return self.word_at(WORD(k))
+    def word(self, name):
+        return self.word_at(WORD(PLAN.place(name, len(self.names))))
 
     def word_at(self, index):
         return self.b.load(self.b.gep(self.plan, [WORD(0), index]), align=8)
@@ -102,7 +104,7 @@ class _Threads(Passes):
         return self.whole_number(value) if name in self.kernel.places else self.storage.widen(self.b, value)
 
     def store_number(self, k, value, lanes):
-        with self.b.if_then(self.b.icmp_signed("==", self.lane, WORD(0))):
+        with self.b.if_then(self.b.icmp_signed("==", self.first, WORD(0))):
             self.b.store(value, self.base[k])
 
     def position(self, i):
@@ -121,12 +123,12 @@ class _Threads(Passes):
                 body(self.b.add(i, WORD(k * self.sharing)), None)
             return []
         i, = self.turns([], lambda i: several(i))
-        self.loop(i, self.n, self.sharing, [], lambda i: body(i, None) or [])
+        self.loop(i, self.stop, self.sharing, [], lambda i: body(i, None) or [])
 
     def turns(self, values, body):
         """The turns of a loop in which a thread meets several elements; where it goes on, and the values at last."""
         b, most = self.b, WORD((UNROLLED - 1) * self.sharing)
-        return self.loop(self.lane, b.sub(self.n, most), UNROLLED * self.sharing, values, body, counted=True)
+        return self.loop(self.first, b.sub(self.stop, most), UNROLLED * self.sharing, values, body, counted=True)
 
     def gathered(self, gathered, terms, lanes):
         b, counts = self.b, [len(self.begin(g, lambda t: t)) for g in gathered]
@@ -141,7 +143,7 @@ class _Threads(Passes):
             return numbers
         begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
         i, *numbers = self.turns(begin, several)
-        numbers = self.loop(i, self.n, self.sharing, numbers, add)
+        numbers = self.loop(i, self.stop, self.sharing, numbers, add)
         return [self.met(g, found) for g, found in zip(gathered, grouped(numbers, counts), strict=True)]
 
     # --- threads that meet --------------------------------------------------------------------------------------------
@@ -188,3 +190,35 @@ class _Threads(Passes):
         place = ir.GlobalVariable(self.module, ir.ArrayType(type_, count), name, addrspace=SHARED)
         place.initializer, place.linkage = ir.Constant(place.value_type, ir.Undefined), "internal"
         return place
+
+
+class _Parts(_Threads):
+    """One pass over a piece of a row, by a block."""
+    more = WORD.as_pointer(1), WORD
+
+    def whole(self):
+        b = self.b
+        *_, self.partial, stage, _ = b.function.args
+        self.pieces, share = self.word("pieces"), self.word("share")
+        self.row = b.udiv(self.block, self.pieces)
+        start = b.mul(b.sub(self.block, b.mul(self.row, self.pieces)), share)
+        end = b.add(start, share)
+        self.first, self.stop = b.add(start, self.thread), b.select(b.icmp_signed("<", end, self.n), end, self.n)
+        self.locate(self.row)
+        self.in_stages(stage)
+
+    def leave(self, gathered, terms):
+        b, found = self.b, self.gathered(gathered, terms, None)
+        with b.if_then(b.icmp_signed("==", self.thread, WORD(0))):
+            self.left(found, self.places_of(gathered, self.block))
+
+    def found(self, gathered):
+        """What is gathered over the row, of whose pieces each thread has one."""
+        b, neutral = self.b, [self.begin(g, lambda t: t) for g in gathered]
+
+        def loaded():
+            places = self.places_of(gathered, b.add(b.mul(self.row, self.pieces), self.thread))
+            return [b.load(place) for own in places for place in own]
+        values = self.either(b.icmp_signed("<", self.thread, self.pieces), loaded,
+                             lambda: [v for own in neutral for v in own])
+        return [self.met(g, v) for g, v in zip(gathered, grouped(values, map(len, neutral)), strict=True)]
