@@ -37,7 +37,10 @@ def written(activation):
 
 
 def arranged(text):
-    """A docstring that has its sections, but for its source and its examples, which are made sections."""
+    """A docstring that has its sections, but for its source and its examples, which are made sections; none of none,
+    as `python -OO` leaves it."""
+    if text is None:
+        return None
     summary, words, sources, examples = parts(text)
     return joined([summary, *words], {"References": sources, "Examples": examples})
 

@@ -149,6 +149,15 @@ print(*[f"{v:.4f}" for v in (*act.swish.ufunc(np.float32([1, -1]), 1.5), act.gel
     assert answers == [ANSWER, "0.8176 -0.1824 0.2420"]
 
 
+def test_without_docstrings():
+    """As `python -OO` leaves them out."""
+    script = CALL + """
+from numba_act import fast, math, nn
+print(act.softmax.__doc__, act.gelu.__doc__.partition(",")[0], *(nn.Softmax()(np.float32([0, 0]))))
+"""
+    assert run(script, PYTHONOPTIMIZE="2").splitlines() == [ANSWER, "None The activation gelu 0.5 0.5"]
+
+
 def test_a_ufunc_is_not_handed_out_without_a_driver():
     script = """
 from numba_act.runtime import driver
