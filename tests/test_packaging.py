@@ -62,3 +62,8 @@ def test_archives(tmp_path):
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
                          env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")})
     assert ran.stdout.split() == [str(tmp_path / "installed" / "numba_act" / "__init__.py"), "0.0", "True"], ran.stderr
+
+    editable = built("editable", source, tmp_path / "editable")
+    with zipfile.ZipFile(editable) as archive:                   # mypy and pyright follow a path, and no import hook
+        (path,) = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".pth")]
+    assert path.strip() == str(source)
