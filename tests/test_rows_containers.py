@@ -27,18 +27,23 @@ def test_torch():
     where = torch.tensor(labels > 0)
     loss = act.softmax_cross_entropy(x[:, 0].bfloat16(), torch.tensor(labels), where=where, reduction="none")
     assert loss.dtype is torch.bfloat16
-    with pytest.raises(TypeError, match=r"softmax: x requires grad, which numba_act\.torch\.softmax heeds; or"):
-        act.softmax(torch.tensor(X, requires_grad=True))
+    same_bits(act.gumbel_softmax(x, hard=True, rng=1, out=out).numpy(), act.gumbel_softmax(X, hard=True, rng=1))
+    same_bits(act.gumbel_softmax.backward(torch.tensor(GY), x, rng=1).numpy(),
+              act.gumbel_softmax.backward(GY, X, rng=1))
+    for name in ("softmax", "gumbel_softmax"):
+        with pytest.raises(TypeError, match=rf"^{name}: x requires grad, which numba_act\.torch\.{name} heeds; or"):
+            getattr(act, name)(torch.tensor(X, requires_grad=True))
 
 
 def test_jax():
     jax = pytest.importorskip("jax")
-    for function in (act.softmax, lambda x: act.softmax_cross_entropy(x, X[..., 0])):
-        with pytest.raises(TypeError, match=r"^softmax\w*: a JAX .*Tracer has no values; numba_act\.jax\.softmax"):
+    for function in (act.softmax, act.gumbel_softmax, lambda x: act.softmax_cross_entropy(x, X[..., 0])):
+        with pytest.raises(TypeError, match=r"^(\w+): a JAX .*Tracer has no values; numba_act\.jax\.\1 "):
             jax.jit(function)(X)
     y = act.log_softmax(jax.numpy.asarray(X), 0)
     assert isinstance(y, jax.Array)
     same_bits(np.asarray(y), act.log_softmax(X, 0))
+    same_bits(np.asarray(act.gumbel_softmax(jax.numpy.asarray(X), rng=1)), act.gumbel_softmax(X, rng=1))
     with pytest.raises(TypeError, match=r"softmax: a JAX .* has no values"):
         jax.jit(act.softmax)(jax.numpy.ones(3))
 
@@ -55,6 +60,8 @@ def test_dask(axis):
     same_bits(act.softmax.backward(da.from_array(GY, chunks=3), x, axis).compute(), act.softmax.backward(GY, X, axis))
     with pytest.raises(ValueError, match="softmax: axis=3 is none of"):
         act.softmax(x, 3)
+    with pytest.raises(TypeError, match=r"^gumbel_softmax: Dask arrays are not supported; arrays and tensors are$"):
+        act.gumbel_softmax(x)
     with pytest.raises(TypeError, match="softmax: out= is not accepted for Dask arrays"):
         act.softmax(x, axis, out=np.empty(X.shape, "f4"))
 

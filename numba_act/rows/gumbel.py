@@ -1,4 +1,6 @@
 """softmax of numbers to which chance adds: a sample of classes that has a gradient."""
+from types import SimpleNamespace
+
 import numpy as np
 
 from ..backends import containers
@@ -14,6 +16,7 @@ from .function import computed, row_function
 from .softmax import _softmax, _softmax_gradient, _softmax_slope, _temperature
 
 NAME = "gumbel_softmax"
+CALL = SimpleNamespace(owner=NAME, operands=("x",))
 NOISE = Kernel("gumbel_noise", NAME, ("uniform",), {}, lambda dtype: (_noise(argument("uniform", dtype)),))
 
 
@@ -42,15 +45,16 @@ SOFT, HARD, GRADIENT = map(_noisy, (_softmax, _hard, _softmax_gradient))
 
 
 def _drawn(x, rng):
-    """x, and as many numbers of Gumbel's distribution."""
-    if containers.kind_of(x):
-        raise TypeError(f"{NAME}: x must be a NumPy or CuPy array")
+    """As many numbers of Gumbel's distribution as x has, of the kind of x."""
+    container = containers.owner(CALL, (x,))
+    if container is not None:
+        return container.whole(CALL, (x,), lambda x: _drawn(x, rng))
     try:
         backend, dtype = backend_of((x,)), result_dtype((x,))
     except (TypeError, ModuleNotFoundError) as error:
         raise type(error)(f"{NAME}: {error}") from None
     x = backend.convert(backend.asarray(NOISE, "x", x), dtype)
-    return x, backend.drawn(NOISE, x, (), x.shape, key_of(NAME, rng))
+    return backend.drawn(NOISE, x, (), x.shape, key_of(NAME, rng))
 
 
 @row_function(None)
@@ -64,7 +68,7 @@ def gumbel_softmax(x, tau=1.0, hard=False, rng=None, axis=-1, *, where=None, out
 
     Parameters
     ----------
-    x : array of float16, bfloat16, float32 or float64
+    x : array or tensor of float16, bfloat16, float32 or float64
         Logarithms of probabilities, up to a constant; integers and bool compute in float64.
     tau : positive number
         The temperature: the smaller, the nearer to a sample.
@@ -96,8 +100,7 @@ def gumbel_softmax(x, tau=1.0, hard=False, rng=None, axis=-1, *, where=None, out
     array([0., 0., 1.], dtype=float32)
     """
     temperature = _temperature(NAME, "tau", tau)
-    x, noise = _drawn(x, rng)
-    return computed(HARD if hard else SOFT, NAME, axis, {"x": x, "noise": noise}, where,
+    return computed(HARD if hard else SOFT, NAME, axis, {"x": x, "noise": _drawn(x, rng)}, where,
                     {"temperature": temperature}, out=out)
 
 
@@ -110,5 +113,4 @@ def backward(gy, x=None, tau=1.0, rng=None, axis=-1, *, y=None, where=None, out=
         return computed(_softmax_slope, NAME, axis, {"gy": gy, "y": y}, where, once, out=out)
     if rng is None or isinstance(rng, np.random.Generator):
         raise TypeError(f"{NAME}: backward from x needs the seed, an int, that the result was drawn with, as rng=")
-    x, noise = _drawn(x, rng)
-    return computed(GRADIENT, NAME, axis, {"gy": gy, "x": x, "noise": noise}, where, once, ("x",), out=out)
+    return computed(GRADIENT, NAME, axis, {"gy": gy, "x": x, "noise": _drawn(x, rng)}, where, once, ("x",), out=out)
