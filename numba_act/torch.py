@@ -15,7 +15,9 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("numba_act.torch needs PyTorch: pip install torch", name=error.name) from None
 import numpy as np
-from torch._C import _are_functorch_transforms_active as is_transformed
+from torch._C import _are_functorch_transforms_active, _is_fwd_grad_enabled
+from torch._functorch import eager_transforms
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from . import declare
@@ -23,6 +25,7 @@ from .backends.containers import dlpack
 from .backends.containers.tensors import from_memory, memory
 from .backends.dtypes import result_dtype
 from .backends.kernel import symbol
+from .backends.rows.dispatch import axis_of
 from .backends.signature import free
 from .bridge import ROWS, Bridged, BridgedRows, along, bridged, loss_slope, result_shape, slopes
 from .docstrings import Docstring
@@ -204,7 +207,7 @@ class Differentiable(torch.autograd.Function):
 
 
 class Transformed(Differentiable):
-    """The same below torch.func's grad and vmap, for which PyTorch's own binding of the arguments takes 70 us more."""
+    """The same below torch.func's transformations, where PyTorch's own binding of the arguments takes 70 us more."""
 
     @staticmethod
     def forward(operator, wrt, *operands):
@@ -214,6 +217,14 @@ class Transformed(Differentiable):
     def setup_context(context, inputs, output):
         operator, wrt, *operands = inputs
         keep(context, operator, wrt, operands)
+        context.save_for_forward(*context.to_save)
+
+    @staticmethod
+    def jvp(context, _, wrt, *changes):
+        operator, wrt, operands = kept(context)
+        not_nested(operator.name)
+        return sum([change * operator(operands, (*wrt, name))
+                    for name, change in zip(operator.inputs, changes, strict=True) if change is not None])
 
     @staticmethod
     def vmap(info, places, operator, wrt, *operands):
@@ -239,11 +250,16 @@ def keep(context, operator, wrt, operands):
     context.kept = operator, wrt, numbers
 
 
+def kept(context):
+    """What `keep` has kept."""
+    (operator, wrt, numbers), tensors = context.kept, iter(context.saved_tensors)
+    return operator, wrt, tuple([next(tensors) if number is None else number for number in numbers])
+
+
 def differentiated(context, gy, first):
     """The gradient in each operand, None where none is needed: gy times a derivative, summed to the operand's shape.
     The operands are the inputs from the first on."""
-    (operator, wrt, numbers), tensors = context.kept, iter(context.saved_tensors)
-    operands = tuple([next(tensors) if number is None else number for number in numbers])
+    operator, wrt, operands = kept(context)
     needed = [name for name, asked in zip(operator.inputs, context.needs_input_grad[first:], strict=False) if asked]
     if wrt or torch.is_grad_enabled() or is_transformed():       # the gradients may be differentiated
         made = [(gy * operator(operands, (*wrt, name))).sum_to_size(operands[operator.inputs.index(name)].shape)
@@ -278,6 +294,18 @@ def is_plain(operands):
         if not (kind in NUMBERS or (kind in TENSORS and (operand.is_cpu or operand.is_cuda))):
             return False
     return True
+
+
+def is_transformed():
+    """Whether a transformation of torch.func looks on, or forward mode."""
+    return _are_functorch_transforms_active() or (forward_ad._current_level >= 0 and _is_fwd_grad_enabled())
+
+
+def not_nested(owner):
+    """Refuse forward mode in forward mode, where PyTorch takes what a Function's jvp gives for constant."""
+    if eager_transforms.JVP_NESTING > 1:
+        raise NotImplementedError(f"{owner}: forward mode within forward mode is not supported; reverse mode within or "
+                                  "around it is, as torch.func.hessian or jacrev")
 
 
 def as_tensors(activation, operands):
@@ -374,6 +402,8 @@ class RowFunction(BridgedRows):
         tensors = [given[name] for name in self.tensors if given[name] is not None]
         if is_plain(tensors) and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
             return self.function(**given)
+        if not torch.compiler.is_compiling() and is_transformed():
+            return TransformedRows.apply(self, *given.values())
         return self._value(*given.values())
 
     def _on_memory(self, *given):
@@ -391,10 +421,10 @@ class RowFunction(BridgedRows):
         ctx.save_for_backward(*[given.pop(name) for name in self.tensors])
         ctx.rest = given
 
-    def _differentiated(self, ctx, gy):
+    def _differentiated(self, ctx, gy, first=0):
         given = {**dict(zip(self.tensors, ctx.saved_tensors, strict=True)), **ctx.rest}
-        wrt = [name for name, asked in zip(self.names, ctx.needs_input_grad, strict=True) if asked]
-        if torch.is_grad_enabled():              # the gradients may be differentiated
+        wrt = [name for name, asked in zip(self.names, ctx.needs_input_grad[first:], strict=True) if asked]
+        if torch.is_grad_enabled() or is_transformed():          # the gradients may be differentiated
             found = self._slopes(gy, given)
             return tuple([found[name].sum_to_size(given[name].shape) if name in wrt else None for name in self.names])
         made = self._backward(gy, *[given[name] for name in self.names], ",".join(wrt))
@@ -403,6 +433,15 @@ class RowFunction(BridgedRows):
 
     def _slopes(self, gy, given):
         return dict(zip(("x", "sink"), slopes(self, torch.exp, gy, **given), strict=True))
+
+    def _mapped(self, size, places, given):
+        """The result for a batch, whose axis is the first of x then; places say where it is in what is given."""
+        given, places = dict(zip(self.names, given, strict=True)), dict(zip(self.names, places, strict=True))
+        x, place = given["x"], places.pop("x")
+        x = given["x"] = x.expand(size, *x.shape) if place is None else x.movedim(place, 0)
+        given["axis"] = axis_of(self.__name__, "x", given["axis"], tuple(x.shape[1:])) - (x.ndim - 1)
+        given |= {name: batched(given[name], place, x.ndim - 1) for name, place in places.items() if place is not None}
+        return TransformedRows.apply(self, *given.values())
 
     def _gradients(self, gy, *given):
         given, names = dict(zip(self.names, map(detached, given), strict=False)), split(given[-1])
@@ -424,6 +463,32 @@ class RowFunction(BridgedRows):
 
     def __repr__(self):
         return f"<{self.__name__} on tensors>"
+
+
+class TransformedRows(torch.autograd.Function):
+    """A RowFunction's result below torch.func's transformations."""
+
+    @staticmethod
+    def forward(rows, *given):
+        return rows._value(*given)
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.rows, *given = inputs
+        context.rows._keep(context, given, output)
+
+    @staticmethod
+    def backward(context, gy):
+        return None, *context.rows._differentiated(context, gy, 1)
+
+    @staticmethod
+    def jvp(context, _, *changes):
+        raise NotImplementedError(f"{context.rows.__name__}: PyTorch's forward mode is not supported along an axis; "
+                                  "reverse mode is, as torch.func.grad, vjp and jacrev")
+
+    @staticmethod
+    def vmap(info, places, rows, *given):
+        return rows._mapped(info.batch_size, places[1:], given), 0
 
 
 class Loss(RowFunction):
@@ -462,6 +527,12 @@ class Loss(RowFunction):
         shape = result_shape(logits.shape, axis, False) if reduction == "none" else ()
         dtypes = [logits.dtype, *[target.dtype] * target.is_floating_point()]
         return logits.new_empty(shape, dtype=result_type(*dtypes))
+
+    def _mapped(self, size, places, given):
+        """What is reduced is that of one call."""
+        each = [[g if place is None else g.select(place, k) for g, place in zip(given, places, strict=True)]
+                for k in range(size)]
+        return torch.stack([TransformedRows.apply(self, *one) for one in each])
 
     def _slopes(self, gy, given):
         logits, axis = given["logits"], given["axis"]

@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 nt = pytest.importorskip("numba_act.torch")
 
 POINTS = [-2.3, -0.7, 0.3, 1.9]                  # away from kinks
+its_own_warning = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")          # of forward mode
 every_device = pytest.mark.parametrize("device", ["cpu", "cuda"][:1 + torch.cuda.is_available()])
 
 
@@ -165,8 +166,9 @@ def test_exported(strict):
     torch.testing.assert_close(*gradients)
 
 
+@its_own_warning
 def test_transformed():
-    """torch.func's grad and vmap, one in the other."""
+    """torch.func's transformations, one in the other."""
     x, beta = torch.randn(3, 4, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
 
     def total(x, beta):
@@ -178,11 +180,18 @@ def test_transformed():
     for transformed in (lambda f: torch.func.grad(f, (0, 1)),
                         lambda f: torch.func.vmap(torch.func.grad(f, (0, 1)), (0, None)),
                         lambda f: torch.func.vmap(torch.func.grad(f, 1), (1, 0)),
-                        lambda f: torch.func.jacrev(torch.func.jacrev(f, 1))):
-        given = (x, beta[:3]) if transformed(plain) is None else (x, beta)
-        torch.testing.assert_close(transformed(total)(*given), transformed(plain)(*given))
+                        lambda f: torch.func.jacrev(torch.func.jacrev(f, 1)),
+                        lambda f: torch.func.jacfwd(f, (0, 1)),
+                        lambda f: torch.func.hessian(f, (0, 1)),
+                        lambda f: torch.func.jacrev(torch.func.jacfwd(f, 1), (0, 1)),
+                        lambda f: torch.func.vmap(torch.func.jacfwd(f), (0, None))):
+        torch.testing.assert_close(transformed(total)(x, beta), transformed(plain)(x, beta))
     same_bits(array_of(torch.func.vmap(nt.swiglu, (0, None))(x, beta)), array_of(nt.swiglu(x, beta)))
     same_bits(array_of(torch.func.vmap(lambda x: nt.leaky_relu(x, 0.5))(x)), array_of(nt.leaky_relu(x, 0.5)))
+    with torch.autograd.forward_ad.dual_level():
+        y = nt.swish(torch.autograd.forward_ad.make_dual(x, x + 1), beta)
+        torch.testing.assert_close(torch.autograd.forward_ad.unpack_dual(y).tangent,
+                                   (x + 1) * torch.func.vmap(torch.func.grad(total), (0, None))(x, beta))
 
 
 # --- modules ----------------------------------------------------------------------------------------------------------
@@ -284,6 +293,56 @@ def test_rows(name, device):
     assert pickle.loads(pickle.dumps(f)) is nt.get(name) is f
 
 
+def rows_of(dtype=torch.float64):
+    """Numbers, a mask that leaves the first of each row, and a number for each row."""
+    rng = np.random.default_rng(3)
+    where = torch.tensor(rng.random((3, 4)) < 0.7)
+    where[:, 0] = True
+    return torch.tensor(rng.normal(size=(3, 4)), dtype=dtype), where, torch.tensor(rng.normal(size=(3, 1)), dtype=dtype)
+
+
+def test_mapped_rows():
+    """Bit for bit the rows of one call, whichever of the operands have the axis of the batch."""
+    x, where, sink = rows_of(torch.float32)
+    vmap, f = torch.func.vmap, nt.softmax
+    same_bits(array_of(vmap(f)(x)), array_of(f(x)))
+    same_bits(array_of(vmap(lambda x: f(x, 0), 1)(x)), array_of(f(x.T)))
+    same_bits(array_of(vmap(lambda x, where, sink: f(x, where=where, sink=sink))(x, where, sink)),
+              array_of(f(x, where=where, sink=sink)))
+    same_bits(array_of(vmap(lambda where: f(x, where=where))(where)),
+              np.stack([array_of(f(x, where=each)) for each in where]))
+    same_bits(array_of(vmap(lambda sink: f(x, 0, sink=sink))(sink)),
+              np.stack([array_of(f(x, 0, sink=each)) for each in sink]))
+    same_bits(array_of(vmap(vmap(lambda x: nt.logsumexp(x, 0, keepdims=True)))(x.view(3, 2, 2))),
+              array_of(nt.logsumexp(x.view(3, 2, 2), keepdims=True)))
+    labels = torch.tensor([0, 3, 1])
+    same_bits(array_of(vmap(nt.softmax_cross_entropy)(x, labels)),
+              array_of(nt.softmax_cross_entropy(x, labels, reduction="none")))
+
+
+def test_transformed_rows():
+    """torch.func's transformations, one in the other."""
+    x, where, sink = rows_of()
+
+    def ours(x, sink):
+        return nt.log_softmax(x, 0, where=where, sink=sink[0], temperature=0.7)[0].exp()
+
+    def plain(x, sink):
+        x = torch.where(where, x / 0.7, -torch.inf)
+        return torch.log_softmax(torch.cat([x, sink[0].expand(1, 4)]), 0)[0].exp()
+
+    where[0] = True
+    for transformed in (lambda f: torch.func.grad(lambda *given: f(*given).pow(2).sum(), (0, 1)),
+                        lambda f: torch.func.jacrev(torch.func.jacrev(f, 1), (0, 1)),
+                        lambda f: torch.func.vmap(torch.func.jacrev(f, (0, 1)), (None, 0))):
+        torch.testing.assert_close(transformed(ours)(x, sink[:1]), transformed(plain)(x, sink[:1]))
+    labels = torch.tensor([0, 3, 1])
+    for transformed in (torch.func.grad, lambda f: torch.func.jacrev(torch.func.jacrev(f)),
+                        lambda f: torch.func.vmap(torch.func.grad(f))):
+        torch.testing.assert_close(transformed(nt.softmax_cross_entropy)(x, labels),
+                                   transformed(torch.nn.functional.cross_entropy)(x, labels))
+
+
 @every_device
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("of", ["labels", "probabilities"])
@@ -329,12 +388,19 @@ def test_operators_of_rows():
     (lambda x: nt.softmax(x, where=3), TypeError, "softmax: where is a int; a tensor is accepted"),
     (lambda x: nt.softmax(x, out=x), TypeError, "softmax: .*'out'; accepted are x, axis, where, temperature, sink"),
     (lambda x: nt.softmax(x.requires_grad_(), 5), ValueError, "softmax: axis=5 is none of an array of shape"),
+    (lambda x: torch.func.vmap(lambda x: nt.softmax(x, 1))(x[None]), ValueError,
+     r"softmax: axis=1 is none of an array of shape \(2,\)"),
+    (lambda x: torch.func.jvp(nt.softmax, (x,), (x,)), NotImplementedError,
+     "softmax: PyTorch's forward mode is not supported along an axis; reverse mode is"),
+    (lambda x: torch.func.jacfwd(torch.func.jacfwd(nt.gelu))(x), NotImplementedError,
+     "gelu: forward mode within forward mode is not supported; reverse mode within"),
     (lambda x: nt.Activation("gelu", learn="beta"), TypeError, "gelu: unknown parameter 'beta'; accepted: none"),
     (lambda x: nt.Activation("swish", alpha=1), TypeError, "swish: unknown parameter 'alpha'; accepted: beta"),
     (lambda x: nt.Activation("swish", learn="beta", num_parameters=3)(x), ValueError,
      r"swish: x of shape \(2,\) has no 3 channels along axis 1"),
     (lambda x: nt.gleu, AttributeError, "gleu"),
 ])
+@its_own_warning
 def test_refused(call, error, said):
     with pytest.raises(error, match=said):
         call(torch.ones(2))
