@@ -169,6 +169,21 @@ def test_bits_do_not_depend_on_the_layout(name, dtype, layout):
             same_bits(getattr(act, name)(laid, axis), expected)
 
 
+@every_dtype
+@pytest.mark.parametrize("n", [64, 100, 17_000])
+def test_bits_of_gradients_do_not_depend_on_how_many_rows_are_read_at_a_time(dtype, n, monkeypatch):
+    monkeypatch.setattr(threads, "processors", lambda: 1)
+    cpu.plan_of.cache_clear()
+    gy, y, where = numbers((n, 150), dtype), numbers((n, 150), dtype, 1), numbers((n, 150), FLOAT32, 2) < 3
+    for name, mask in (("softmax", None), ("softmin", where), ("log_softmax", where)):
+        backward = getattr(act, name).backward
+        by_row = [backward(gy[:, k].copy(), y=y[:, k].copy(), where=mask if mask is None else mask[:, k].copy())
+                  for k in range(150)]
+        same_bits(backward(gy, y=y, axis=0, where=mask), np.stack(by_row, 1))
+    monkeypatch.undo()
+    cpu.plan_of.cache_clear()
+
+
 @pytest.mark.parametrize("shape", [(3, 50_000), (50_000, 3), (50_000, 20), (7, 2000, 9)])
 @every_name
 def test_bits_do_not_depend_on_threads(name, shape):

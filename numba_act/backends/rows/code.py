@@ -1,9 +1,10 @@
-"""A row kernel as machine code of this CPU: LLVM vectors, in five forms.
+"""A row kernel as machine code of this CPU: LLVM vectors, in six forms.
 
 rows     the elements of a row follow each other in memory; a vector holds elements of one row
 strided  the same for any step between them
 columns  rows lie side by side; a vector holds the same element of several rows
 short    the same for any step between them
+wide     as columns, several vectors at a time
 parts    some pieces of a row in one pass, for threads that share it
 
 All have the same bits: a sum is taken in LANES lanes, element i in lane i % LANES, which are added up in a fixed tree,
@@ -18,19 +19,24 @@ from ...tree.storage import STORAGE
 from .passes import BIT, BYTE, INT, WORD, Passes, bytes_of, grouped
 
 PIECE = driver.PIECE_BYTES
-ABREAST = "columns", "short"                 # forms in which a vector holds several rows
+ABREAST = "columns", "short", "wide"         # forms in which a vector holds several rows
 FEW = 4                                      # rows abreast; with fewer each is computed by itself
 SHORT = 32                                   # elements; shorter rows are computed abreast, two to five times as fast,
 #                                              wherever they lie, unless they fill vectors
+WIDE = 4                                     # vectors at a time, so that each row is read by more than a cache's line:
+#                                              softmax's gradient of 1024 x 1024 float32 numbers along the first axis
+#                                              takes half of the time, with 2 vectors 0.6
 REGISTER = 64                                # bytes of a vector, on any processor, so that sums do not depend on it
+LINE = 64                                    # bytes that a cache fetches at once
 AHEAD = 256                                  # bytes from an element to that which is fetched for the rows beside it: of
-#                                              32 x 50,257 along the first axis softmax takes 0.65 of the time without
+#                                              32 x 50,257 along the first axis softmax takes 0.65 of the time without,
+#                                              its gradient 0.75 of that without the places of its results
 PLACE = BYTE.as_pointer()
 
 
-def lanes_of(storage):
+def lanes_of(storage, form="rows"):
     """How many numbers are computed on at a time."""
-    return REGISTER // STORAGE[storage.working].size
+    return REGISTER // STORAGE[storage.working].size * (WIDE if form == "wide" else 1)
 
 
 def piece_of(storage):
@@ -61,9 +67,9 @@ def _compiled(kernel, storage, form, keeps):
         words |= {driver.STAGES: program.passes + 1, driver.PIECE: piece_of(storage)}
     return driver.record(words | {
         driver.ROWS: address, driver.CONTROL: threads.control_address(), driver.N_IN: len(kernel.operands),
-        driver.N_ALL: len(kernel.operands) + len(program.outputs), driver.LANES: lanes_of(storage),
+        driver.N_ALL: len(kernel.operands) + len(program.outputs), driver.LANES: lanes_of(storage, form),
         driver.LEAST_STREAMED: driver.NEVER,
-        driver.COST: cost * STORAGE[storage.working].size // 4 * (lanes_of(storage) if form in ABREAST else 1)})
+        driver.COST: cost * STORAGE[storage.working].size // 4 * (lanes_of(storage, form) if form in ABREAST else 1)})
 
 
 def module_text(kernel, storage, form, keeps):
@@ -71,8 +77,9 @@ def module_text(kernel, storage, form, keeps):
     pointers, steps, n, columns, kept, stage, first, end, partial)."""
     name = f"numba_act_rows_{kernel.symbol}_{storage.name}_{form}{'_kept' * keeps}"
     module = ir.Module(name=name)
-    classes = {"rows": _Rows, "strided": _Strided, "columns": _Columns, "short": _Short, "parts": _Parts}
-    classes[form](module, name, kernel, storage, keeps)
+    classes = {"rows": _Rows, "strided": _Strided, "columns": _Columns, "short": _Short, "wide": _Wide,
+               "parts": _Parts}
+    classes[form](module, name, kernel, storage, keeps, lanes_of(storage, form))
     return name, str(module)
 
 
@@ -80,9 +87,9 @@ class _Form(Passes):
     """A function that is being written, of one row or of a vector of rows."""
     words = 5                                # that it takes
 
-    def __init__(self, module, name, kernel, storage, keeps):
+    def __init__(self, module, name, kernel, storage, keeps, lanes):
         super().__init__(module, kernel, storage, keeps)
-        self.lanes, self.piece = lanes_of(storage), piece_of(storage)
+        self.lanes, self.piece, self.sums = lanes, piece_of(storage), lanes_of(storage)
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [WORD] * self.words), name)
         function.attributes.add("nounwind")
         self.b = b = ir.IRBuilder(function.append_basic_block())
@@ -306,8 +313,12 @@ class _Columns(_Form):
 
     def body(self):
         b, whole = self.b, WORD(self.lanes)
-        self.either(b.icmp_signed("==", self.columns, whole), self.passes,
-                    lambda: self.passes(self.first(self.columns)))
+        self.either(b.icmp_signed("==", self.columns, whole), self.abreast,
+                    lambda: self.abreast(self.first(self.columns)))
+
+    def abreast(self, lanes=None):
+        self.fetched = set()
+        self.passes(lanes)
 
     def number(self, name):
         type_ = WORD if name in self.kernel.places else self.storage.element
@@ -331,17 +342,22 @@ class _Columns(_Form):
 
     def read(self, name, i, type_, lanes):
         place = self.at(name, i)
-        self.fetch(self.b.gep(place, [WORD(AHEAD)]))
+        if name not in self.fetched:
+            self.fetch(place, bytes_of(type_), 0)
         return self.load(place, type_, lanes)
 
-    def fetch(self, place):
-        """Have the processor read there, which it does not foresee where every element lies on another page."""
+    def fetch(self, place, size, write):
+        """Have the processor fetch numbers of that size for the rows beside these, which it does not foresee where
+        every element lies on another page."""
         name, signature = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [PLACE, INT, INT, INT])
         prefetch = self.module.globals.get(name) or ir.Function(self.module, signature, name)
-        self.b.call(prefetch, [place, INT(0), INT(3), INT(1)])   # to read, into all caches, data
+        for offset in range(AHEAD, AHEAD + self.lanes * size, LINE):             # into all caches, data
+            self.b.call(prefetch, [self.b.gep(place, [WORD(offset)]), INT(write), INT(3), INT(1)])
 
     def write(self, k, i, value, lanes):
-        self.store(value, self.at(k, i), lanes)
+        place = self.at(k, i)
+        self.fetch(place, self.storage.size, 1)
+        self.store(value, place, lanes)
 
     def at(self, name, i):
         return self.b.gep(self.base[name], [self.b.mul(i, self.along[name])])
@@ -368,11 +384,11 @@ class _Columns(_Form):
             stop = b.select(b.icmp_signed("<", end, self.n), end, self.n)
             for g, own in zip(gathered, slots, strict=True):
                 for place, zero in zip(own, self.begin(g, self.vector), strict=False):
-                    for k in range(self.lanes):
+                    for k in range(self.sums):
                         b.store(zero, b.gep(place, [WORD(k)]))
 
             def add(i, *numbers):
-                slot, after = b.and_(b.sub(i, start), WORD(self.lanes - 1)), []
+                slot, after = b.and_(b.sub(i, start), WORD(self.sums - 1)), []
                 for g, some, term, own in zip(gathered, grouped(numbers, counts), terms(i, lanes), slots, strict=True):
                     if own:
                         places = [b.gep(place, [slot]) for place in own]
@@ -390,15 +406,15 @@ class _Columns(_Form):
         return grouped(self.loop(WORD(0), self.n, self.piece, begin, piece), counts)
 
     def slots(self, type_):
-        """Room for as many vectors as there are lanes."""
+        """Room for as many vectors as a row's would have lanes."""
         with self.b.goto_entry_block():
-            place = self.b.alloca(type_, size=WORD(self.lanes))
+            place = self.b.alloca(type_, size=WORD(self.sums))
             place.align = REGISTER
             return place
 
     def folded(self, gathered, slots):
         b = self.b
-        vectors = [[b.load(b.gep(place, [WORD(k)])) for place in slots] for k in range(self.lanes)]
+        vectors = [[b.load(b.gep(place, [WORD(k)])) for place in slots] for k in range(self.sums)]
         while len(vectors) > 1:
             half = len(vectors) // 2
             vectors = [self.joined(gathered, one, other)
@@ -414,6 +430,15 @@ class _Short(_Columns):
 
     def write(self, k, i, value, lanes):
         self.scatter(value, self.at(k, i), self.offsets(k), lanes)
+
+
+class _Wide(_Columns):
+    """A vector of as many rows as several vectors hold."""
+
+    def read(self, name, i, type_, lanes):
+        value = super().read(name, i, type_, lanes)
+        self.fetched.add(name)                   # to fetch for the second time costs a tenth of the time
+        return value
 
 
 def _letter(type_):

@@ -9,10 +9,11 @@ from ...runtime import driver, failures, outputs, threads
 from .. import layout
 from ..cpu import ARRAY_NAME, Array, asarray, convert, launcher, same_place, wrapped  # noqa: F401, dispatch asks for it
 from ..dtypes import storage_of
-from .code import ABREAST, FEW, SHORT, lanes_of, piece_of, record_of
+from .code import ABREAST, FEW, SHORT, WIDE, lanes_of, piece_of, record_of
 from .passes import partial_words
 
 BESIDE = 1 << 10                             # elements of rows abreast that are kept, a vector each: 64 KB
+TALL = 64                                    # elements of rows of which several vectors are read at a time
 OUTSIDE = 4                                  # what fills more than such a part of a row's room is better kept where the
 #                                              output will be: 50,257 float32 numbers in two thirds of the time
 LONG = 8                                     # pieces; threads share such a row, where there are more of them than rows
@@ -131,8 +132,12 @@ def plan_of(kernel, storage, shape, axis, layouts, in_place):
     pieces = -(-n // piece_of(storage))
     if form == "rows" and pieces >= LONG and math.prod(flat) < threads.processors() and not program.settling:
         form = "parts"
+    groups = math.prod(flat[:-1]) * (flat[-1] // (WIDE * lanes))
+    if form == "columns" and n >= TALL and groups >= threads.processors() and len(kernel.inputs) > 1 and not (
+            program.kept or program.settling):
+        form = "wide"
     if form in ABREAST:
-        columns, room = flat[-1], BESIDE
+        columns, room, lanes = flat[-1], BESIDE, lanes_of(storage, form)
         flat, outer = [*flat[:-1], -(-columns // lanes)], [[*s[:-1], s[-1] * lanes] for s in outer]
     kept_in = 0
     if n > room // OUTSIDE and form in ("rows", "parts") and storage.name == storage.working and not in_place:
