@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numba_act as act
 from numba_act import declare, fast, math, nn
-from numba_act.bridge import LOSSES, ROWS
+from numba_act.bridge import LOSSES, ROWS, SAMPLES
 from numba_act.rows.function import RowFunction
 
 HOME = Path(act.__file__).parent
@@ -54,6 +54,11 @@ class Loss:
     function: Any
     fast: Loss
     def __call__(self, logits: Any, target: Any, axis: int = -1, **options: Any) -> Any: ...
+class Sample:
+    function: Any
+    fast: Sample
+    def __call__(self, x: Any, tau: float = 1.0, hard: bool = False, rng: Any = None, axis: int = -1,
+                 **options: Any) -> Any: ...
 def get(name: str | _Activation | Function) -> Function: ...
 '''
 PYTORCH = '''torch: Any
@@ -149,7 +154,7 @@ def bridge(rest):
     """numba_act.torch or numba_act.jax, without that library's types, for which a checker takes half a minute."""
     return f"{HEAD}{BRIDGE}{rest}" + "".join(
         [f"{name}: Function\n" for name in declare.names()] +
-        [f"{name}: {'Loss' if name in LOSSES else 'RowFunction'}\n" for name in ROWS])
+        [f"{name}: {'Loss' if name in LOSSES else 'Sample' if name in SAMPLES else 'RowFunction'}\n" for name in ROWS])
 
 
 def blocks():

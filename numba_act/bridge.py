@@ -5,8 +5,9 @@ import math
 from . import declare, functions, rows  # noqa: F401, functions declares the activations
 from .backends.signature import by_name
 
-LOSSES = tuple([name for name, function in declare.row_functions.items() if hasattr(function, "value_and_grad")])
-ROWS = *[name for name, function in declare.row_functions.items() if function.kernel("value")], *LOSSES
+ROWS = (*declare.row_functions,)
+LOSSES = tuple([name for name in ROWS if hasattr(declare.row_functions[name], "value_and_grad")])
+SAMPLES = tuple([name for name in ROWS if "rng" in inspect.signature(declare.row_functions[name]).parameters])
 
 
 class Bridged:
@@ -47,9 +48,9 @@ def result_shape(shape, axis, keepdims=None):
     return *shape[:place], *[1] * keepdims, *shape[place + 1:]
 
 
-def slopes(function, exp, gy, x, axis, sink=None, keepdims=True, **options):
+def slopes(function, exp, gy, x, axis, sink=None, keepdims=True, hard=False, **options):
     """gy times the derivatives of a row function there in x, and in the sink of each row, of the library's own
-    operations and of row functions, so that they can be differentiated again."""
+    operations and of row functions, so that they can be differentiated again; a hard sample has the soft one's."""
     name, get = function.__name__, function._get
     options |= {} if sink is None else {"sink": sink}
     def of_row(values):
@@ -58,11 +59,11 @@ def slopes(function, exp, gy, x, axis, sink=None, keepdims=True, **options):
         gy = gy.reshape(result_shape(x.shape, axis, True))
         gx, whole = gy * get("softmax")(x, axis, **options), gy
     else:
-        y, gy = function(x, axis, **options), gy if options["where"] is None else gy * options["where"]
+        y, gy = function(x, axis=axis, **options), gy if options["where"] is None else gy * options["where"]
         if name == "log_softmax":
             whole = -of_row(gy)
             gx = gy + exp(y) * whole
-        elif name in ("softmax", "softmin"):
+        elif name in ("softmax", "softmin", "gumbel_softmax"):
             whole = -of_row(gy * y)
             gx = y * (gy + whole)
         else:
@@ -74,7 +75,7 @@ def slopes(function, exp, gy, x, axis, sink=None, keepdims=True, **options):
         x, gx = -x, -gx
     if sink is not None:
         whole = whole * exp(sink - get("logsumexp")(x, axis, keepdims=True, **options))
-    return gx / options.get("temperature", 1), whole
+    return gx / options.get("temperature", options.get("tau", 1)), whole
 
 
 def loss_slope(softmax, classes, gy, logits, target, axis, where, label_smoothing, reduction):
@@ -94,16 +95,14 @@ def along(values, shape, axis):
     return values.reshape([-1 if k == axis % len(shape) else 1 for k in range(len(shape))])
 
 
-def bridged(name, kinds, get, module):
-    """What a module's `get` gives for a name: the function as one of its kinds, of activations, of rows and of losses,
-    the same for all its names."""
-    of_numbers, of_rows, of_losses = kinds
+def bridged(name, kinds, get):
+    """What a module's `get` gives for a name: the function as one of its kinds, of activations, of rows, of losses and
+    of samples, the same for all its names."""
+    of_numbers, of_rows, of_losses, of_samples = kinds
     if isinstance(name, kinds):
         return name
     found = declare.get(name)
     if isinstance(found, declare.Activation):
         return of_numbers(found, get) if found is name else get(found)
-    if found.name not in ROWS:
-        raise TypeError(f"{found.name} is not in {module}; of the functions of rows {', '.join(ROWS)} are")
-    kind = of_losses if found.name in LOSSES else of_rows
+    kind = of_losses if found.name in LOSSES else of_samples if found.name in SAMPLES else of_rows
     return kind(found, get) if found.name == name else get(found.name)

@@ -18,6 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from . import declare
 from .backends.dtypes import STORED
+from .backends.philox import key_of
 from .backends.rows.dispatch import axis_of
 from .bridge import ROWS, Bridged, BridgedRows, along, bridged, loss_slope, result_shape, slopes
 from .docstrings import Docstring
@@ -40,7 +41,7 @@ def get(name):
     >>> nj.get("softrelu") is nj.softplus
     True
     """
-    return bridged(name, (Function, RowFunction, Loss), get, __name__)
+    return bridged(name, (Function, RowFunction, Loss, Sample), get)
 
 
 class Function(Bridged):
@@ -166,12 +167,24 @@ class RowFunction(BridgedRows):
         operands, given["axis"] = {"x": x}, axis - x.ndim        # before which vmap then puts its own
         if where is not None:
             operands["where"] = jnp.broadcast_to(where, x.shape)
+        if "rng" in given:
+            operands["rng"] = given.pop("rng")
         if sink is not None:
             operands["sink"] = jnp.broadcast_to(jnp.asarray(sink, x.dtype), x.shape[:axis] + (1,) + x.shape[axis + 1:])
-        return differentiable_rows(self, (*operands,), (*given.items(),))(*operands.values())
+        return self._called(operands, given)
+
+    def _called(self, operands, options):
+        for name, option in options.items():
+            if isinstance(option, jax.Array):
+                raise TypeError(f"{self.__name__}: {name} is an array of JAX's; a value of Python's is accepted, which "
+                                "jit takes as one of its static_argnames")
+        return differentiable_rows(self, (*operands,), (*options.items(),))(*operands.values())
 
     def _like(self, x, axis, keepdims=None, **_):
         return jax.ShapeDtypeStruct(result_shape(x.shape, axis, keepdims), x.dtype)
+
+    def _value(self, given, options):
+        return self.function(**given, **options)
 
     def _gradients(self, gy, given, wrt, options):
         options = {name: value for name, value in options.items() if name != "keepdims"}
@@ -224,7 +237,7 @@ class Loss(RowFunction):
         if not any(isinstance(operand, jax.core.Tracer) for operand in operands.values()):
             return self.function(**operands, **given)
         given["axis"] = axis_of(self.__name__, "logits", given["axis"], logits.shape) - logits.ndim
-        return differentiable_rows(self, (*operands,), (*given.items(),))(*operands.values())
+        return self._called(operands, given)
 
     def _like(self, logits, axis, reduction, **_):
         shape = result_shape(logits.shape, axis, False) if reduction == "none" else ()
@@ -237,6 +250,69 @@ class Loss(RowFunction):
         logits, axis = given["logits"], given["axis"]
         classes = along(jnp.arange(logits.shape[axis]), logits.shape, axis)
         return {"logits": loss_slope(get("softmax"), classes, gy, **given)}
+
+
+class Sample(RowFunction):
+    """A random row function of JAX's arrays, in jit and vmap, differentiable by grad or vjp in x, time and again; of a
+    hard sample the gradient is the soft one's.
+
+    Options are those of the same function of arrays; tau, hard and axis are no arrays.  In a transformation rng is a
+    seed, which may be an array or a key of JAX's, so that a compiled function can be given another.
+
+    Attributes
+    ----------
+    function : on arrays
+    fast : itself, there is one tier
+
+    Raises
+    ------
+    TypeError
+        Another dtype, an unknown keyword, no seed in a transformation.
+    ValueError
+        A seed out of range, an axis that x has not, a tau that is not positive.
+
+    Examples
+    --------
+    >>> import jax, numpy as np
+    >>> from numba_act import jax as nj
+    >>> sample = jax.jit(lambda x, key: nj.gumbel_softmax(x, hard=True, rng=key))
+    >>> sample(np.float32([0, 0]), jax.random.key(1))
+    Array([0., 1.], dtype=float32)
+    """
+
+    __doc__ = Docstring(__doc__, lambda rows: rows.function.__doc__)
+    vmap_method = "sequential"                   # a row's random numbers depend on its place in the call
+
+    def arguments(self, args, kwargs):
+        given = super().arguments(args, kwargs)
+        given["rng"] = self._words(given["rng"], isinstance(given["x"], jax.core.Tracer))
+        return given
+
+    def _words(self, rng, traced):
+        """A seed as an array of integers, the highest first."""
+        if isinstance(rng, jax.Array):
+            if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
+                return jax.random.key_data(rng)
+            if not jnp.issubdtype(rng.dtype, jnp.integer):
+                raise TypeError(f"{self.__name__}: rng has dtype {rng.dtype}; a seed, an integer or a key, is accepted")
+            return rng
+        if traced and (rng is None or isinstance(rng, np.random.Generator)):
+            raise TypeError(f"{self.__name__}: rng={rng!r} would give one seed to all calls of what is compiled; in a "
+                            "transformation a seed, an integer or a key, is accepted")
+        low, high = key_of(self.__name__, rng)
+        return jnp.asarray([high, low], jnp.uint32)
+
+    def _value(self, given, options):
+        return super()._value({**given, "rng": joined(given["rng"])}, options)
+
+    def _gradients(self, gy, given, wrt, options):
+        options = {name: value for name, value in options.items() if name != "hard"}
+        return super()._gradients(gy, {**given, "rng": joined(given["rng"])}, wrt, options)
+
+
+def joined(words):
+    """A seed of its words, the highest first."""
+    return functools.reduce(lambda seed, word: seed << 32 | int(word), words.ravel(), 0)
 
 
 def as_float(owner, name, operand):
@@ -252,7 +328,7 @@ def differentiable_rows(rows, names, options):
     wrt, options = tuple([name for name in names if name in rows.wrt]), dict(options)
 
     def on_host(*arrays):
-        return np.asarray(rows.function(**dict(zip(names, map(np.asarray, arrays), strict=True)), **options))
+        return np.asarray(rows._value(dict(zip(names, map(np.asarray, arrays), strict=True)), options))
 
     def gradients_on_host(gy, *arrays):
         return rows._gradients(np.asarray(gy), dict(zip(names, map(np.asarray, arrays), strict=True)), wrt, options)

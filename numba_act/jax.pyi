@@ -15,6 +15,11 @@ class Loss:
     function: Any
     fast: Loss
     def __call__(self, logits: Any, target: Any, axis: int = -1, **options: Any) -> Any: ...
+class Sample:
+    function: Any
+    fast: Sample
+    def __call__(self, x: Any, tau: float = 1.0, hard: bool = False, rng: Any = None, axis: int = -1,
+                 **options: Any) -> Any: ...
 def get(name: str | _Activation | Function) -> Function: ...
 sigmoid: Function
 tanh: Function
@@ -124,6 +129,7 @@ softmin: RowFunction
 log_softmax: RowFunction
 logsoftmax: RowFunction
 logsumexp: RowFunction
+gumbel_softmax: Sample
+softmax_cross_entropy: Loss
 sparsemax: RowFunction
 entmax15: RowFunction
-softmax_cross_entropy: Loss

@@ -25,6 +25,7 @@ from .backends.containers import dlpack
 from .backends.containers.tensors import from_memory, memory
 from .backends.dtypes import result_dtype
 from .backends.kernel import symbol
+from .backends.philox import key_of
 from .backends.rows.dispatch import axis_of
 from .backends.signature import free
 from .bridge import ROWS, Bridged, BridgedRows, along, bridged, loss_slope, result_shape, slopes
@@ -35,7 +36,7 @@ NUMBERS = {float, int}
 NUMERIC = Real | np.generic | torch.SymFloat | torch.SymInt
 ROW_ARGUMENTS = {"x": "Tensor", "axis": "int", "where": "Tensor?", "temperature": "float", "sink": "Tensor?",
                  "keepdims": "bool", "logits": "Tensor", "target": "Tensor", "label_smoothing": "float",
-                 "reduction": "str"}             # what PyTorch calls their types
+                 "reduction": "str", "tau": "float", "hard": "bool", "rng": "Tensor"}   # as PyTorch calls them
 OPTIONAL = "where", "sink"
 _library, _operators = torch.library.Library("numba_act", "DEF"), {}
 
@@ -55,7 +56,7 @@ def get(name):
     >>> nt.get("softrelu") is nt.softplus
     True
     """
-    return bridged(name, (Function, RowFunction, Loss), get, __name__)
+    return bridged(name, (Function, RowFunction, Loss, Sample), get)
 
 
 class Function(Bridged):
@@ -446,6 +447,7 @@ class RowFunction(BridgedRows):
     def _gradients(self, gy, *given):
         given, names = dict(zip(self.names, map(detached, given), strict=False)), split(given[-1])
         x, axis, sink = given["x"], given["axis"], given.get("sink")
+        given.pop("hard", None)                  # whose gradient is the soft one's
         if given.pop("keepdims", True) is False:
             gy = gy.unsqueeze(axis)
         if sink is not None:                     # whose gradient is then summed here
@@ -546,6 +548,50 @@ class Loss(RowFunction):
 
     def _gradients_promised(self, gy, logits, *given):
         return [torch.empty_like(logits)]
+
+
+class Sample(RowFunction):
+    """A random row function on tensors, differentiable in x, time and again; of a hard sample the gradient is the soft
+    one's.
+
+    Options are those of the same function of arrays.  rng may be a tensor with a seed, too; without it PyTorch's own
+    generator gives one, so that `torch.manual_seed` says which.
+
+    Attributes
+    ----------
+    function : on arrays
+    fast : itself, there is one tier
+
+    Raises
+    ------
+    TypeError
+        An operand that is no tensor, another dtype, an unknown keyword.
+    ValueError
+        A seed out of range, an axis that x has not, a tau that is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numba_act import torch as nt
+    >>> x = torch.tensor([0.0, 0.0], requires_grad=True)
+    >>> y = nt.gumbel_softmax(x, hard=True, rng=1)
+    >>> y[0].backward()
+    >>> y.detach(), x.grad
+    (tensor([0., 1.]), tensor([ 0.2499, -0.2499]))
+    """
+
+    __doc__ = Docstring(__doc__, lambda rows: rows.function.__doc__)
+    _mapped = Loss._mapped                       # a row's random numbers depend on its place in the call
+
+    def arguments(self, args, kwargs):
+        given = super().arguments(args, kwargs)
+        rng = given["rng"]
+        if rng is None:
+            given["rng"] = torch.randint((1 << 63) - 1, (), device="cpu")
+        elif not isinstance(rng, torch.Tensor):
+            low, high = key_of(self.__name__, rng)
+            given["rng"] = torch.tensor(low | high << 32, dtype=torch.uint64, device="cpu")
+        return given
 
 
 def detached(value):

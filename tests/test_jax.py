@@ -10,7 +10,7 @@ import pytest
 from tools import every_name, same_bits
 
 import numba_act as act
-from numba_act.bridge import LOSSES, ROWS
+from numba_act.bridge import LOSSES, ROWS, SAMPLES
 
 jax = pytest.importorskip("jax")
 nj = pytest.importorskip("numba_act.jax")
@@ -99,7 +99,7 @@ def test_large_arrays():
         same_bits(got, expected)
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS if name not in LOSSES])
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in LOSSES + SAMPLES])
 def test_rows(name):
     """Values and gradients bit for bit, in jit; sums are JAX's."""
     f, a, rng = getattr(nj, name), getattr(act, name), np.random.default_rng(3)
@@ -125,9 +125,29 @@ def test_second_derivatives_of_rows(name):
             check_grads(lambda x: getattr(nj, name)(x, np.array([0, 2]), reduction="none"), (x,), 2, "rev")
             check_grads(lambda x: getattr(nj, name)(x, np.full((2, 3), 1 / 3), where=x[:, 0] > 0), (x,), 2, "rev")
         else:
-            check_grads(lambda x: getattr(nj, name)(x, 0), (x,), 2, "rev")
+            options = {"rng": 3, "tau": 0.7} if name in SAMPLES else {}
+            check_grads(lambda x: getattr(nj, name)(x, axis=0, **options), (x,), 2, "rev")
         if name in ("softmin", "logsumexp"):
             check_grads(lambda x, sink: getattr(nj, name)(x, sink=sink, temperature=0.7), (x, x[:, :1]), 2, "rev")
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_samples(hard):
+    """Values and gradients bit for bit, those of a hard sample the soft one's; in what is compiled by any seed."""
+    f, a, key = nj.gumbel_softmax, act.gumbel_softmax, jax.random.key(5)
+    x = np.random.default_rng(3).normal(size=(3, 4)).astype("f4")
+    where, gy = x < 1, np.linspace(-1, 2, 12, dtype="f4").reshape(3, 4)
+    options = {"axis": 0, "where": where}
+    compiled = jax.jit(lambda x, seed: f(x, 0.7, hard, seed, **options))
+    slope = jax.jit(jax.grad(lambda x, seed: (f(x, 0.7, hard, seed, **options) * gy).sum()))
+    for seed, number in ((3, 3), (np.uint32(4), 4), (key, 5), (jax.random.key_data(key), 5)):
+        same_bits(f(x, 0.7, hard, seed, **options), a(x, 0.7, hard, number, **options))
+        same_bits(compiled(x, seed), a(x, 0.7, hard, number, **options))
+        same_bits(slope(x, seed), a.backward(gy, x, 0.7, number, **options))
+    same_bits(jax.jit(lambda x: f(x, hard=hard, rng=2**64 - 1))(x), a(x, hard=hard, rng=2**64 - 1))
+    same_bits(jax.vmap(lambda x, seed: f(x, 0.7, hard, seed))(x, jnp.arange(3)),
+              [a(row, 0.7, hard, n) for n, row in enumerate(x)])
+    assert hard or not np.array_equal(f(x), f(x))
 
 
 def test_loss():
@@ -167,7 +187,13 @@ def test_custom_activations():
      "(?m)^gelu: dtype complex64 is not supported; float16, .* bool, which compute in float32$"),
     (lambda f, x: nj.gelu("a"), TypeError, "^gelu: x is a str; arrays and numbers are accepted$"),
     (lambda f, x: f(nj.gelu)(x, 2), TypeError, "^gelu: at most 1 operands are accepted"),
-    (lambda f, x: nj.get("gumbel_softmax"), TypeError, r"^gumbel_softmax is not in numba_act\.jax; of the"),
+    (lambda f, x: nj.gumbel_softmax(x, rng=-1), ValueError, "^gumbel_softmax: rng=-1 is no seed; accepted are"),
+    (lambda f, x: f(nj.gumbel_softmax)(x, rng=x[0, 0]), TypeError,
+     "(?m)^gumbel_softmax: rng has dtype float32; a seed, an integer or a key, is accepted"),
+    (lambda f, x: jax.jit(f(nj.gumbel_softmax))(x), TypeError,
+     "(?m)^gumbel_softmax: rng=None would give one seed to all calls of what is compiled; in a transformation a seed"),
+    (lambda f, x: jax.jit(f(nj.softmax))(x, temperature=2.0), TypeError,
+     "(?m)^softmax: temperature is an array of JAX's; a value of Python's is accepted, which jit takes as one of its"),
     (lambda f, x: f(nj.softmax)(x.astype(complex)), TypeError, "(?m)^softmax: dtype complex64 is not supported"),
     (lambda f, x: f(lambda x: nj.softmax(x, 5))(x), ValueError, "(?m)^softmax: axis=5 is none of an array of shape"),
     (lambda f, x: nj.softmax("a"), TypeError, "^softmax: x is a str; an array is accepted"),

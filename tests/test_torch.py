@@ -12,7 +12,7 @@ import pytest
 from tools import GATED, NAMES, WITH_PARAMETERS, every_name, same_bits
 
 import numba_act as act
-from numba_act.bridge import LOSSES, ROWS
+from numba_act.bridge import LOSSES, ROWS, SAMPLES
 
 torch = pytest.importorskip("torch")
 nt = pytest.importorskip("numba_act.torch")
@@ -271,7 +271,7 @@ def test_the_readme():
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 @every_device
-@pytest.mark.parametrize("name", [name for name in ROWS if name not in LOSSES])
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in LOSSES + SAMPLES])
 def test_rows(name, device):
     """Values bit for bit, gradients and their gradients by PyTorch's own checks."""
     f, a, rng = getattr(nt, name), getattr(act, name), np.random.default_rng(3)
@@ -359,6 +359,55 @@ def test_loss(of, reduction, device):
     assert pickle.loads(pickle.dumps(f)) is f
 
 
+@every_device
+@pytest.mark.parametrize("hard", [False, True])
+def test_samples(hard, device):
+    """Values and gradients bit for bit, those of a hard sample the soft one's."""
+    f, a = nt.gumbel_softmax, act.gumbel_softmax
+    x = torch.tensor(np.random.default_rng(3).normal(size=(3, 4)), device=device, requires_grad=True)
+    where, gy = x.detach() < 1, torch.linspace(-1, 2, 12, dtype=x.dtype, device=device).view(3, 4)
+    arrays = {"where": array_of(where), "axis": 0, "tau": 0.7}
+    for seed in (3, np.uint64(2**64 - 1), torch.tensor(5)):
+        number = int(seed)
+        y = f(x, 0.7, hard, seed, 0, where=where)
+        gx, = torch.autograd.grad(y, x, gy)
+        if device == "cpu":
+            same_bits(array_of(y), a(array_of(x), hard=hard, rng=number, **arrays))
+            same_bits(array_of(f(x.detach(), 0.7, hard, seed, 0, where=where)), array_of(y))
+            same_bits(array_of(gx), a.backward(array_of(gy), array_of(x), rng=number, **arrays))
+        again, = torch.autograd.grad(f(x, 0.7, hard, seed, 0, where=where), x, gy, create_graph=True)
+        torch.testing.assert_close(again.detach(), gx)
+    assert torch.autograd.gradcheck(lambda x: f(x, 0.7, rng=3, axis=0), (x,))
+    assert torch.autograd.gradgradcheck(lambda x: f(x, 0.7, rng=3, where=where), (x,))
+    curvatures = [torch.autograd.functional.hessian(lambda x: (f(x, hard=given, rng=3) * gy).sum(), x)  # noqa: B023
+                  for given in (hard, False)]
+    same_bits(*map(array_of, curvatures))
+    assert pickle.loads(pickle.dumps(f)) is nt.get("gumbel_softmax") is f
+
+
+def test_seeds_of_samples():
+    """Each call draws another, as PyTorch's own generator says, also in what is compiled."""
+    x = torch.zeros(3, 4, requires_grad=True)
+
+    def sampled(f, x):
+        torch.manual_seed(1)
+        return [array_of(f(x)) for _ in range(2)]
+
+    first, second = sampled(nt.gumbel_softmax, x)
+    assert not np.array_equal(first, second)
+    compiled = torch.compile(lambda x: nt.gumbel_softmax(x), backend="aot_eager", fullgraph=True)
+    for f, given in ((nt.gumbel_softmax, x.detach()), (compiled, x)):
+        same_bits(sampled(f, given), [first, second])
+    seeded = torch.compile(lambda x, seed: nt.gumbel_softmax(x, rng=seed), backend="aot_eager", fullgraph=True)
+    for seed in (3, 4, 2**64 - 1):
+        same_bits(array_of(seeded(x, seed)), act.gumbel_softmax(array_of(x), rng=seed))
+    generator = np.random.default_rng(2)
+    same_bits(array_of(nt.gumbel_softmax(x, rng=np.random.default_rng(2))),
+              act.gumbel_softmax(array_of(x), rng=generator))
+    mapped = torch.func.vmap(lambda x: nt.gumbel_softmax(x, rng=3))(x)
+    same_bits(array_of(mapped), np.repeat(act.gumbel_softmax(array_of(x)[:1], rng=3), 3, axis=0))
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
 def test_operators_of_rows():
     x = torch.randn(4, 3)
@@ -368,6 +417,9 @@ def test_operators_of_rows():
     torch.library.opcheck(torch.ops.numba_act.softmax_cross_entropy.default,
                           (x, torch.tensor([0, 1, 2, 0]), -1, None, 0.0, "none"),
                           test_utils=("test_schema", "test_faketensor"))
+    torch.library.opcheck(torch.ops.numba_act.gumbel_softmax.default,
+                          (x.requires_grad_(), 0.5, True, torch.tensor(3), -1, None))
+    x = x.detach()
     compiled = torch.compile(lambda x: nt.softmax(2 * x).sum(0), backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(x), torch.softmax(2 * x, -1).sum(0))
     assert nt.log_softmax(x.bfloat16()).dtype is torch.bfloat16
@@ -383,7 +435,8 @@ def test_operators_of_rows():
     (lambda x: nt.gelu(x.cfloat()), TypeError, "gelu: .*complex64"),
     (lambda x: nt.swiglu(x, x[:1].expand(3)), ValueError, "swiglu: the shapes of the operands do not broadcast"),
     (lambda x: nt.get("gleu"), ValueError, "there is no activation 'gleu'; did you mean glu or golu or gelu"),
-    (lambda x: nt.get("gumbel_softmax"), TypeError, r"gumbel_softmax is not in numba_act\.torch; of the"),
+    (lambda x: nt.gumbel_softmax(x, rng=-1), ValueError, "gumbel_softmax: rng=-1 is no seed; accepted are"),
+    (lambda x: nt.gumbel_softmax(x, rng=torch.tensor([1, 2])), TypeError, "gumbel_softmax: rng must be an integer"),
     (lambda x: nt.softmax(3.0), TypeError, "softmax: x is a float; a tensor is accepted"),
     (lambda x: nt.softmax(x, where=3), TypeError, "softmax: where is a int; a tensor is accepted"),
     (lambda x: nt.softmax(x, out=x), TypeError, "softmax: .*'out'; accepted are x, axis, where, temperature, sink"),

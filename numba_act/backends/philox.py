@@ -24,8 +24,10 @@ def key_of(owner, rng):
         rng = np.random.default_rng()
     if isinstance(rng, np.random.Generator):
         rng = rng.integers(1 << 64, dtype=np.uint64)
-    if not isinstance(rng, int | np.integer) or isinstance(rng, bool):
+    if not isinstance(rng, int) and getattr(rng, "shape", None) == ():         # a number of any library's
+        rng = rng.item()
+    if not isinstance(rng, int) or isinstance(rng, bool):
         raise TypeError(f"{owner}: rng must be an integer, a numpy.random.Generator or None, not {rng!r}")
     if not 0 <= rng < 1 << 64:
         raise ValueError(f"{owner}: rng={rng} is no seed; accepted are 0 to 2^64 - 1")
-    return int(rng) & WORD, int(rng) >> 32
+    return rng & WORD, rng >> 32
