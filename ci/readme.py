@@ -15,9 +15,14 @@ README, PICTURE = ROOT / "README.md", ROOT / "notebooks" / "activations.png"
 ERRORS, TIMES, GPU = (ROOT / "ci" / f"{name}.json" for name in ("accuracy", "bench", "gpu"))
 
 
+def head(*columns):
+    """The first two lines of a table."""
+    return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+
+
 def table():
     """The activations in Markdown."""
-    lines = ["| name | aliases | formula | parameters |", "|---|---|---|---|"]
+    lines = head("name", "aliases", "formula", "parameters")
     for a in activations.values():
         call = ", ".join([*a.operands, *a.params])
         aliases = ", ".join(f"`{alias}`" for alias in a.aliases)
@@ -33,7 +38,7 @@ def math(formula):
 
 def comparison():
     """Who has which activation, in Markdown."""
-    lines = [f"| numba_act | {' | '.join(LIBRARIES)} |", "|---|" + "---|" * len(LIBRARIES)]
+    lines = head("numba_act", *LIBRARIES)
     for name in activations:
         cells = [f"`{call}`" if (call := called(name, library)) else "" for library in LIBRARIES]
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -42,9 +47,9 @@ def comparison():
 
 def differences():
     """Calls elsewhere whose defaults are not ours, in Markdown."""
-    lines = ["| library | there | here | |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(f"| {library} | `{there}` | `act.{here.replace('split', 'act.split')}` | {why} |"
-                                for library, there, here, why in ELSEWHERE)])
+    return "\n".join([*head("library", "there", "here", "difference"),
+                      *(f"| {library} | `{there}` | `act.{here.replace('split', 'act.split')}` | {why} |"
+                        for library, there, here, why in ELSEWHERE)])
 
 
 def fingerprint():
@@ -74,7 +79,7 @@ def errors(worst, name, dtypes):
 def exactness():
     """The largest errors of activations, in Markdown."""
     start, worst = measured(ERRORS)
-    lines = [start, "", f"| name | {' | '.join(STORED)} |", "|---|" + "---|" * len(STORED)]
+    lines = [start, "", *head("name", *STORED)]
     names = dict.fromkeys(name for name, _, _ in worst)
     return "\n".join([*lines, *(f"| `{name}` | {' | '.join(errors(worst, name, STORED))} |" for name in names)])
 
@@ -84,7 +89,7 @@ def mathematics():
     start, exact = measured(ROOT / "ci" / "mathematics.json")
     _, fast = measured(ROOT / "ci" / "mathematics_fast.json")
     columns = *STORED, *(f"fast {dtype}" for dtype in WIDE)
-    lines = [start, "", f"| name | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+    lines = [start, "", *head("name", *columns)]
     for name in dict.fromkeys(name for name, _, _ in exact):
         lines.append(f"| `{name}` | {' | '.join(errors(exact, name, STORED) + errors(fast, name + '.fast', WIDE))} |")
     return "\n".join(lines)
@@ -101,7 +106,7 @@ def speed():
              for cell in cells if cell["threads"] == most and cell["data"] == "normal"}
     sizes = sorted({size for _, _, size, _ in shown})
     lines = [f"Of {found['versions']}, on {found['cpu']}, {most} threads: forward / backward.", "",
-             f"| name | dtype | {' | '.join(f'{size:,}' for size in sizes)} |", "|---|---|" + "---|" * len(sizes)]
+             *head("name", "dtype", *(f"{size:,}" for size in sizes))]
     for name, dtype in dict.fromkeys(key[:2] for key in shown):
         ratios = [" / ".join(bold(shown[name, dtype, size, kind]) for kind in KINDS) for size in sizes]
         lines.append(f"| `{name}` | {dtype} | {' | '.join(ratios)} |")
@@ -118,8 +123,7 @@ def gpu():
     shares = {(cell["name"], cell["dtype"], cell["kind"]): cell["shares"] for cell in found["results"]
               if cell["size"] == size}
     dtypes = list(dict.fromkeys(dtype for _, dtype, _ in shares))
-    lines = [f"Of {found['machine']['gpu']}, {size:,} elements: forward / backward.", "",
-             f"| name | {' | '.join(dtypes)} |", "|---|" + "---|" * len(dtypes)]
+    lines = [f"Of {found['machine']['gpu']}, {size:,} elements: forward / backward.", "", *head("name", *dtypes)]
     for name in dict.fromkeys(name for name, _, _ in shares):
         each = [" / ".join(beside(shares.get((name, dtype, kind))) for kind in KINDS) for dtype in dtypes]
         lines.append(f"| `{name}` | {' | '.join(each)} |")

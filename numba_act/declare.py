@@ -118,7 +118,7 @@ def get(name):
     >>> act.get("softrelu") is act.softplus
     True
     """
-    if isinstance(name, Activation) or any(name is known for known in _row_functions.values()):
+    if is_known(name):
         return name
     found = {**names(), **_row_functions}.get(name) if isinstance(name, str) else None
     if found is None:
@@ -128,6 +128,11 @@ def get(name):
         hint = "a function becomes one by numba_act.activation" if callable(name) else hint
         raise ValueError(f"there is no activation {name!r}; {hint}")
     return found
+
+
+def is_known(thing):
+    """Whether a thing is an activation or a function along an axis itself."""
+    return isinstance(thing, Activation) or any(thing is known for known in _row_functions.values())
 
 
 def of_numbers(name):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .declare import Activation, activations, of_numbers, row_functions
+from .declare import Activation, activations, is_known, of_numbers
 
 # Blue and orange differ for every kind of colour vision; the dashes and the lightness also in grey.
 VALUE = {"color": "#0b4f8a", "linewidth": 2.0, "label": "function"}
@@ -220,9 +220,7 @@ def _line(style):
 
 # what is drawn -----------------------------------------------------------------------------------------------------
 def _functions(given):
-    def known(function):
-        return isinstance(function, str) or any(function is other for other in row_functions.values())
-    return [of_numbers(function) if known(function) else function for function in given]
+    return [of_numbers(function) if isinstance(function, str) or is_known(function) else function for function in given]
 
 
 def _own(functions):

@@ -283,7 +283,6 @@ def test_gradients_of_logsumexp_that_come_again(axis):
     same_bits(act.logsumexp.backward(gy[0, 0], x[0, 0]), act.logsumexp.backward(gy[0, :1], x[0, 0]))
 
 
-
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 def test_logsumexp_near_0(dtype):
     """Where the logarithm takes away the largest number: of exponentials that are rounded it would be 5 units wrong."""

@@ -166,6 +166,7 @@ class _Form(Passes):
     def all(self, lanes):
         return filled(self.vector(BIT), 1) if lanes is None else lanes
 
+
 class _Rows(_Form):
     """A vector holds elements of one row."""
 
