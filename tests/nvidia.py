@@ -4,7 +4,15 @@ import re
 from importlib.metadata import PackageNotFoundError, files
 from typing import NamedTuple
 
+from tools import EVERYTHING
+
 PTX = 2                                      # nvJitLinkInputType
+CAPABILITIES = 75, 80, 90, 100, 120          # of Turing, Ampere, Hopper and two Blackwells
+
+
+def in_turn(k):
+    """One of the capabilities, or all with NUMBA_ACT_TEST_ALL set."""
+    return CAPABILITIES if EVERYTHING else [CAPABILITIES[k % len(CAPABILITIES)]]
 
 
 class Cubin(NamedTuple):

@@ -28,7 +28,6 @@ from numba_act.tree.node import argument, in_order
 from numba_act.tree.storage import STORAGE
 
 STORED = [d.name for d in DTYPES]
-CAPABILITIES = 75, 80, 90, 100, 120          # of Turing, Ampere, Hopper and two Blackwells
 
 
 def kernels(a):
@@ -91,7 +90,7 @@ def test_instructions(name, storage):
     """For one generation in turn; with NUMBA_ACT_TEST_ALL set for each."""
     turn = NAMES.index(name) + STORED.index(storage)
     for k, (kernel, form) in enumerate(every_form(name, storage)):
-        for capability in CAPABILITIES if EVERYTHING else [CAPABILITIES[(k + turn) % len(CAPABILITIES)]]:
+        for capability in nvidia.in_turn(k + turn):
             text = compiled(kernel, storage, form, ptx.target_of(capability))
             check_text(text, kernel, storage, form)
             if nvidia.library:

@@ -1,20 +1,25 @@
 """Row functions on CuPy's arrays: the CPU's values, by each form of a kernel; cubins without spills."""
 import importlib
+import inspect
 
 import numpy as np
 import nvidia
 import pytest
 from test_rows import numbers
-from tools import every_dtype, generator, same_bits
+from tools import EVERYTHING, every_dtype, generator, same_bits
 
 import numba_act as act
 from numba_act.backends import ptx as compiler
 from numba_act.backends.rows import ptx
+from numba_act.rows.function import kernel_of
 from numba_act.tree.storage import STORAGE
 
 NAMES = ["softmax", "log_softmax", "logsumexp", "entmax15"]
 CASES = {"warp": ((5, 70), 1), "warp, short": ((40, 3), 1), "one": ((7, 45), 0), "block": ((2, 3000), 1),
-         "one, short": ((1 << 14, 2), 1), "parts": ((2, 10_000), 1)}
+         "one, short": ((1 << 14, 2), 1), "block in parts": ((2, 10_000), 1), "columns": ((40, 2, 45), 0),
+         "columns, few": ((3000, 4), 0), "columns in parts": ((2, 700, 33), 1)}
+
+FORMS = [*[(form, False) for form in ptx.SHARING], ("block", True), ("columns", True)]      # and whether in parts
 
 
 def near(actual, expected):
@@ -34,23 +39,37 @@ def test_values(cupy, name, case):
 
 
 @every_dtype
-def test_parts(cupy, dtype):
+@pytest.mark.parametrize(("shape", "axis", "blocks"), [((2, 12_345), 1, 2 * 3), ((500, 37), 0, 2 * 3)])
+def test_parts(cupy, dtype, shape, axis, blocks):
     """A launch for each pass, of as many blocks as a row has pieces."""
-    x, gy = numbers((2, 12_345), dtype), numbers((2, 12_345), dtype, 1)
-    where, sink = generator("mask").random(x.shape) < 0.5, np.array([[9], [0]], dtype)
+    x, gy = numbers(shape, dtype), numbers(shape, dtype, 1)
+    where, sink = generator("mask").random(shape) < 0.5, np.max(numbers(shape, dtype, 2), axis, keepdims=True)
     moved, there = cupy.asarray(x), {"where": cupy.asarray(where), "sink": cupy.asarray(sink)}
-    near(act.softmax(moved, **there).get(), act.softmax(x, where=where, sink=sink))
-    near(act.logsumexp(moved, **there).get(), act.logsumexp(x, where=where, sink=sink))
+    near(act.softmax(moved, axis, **there).get(), act.softmax(x, axis, where=where, sink=sink))
+    near(act.logsumexp(moved, axis, **there).get(), act.logsumexp(x, axis, where=where, sink=sink))
     cupy.launches.clear()
-    near(act.log_softmax.backward(cupy.asarray(gy), moved).get(), act.log_softmax.backward(gy, x))
-    assert [launch.grid for launch in cupy.launches] == [(2 * 3,)] * 3
-    labels = np.int64([12_344, 7])
-    loss, losses = act.softmax_cross_entropy, {"reduction": "none"}
+    near(act.log_softmax.backward(cupy.asarray(gy), moved, axis).get(), act.log_softmax.backward(gy, x, axis))
+    assert [launch.grid for launch in cupy.launches] == [(blocks,)] * 3
+    labels = generator("labels").integers(0, shape[axis], sink.size)
+    loss, losses = act.softmax_cross_entropy, {"axis": axis, "reduction": "none"}
     for found, expected in zip(loss.value_and_grad(moved, cupy.asarray(labels), **losses),
                                loss.value_and_grad(x, labels, **losses), strict=True):
         near(found.get(), expected)
-    act.softmax(moved, out=moved)
-    near(moved.get(), act.softmax(x))
+    act.softmax(moved, axis, out=moved)
+    near(moved.get(), act.softmax(x, axis))
+
+
+@pytest.mark.parametrize("shape", [(3, 20), (2, 12_345)])
+def test_the_gradient_in_the_sink_where_the_sink_is(cupy, shape):
+    """It is written by one of those who share a row, while others may still read the sink."""
+    x, gy, sink = numbers(shape, np.float32), numbers(shape, np.float32, 1), np.zeros((shape[0], 1), np.float32)
+    expected = act.softmax.backward(gy, x, sink=sink, wrt=("x", "sink"))
+    there, gx = cupy.asarray(sink), cupy.empty(shape, np.float32)
+    cupy.launches.clear()
+    found = act.softmax.backward(cupy.asarray(gy), cupy.asarray(x), sink=there, wrt=("x", "sink"), out=(gx, there))
+    assert not any(there is a for a in cupy.launches[-1].arguments[3:])
+    for f, e in zip(found, expected, strict=True):
+        near(f.get(), e)
 
 
 @every_dtype
@@ -99,17 +118,34 @@ def test_errors(cupy):
         act.softmax(cupy.asarray(x), 2)
 
 
+def kernels(name):
+    """What is compiled of a function, without options and with all of them."""
+    f = act.get(name)
+    if name == "softmax_cross_entropy":
+        loss = importlib.import_module("numba_act.rows.loss")
+        return [kernel_of(build, name, inputs, (), ("factor", *smoothing), places, ("loss", "x"))
+                for build, inputs, places in ((loss._of_label, ("x",), ("label",)),
+                                              (loss._of_probabilities, ("x", "target"), ()))
+                for smoothing in ((), ("smoothing",))]
+    options = ("temperature", "sink") if "sink" in inspect.signature(f).parameters else ()
+    pairs = [("value", options), ("x", options), ("y", options[:1])]
+    found = [f.kernel(kind, *given) for kind, once in pairs for given in ((), (("where",), once))]
+    return [kernel for kernel in found if kernel]
+
+
 @pytest.mark.skipif(nvidia.library is None, reason="nvidia-nvjitlink is not there")
-@pytest.mark.parametrize("form", ptx.SHARING)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
-def test_cubins(form, dtype):
-    softmax, sparse = (importlib.import_module(f"numba_act.rows.{name}") for name in ("softmax", "sparse"))
-    kernel = importlib.import_module("numba_act.rows.function").kernel_of
-    for build, inputs, wanted in ((softmax._softmax, ("x",), ()), (softmax._softmax_gradient, ("gy", "x"), ("x",)),
-                                  (sparse._entmax15, ("x",), ())):
-        made = kernel(build, "rows", inputs, (), (), (), wanted)
-        if form == "parts" and made.program(STORAGE[dtype]).settling:
-            continue                             # has as many passes as it takes
-        cubin = nvidia.link(compiler.compile_ptx(ptx.module_text(made, STORAGE[dtype], form)[1], 90), 90)
-        assert (cubin.spills, cubin.stack) == (0, 0)
-        assert cubin.registers <= compiler.REGISTERS
+@every_dtype
+@pytest.mark.parametrize("name", [*NAMES, "softmin", "sparsemax", "softmax_cross_entropy"])
+def test_cubins(name, dtype):
+    """Each in one form, for one generation in turn; with NUMBA_ACT_TEST_ALL set all."""
+    storage = STORAGE[dtype.name]
+    turn = len(name) + dtype.itemsize
+    for k, kernel in enumerate(kernels(name), turn):
+        settling = kernel.program(storage, keeps=False).settling
+        forms = FORMS[:3] if settling else FORMS
+        for form in forms if EVERYTHING else [forms[k % len(forms)]]:
+            for capability in nvidia.in_turn(k):
+                text = ptx.module_text(kernel, storage, *form)[1]
+                cubin = nvidia.link(compiler.compile_ptx(text, compiler.target_of(capability)), capability)
+                assert (cubin.spills, cubin.stack) == (0, 0), (kernel.name, form, capability)
+                assert cubin.registers <= ptx.registers(kernel, storage), (kernel.name, form, capability)

@@ -316,9 +316,9 @@ def put(target, result, where=True):
         cupy.copyto(target, cast(result, target.dtype), where=None if where is True else where)
 
 
-def overlaps(out, others):
-    """Whether an output shares memory with an array other than element by element."""
-    return any(isinstance(a, Array) and not _same_place(a, out) and _ends(a)[0] < _ends(out)[1]
+def overlaps(out, others, same=True):
+    """Whether an output shares memory with an array, other than element by element if that may be."""
+    return any(isinstance(a, Array) and not (same and _same_place(a, out)) and _ends(a)[0] < _ends(out)[1]
                and _ends(out)[0] < _ends(a)[1] for a in others)
 
 

@@ -228,9 +228,6 @@ class _Rows(_Form):
             return self.all_joined(gathered, grouped(totals, counts), self.of_piece(gathered, terms, start))
         return grouped(self.loop(WORD(0), self.n, self.piece, begin, joined), counts)
 
-    def all_joined(self, gathered, some, more):
-        return [v for g, s, m in zip(gathered, some, more, strict=True) for v in self.joined(g, s, m)]
-
     def of_piece(self, gathered, terms, start):
         """What is gathered over a piece."""
         b, counts = self.b, [len(self.begin(g, lambda t: t)) for g in gathered]
@@ -284,15 +281,8 @@ class _Parts(_Rows):
         self.loop(self.begun, self.end, 1, [], piece)
 
     def found(self, gathered):
-        """What is gathered over the row."""
-        counts = [len(self.begin(g, lambda t: t)) for g in gathered]
-
-        def joined(k, *totals):
-            found = [[self.b.load(place) for place in places] for places in self.places_of(gathered, k)]
-            return self.all_joined(gathered, grouped(totals, counts), found)
         pieces = self.b.sdiv(self.b.add(self.n, WORD(self.piece - 1)), WORD(self.piece))
-        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
-        return grouped(self.loop(WORD(0), pieces, 1, begin, joined), counts)
+        return self.of_pieces(gathered, WORD(0), pieces, 1)
 
 
 class _Strided(_Rows):

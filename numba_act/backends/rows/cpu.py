@@ -38,8 +38,8 @@ def rowwise(kernel, arrays, out, shape, axis, dtype):
     of_row = shape[:axis] + (1,) + shape[axis + 1:]
     shapes = [shape if program.along[k] else of_row for k in range(len(program.outputs))]
     axes = layout.axes(arrays[:len(kernel.inputs)], shape, "K")
-    results = [given if given is not None and _usable(given, dtype, arrays) else outputs.empty(s, dtype, axes)
-               for s, given in zip(shapes, out, strict=True)]
+    results = [given if given is not None and _usable(given, dtype, arrays, along) else outputs.empty(s, dtype, axes)
+               for s, given, along in zip(shapes, out, program.along, strict=True)]
     if math.prod(of_row):
         layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
         plan, cost, partial = plan_of(kernel, storage, shape, axis, layouts, _in_place(arrays, results))
@@ -96,11 +96,12 @@ def _copying_launcher():
     return ctypes.CFUNCTYPE(None, ctypes.py_object)(driver.load().launch_copy)
 
 
-def _usable(out, dtype, arrays):
-    """Whether results may be written where they are wanted."""
+def _usable(out, dtype, arrays, along):
+    """Whether results may be written where they are wanted; who shares a row may read what it has one number of after
+    another has written the row's result."""
     return out.flags.aligned and out.dtype == dtype and out.dtype.isnative and all(
         step or n == 1 for step, n in zip(out.strides, out.shape, strict=True)) and not any(
-        np.may_share_memory(out, a) and not same_place(out, a) for a in arrays)
+        np.may_share_memory(out, a) and not (along and same_place(out, a)) for a in arrays)
 
 
 def _in_place(arrays, results):

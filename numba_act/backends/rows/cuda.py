@@ -1,6 +1,7 @@
 """A row kernel on CuPy's arrays."""
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from . import ptx
 from .passes import partial_words
 
 LONG = 2048                                  # elements; longer rows have a block
-PIECE, BLOCKS = 4096, 1024                   # elements; a very long row has some blocks, each a piece of so many at
-#                                              least; so many blocks fill an H100, more are not made
 MANY = 1 << 14                               # rows, of which each may have a thread, side by side or short: with a warp
 #                                              each, a million rows of ten take eight times as long as torch's
+SECTOR = 32                                  # bytes, the least that is read; columns that fill it are read together
+PIECE, BLOCKS = 4096, 1024                   # elements; a block with twice as many shares them with others, in pieces
+#                                              of at least so many; so many blocks fill an H100, more are not made
 
 
 def broadcast(array, shape):
@@ -36,39 +38,49 @@ def rowwise(kernel, arrays, out, shape, axis, dtype):
     of_row = shape[:axis] + (1,) + shape[axis + 1:]
     with cuda.on(device):
         axes = layout.axes(arrays[:len(kernel.inputs)], shape, "K")
-        usable = [a is not None and a.dtype == dtype and not cuda.overlaps(a, arrays) for a in out]
+        usable = [a is not None and a.dtype == dtype and not cuda.overlaps(a, arrays, along)
+                  for a, along in zip(out, program.along, strict=True)]
         results = [given if use else cuda.empty(shape if along else of_row, dtype, axes)
                    for given, along, use in zip(out, program.along, usable, strict=True)]
         if math.prod(of_row):
             layouts = tuple([(a.shape, a.strides) for a in (*arrays, *results)])
-            form, pieces, words = _plan(kernel, storage, shape, axis, layouts)
-            function, blocks = _loaded(kernel, storage, form, device), -(-pieces * ptx.SHARING[form] // THREADS)
-            for more in _launches(program, form, pieces):
-                function((blocks,), (THREADS,), (*arrays, *results, *more, words))
+            launch = _plan(kernel, storage, shape, axis, layouts)
+            function = _loaded(kernel, storage, launch.form, launch.pieces > 1, device)
+            for more in _stages(program, launch):
+                function((launch.groups * launch.pieces,), (THREADS,), (*arrays, *results, *more, launch.words))
         for given, result in zip(out, results, strict=True):
             if given is not None and given is not result:
                 cuda.put(given, result)
         return tuple([r if given is None else given for given, r in zip(out, results, strict=True)])
 
 
-def _launches(program, form, pieces):
-    """What a kernel takes between the arrays and the plan, launch by launch."""
-    if form != "parts":
-        return [()]
-    partial = cupy.empty(pieces * partial_words(program), np.float64)
-    return [(partial, stage) for stage in range(program.passes + 1)]
-
-
 @functools.cache
-def _loaded(kernel, storage, form, device):
-    name, text = ptx.module_text(kernel, storage, form)
+def _loaded(kernel, storage, form, parts, device):
+    name, text = ptx.module_text(kernel, storage, form, parts)
     with objects.lock:
         return cuda.load(kernel.owner, (text,), name, lambda: text, device)
 
 
+def _stages(program, launch):
+    """What a kernel takes between the arrays and the plan, launch by launch."""
+    if launch.pieces == 1:
+        return [()]
+    partial = cupy.empty(launch.rows * launch.pieces * partial_words(program), np.float64)
+    return [(partial, stage) for stage in range(program.passes + 1)]
+
+
+class Launch(NamedTuple):
+    """The form, how many rows, into how many groups and pieces they are shared out, and the plan's words."""
+    form: str
+    rows: int
+    groups: int
+    pieces: int
+    words: np.ndarray
+
+
 @functools.lru_cache(maxsize=1024)
 def _plan(kernel, storage, shape, axis, layouts):
-    """The form, how many pieces there are of all rows, and the plan's words."""
+    """The launch for operands of these shapes and strides."""
     steps = [layout.steps(*part, shape) for part in layouts]
     item, leader = storage.size, steps[-1]
     axes = sorted([d for d in range(len(shape)) if d != axis], key=lambda d: -abs(leader[d]))
@@ -77,13 +89,19 @@ def _plan(kernel, storage, shape, axis, layouts):
         raise ValueError(f"{kernel.owner}: arrays of so many dimensions that do not follow each other in memory are "
                          "not supported on a GPU; x.copy() has them in line")
     rows, n = math.prod(flat), shape[axis]
+    settling = kernel.program(storage, keeps=False).settling     # then each row has as many passes as it takes
     abreast = steps[0][axis] != item and outer[0][-1] == item
     many, short = rows >= MANY, n <= ptx.WARP
-    form = "one" if abreast + many + short > 1 else "warp" if n <= LONG else "block"
-    pieces = 1
-    if form == "block" and not kernel.program(storage, keeps=False).settling:
-        pieces = max(1, min(n // PIECE, BLOCKS // rows, THREADS))
-    form = "parts" if pieces > 1 else form
+    if abreast + many + short > 1:
+        form = "one"
+    elif abreast and flat[-1] * item >= SECTOR and not settling:
+        form = "columns"
+    else:
+        form = "warp" if n <= LONG else "block"
+    together, pieces = THREADS // ptx.SHARING[form], 1
+    groups = -(-rows // together)
+    if form in ("block", "columns") and not settling:
+        pieces = max(1, min(n * together // PIECE, BLOCKS // groups))
     words = ptx.PLAN.packed(rows=rows, length=n, pieces=pieces, share=-(-n // pieces), to_row=(flat, outer),
                             along=([n], [[s[axis]] for s in steps]))
-    return form, rows * pieces, words
+    return Launch(form, rows, groups, pieces, words)

@@ -120,6 +120,10 @@ class Passes:
             rest = b.fadd(rest, low)
         return [total, rest]
 
+    def all_joined(self, gathered, some, more):
+        """The same of several, one number after the other."""
+        return [v for g, s, m in zip(gathered, some, more, strict=True) for v in self.joined(g, s, m)]
+
     def result(self, gathered, found):
         """The numbers by the names of the results: of a sum high and low part."""
         b = self.b
@@ -141,11 +145,12 @@ class Passes:
         return ir.VectorType(type_, value.type.count) if isinstance(value.type, ir.VectorType) else type_
 
     # --- one pass at a time -------------------------------------------------------------------------------------------
-    def in_stages(self, stage):
+    def in_stages(self, stage, level=0):
         """The pass of a number, over pieces of a row; `leave` stores what each gathers, and `found` joins it later."""
-        for level in range(self.program.passes + 1):
-            with self.b.if_then(self.b.icmp_signed("==", stage, WORD(level))):
-                self.stage(level)
+        if level == self.program.passes:
+            return self.stage(level)
+        return self.either(self.b.icmp_signed("==", stage, WORD(level)), lambda: self.stage(level),
+                           lambda: self.in_stages(stage, level + 1))
 
     def stage(self, level):
         known = self.numbers()
@@ -168,6 +173,16 @@ class Passes:
                                           value.type.as_pointer(self.partial.type.addrspace))
                            for word, value in zip(words, self.begin(g, lambda t: t), strict=False)])
         return places
+
+    def of_pieces(self, gathered, first, stop, step):
+        """What was gathered over some pieces."""
+        counts = [len(self.begin(g, lambda t: t)) for g in gathered]
+
+        def joined(k, *numbers):
+            more = [[self.b.load(place) for place in own] for own in self.places_of(gathered, k)]
+            return self.all_joined(gathered, grouped(numbers, counts), more)
+        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
+        return grouped(self.loop(first, stop, step, begin, joined), counts)
 
     def left(self, found, places):
         """Store what was gathered over a piece."""

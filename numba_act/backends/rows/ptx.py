@@ -1,44 +1,55 @@
 """A row kernel for CUDA: some threads share a row, and meet in its sums.
 
-one    a thread a row, for rows that lie side by side, or are short and many
-warp   32 threads a row, whose numbers meet by shuffles
-block  all THREADS of a block a row; the warps' numbers meet in shared memory
-parts  some blocks a row, a piece each, in one pass a launch; the pieces' numbers meet in the device's memory
+one      a thread a row, for rows that lie side by side, or are short and many
+warp     32 threads a row, whose numbers meet by shuffles
+block    all THREADS of a block a row; the warps' numbers meet in shared memory
+columns  a block 32 rows that lie side by side, a thread of each warp a row; they meet in shared memory
 
-A sum is taken in as many lanes as threads share the row, so that its last bit may differ from the CPU's.
+In parts very long rows of the last two have some blocks, a piece each, in one pass a launch; the pieces' numbers meet
+in the device's memory.  A sum is taken in as many lanes as threads share the row, so that its last bit may differ from
+the CPU's.
 """
 from llvmlite import ir
 
 from ...tree.lanes import INT
-from ..ptx import MAX_DIMS, THREADS, WORD, Plan, at, barrier, limit_threads, narrowed, special
+from ..ptx import MANY, MAX_DIMS, REGISTERS, THREADS, WORD, Plan, at, barrier, limit_threads, narrowed, special
 from .passes import DOUBLE, Passes, grouped
 
 WARP = 32
-SHARING = {"one": 1, "warp": WARP, "block": THREADS, "parts": THREADS}     # a row, or a piece
+WARPS = THREADS // WARP
+SHARING = {"one": 1, "warp": WARP, "block": THREADS, "columns": WARPS}
 UNROLLED = 4                                 # elements that a thread reads at a time, to hide memory's latency
 EVERYONE = INT(0xFFFFFFFF)
 PLAN = Plan(("rows", "length", "pieces", "share"), ("to_row", "along"))
 SHARED = 3                                   # the address space
 
 
-def module_text(kernel, storage, form):
+def module_text(kernel, storage, form, parts=False):
     """Name and LLVM IR of a form of a kernel.  Its parameters: operands, outputs, in parts the room for what pieces
     gather and the pass, and a plan by value."""
-    name = f"numba_act_rows_{kernel.symbol}_{storage.name}_{form}"
+    name = f"numba_act_rows_{kernel.symbol}_{storage.name}_{form}{'_parts' * parts}"
     module = ir.Module(name=name)
     module.triple = "nvptx64-nvidia-cuda"
-    (_Parts if form == "parts" else _Threads)(module, name, kernel, storage, SHARING[form])
+    (_Parts if parts else _Threads)(module, name, kernel, storage, form)
     return name, str(module)
 
 
+def registers(kernel, storage):
+    """How many registers a thread may take; with fewer, kernels of many operands and results, or of as many passes as
+    a row takes, would keep numbers in memory."""
+    program = kernel.program(storage, keeps=False)
+    many = len(kernel.operands) + len(program.outputs) > (3 if storage.size == 8 else 5)
+    return MANY if many or program.settling else REGISTERS
+
+
 class _Threads(Passes):
-    """The kernel that is being written; `sharing` says how many threads have a row.  A thread meets the elements from
-    `first` on, as many apart, before `stop`."""
+    """The kernel that is being written.  `sharing` threads have a row; each meets the elements from its `first` on, so
+    many apart, before `stop`."""
     more = ()                                    # parameters before the plan
 
-    def __init__(self, module, name, kernel, storage, sharing):
+    def __init__(self, module, name, kernel, storage, form):
         super().__init__(module, kernel, storage, keeps=False)
-        self.sharing, self.types = sharing, {}
+        self.form, self.sharing, self.types = form, SHARING[form], {}
         for k in range(len(self.program.outputs)):
             self.types[k] = storage.element
         for operand in kernel.operands:
@@ -54,17 +65,33 @@ class _Threads(Passes):
         self.thread, self.block, self.n = special(self.b, "tid"), special(self.b, "ctaid"), self.word("length")
         self.whole()
         self.b.ret_void()
-        limit_threads(module, function)
+        limit_threads(module, function, registers(kernel, storage))
 
     def whole(self):
-        b, sharing = self.b, WORD(self.sharing)
-        self.first, self.stop = b.urem(self.thread, sharing), self.n
-        row = b.udiv(b.add(b.mul(self.block, WORD(THREADS)), self.thread), sharing)
-        with b.if_then(b.icmp_signed("<", row, self.word("rows"))):
-            self.locate(row)
-            self.passes()
+        self.locate(self.block, WORD(0), self.n)
+        self.passes()
 
-    def locate(self, row):
+    def locate(self, group, start, stop):
+        """What a thread has of the rows of its block, which is a group; nothing of those beyond the last one."""
+        b, sharing = self.b, WORD(self.sharing)
+        if self.form == "columns":
+            row, self.lane = b.add(b.mul(group, WORD(WARP)), self.in_warp()), self.warp()
+        else:
+            k = b.add(b.mul(group, WORD(THREADS)), self.thread)
+            row, self.lane = b.udiv(k, sharing), b.urem(k, sharing)
+        there = b.icmp_signed("<", row, self.word("rows"))
+        self.row = b.select(there, row, WORD(0))
+        self.leads = b.and_(there, b.icmp_signed("==", self.lane, WORD(0)))
+        self.first, self.stop = b.select(there, b.add(start, self.lane), stop), stop
+        self.begin_row()
+
+    def warp(self):
+        return self.b.udiv(self.thread, WORD(WARP))
+
+    def in_warp(self):
+        return self.b.urem(self.thread, WORD(WARP))
+
+    def begin_row(self):
         """Where the operands' rows begin, and their steps along them."""
         b, start, pointers = self.b, PLAN.place("to_row", len(self.names)), self.b.function.args[:len(self.names)]
         dimensions = self.word_at(WORD(start))
@@ -75,7 +102,7 @@ class _Threads(Passes):
             index = b.sub(rest, b.mul(quotient, length))
             steps = [self.word_at(b.add(d, WORD(start + 1 + MAX_DIMS * (2 + k)))) for k in range(len(pointers))]
             return [quotient, *[b.add(o, b.mul(index, s)) for o, s in zip(offsets, steps, strict=True)]]
-        _, *offsets = self.loop(WORD(0), dimensions, 1, [row, *[WORD(0)] * len(pointers)], step)
+        _, *offsets = self.loop(WORD(0), dimensions, 1, [self.row, *[WORD(0)] * len(pointers)], step)
         self.base = {name: at(b, p, o) for name, p, o in zip(self.names, pointers, offsets, strict=True)}
         start = PLAN.place("along", len(self.names)) + 1 + 2 * MAX_DIMS
         self.along = {name: self.word_at(WORD(start + k * MAX_DIMS)) for k, name in enumerate(self.names)}
@@ -104,7 +131,7 @@ class _Threads(Passes):
         return self.whole_number(value) if name in self.kernel.places else self.storage.widen(self.b, value)
 
     def store_number(self, k, value, lanes):
-        with self.b.if_then(self.b.icmp_signed("==", self.first, WORD(0))):
+        with self.b.if_then(self.leads):
             self.b.store(value, self.base[k])
 
     def position(self, i):
@@ -151,12 +178,14 @@ class _Threads(Passes):
         """What the threads of a row have gathered together, the same in all of them."""
         if self.sharing == 1:
             return values
+        if self.form == "columns":
+            return self.met_in_block(gathered, values, self.thread, WARP)
         distance = WARP // 2
         while distance:
             values = self.joined(gathered, values, [self.shuffled("bfly", v, distance) for v in values])
             distance //= 2
         values = [self.shuffled("idx", v, 0) for v in values]
-        return values if self.sharing == WARP else self.met_warps(gathered, values)
+        return values if self.sharing == WARP else self.met_in_block(gathered, values, self.warp(), 1)
 
     def shuffled(self, kind, value, which):
         """Another thread's value: that which differs in a bit of its number, or the first one's."""
@@ -169,19 +198,16 @@ class _Threads(Passes):
             result = b.insert_element(result, part, INT(k))
         return b.bitcast(result, value.type)
 
-    def met_warps(self, gathered, values):
-        """Through shared memory, one number a warp, which every thread then joins in one order."""
-        b, warps = self.b, THREADS // WARP
-        places = [self.shared(v.type, warps) for v in values]
-        warp = b.udiv(self.thread, WORD(WARP))
+    def met_in_block(self, gathered, values, slot, apart):
+        """Through shared memory: a thread fills a slot, and joins those of all warps, so many apart, in one order."""
+        b, places = self.b, [self.shared(v.type, WARPS * apart) for v in values]
         barrier(b)                               # until all have read what was there before
-        with b.if_then(b.icmp_signed("==", b.urem(self.thread, WORD(WARP)), WORD(0))):
-            for place, value in zip(places, values, strict=True):
-                b.store(value, b.gep(place, [WORD(0), warp]))
+        for place, value in zip(places, values, strict=True):
+            b.store(value, b.gep(place, [WORD(0), slot]))
         barrier(b)
-        found = [[b.load(b.gep(place, [WORD(0), WORD(k)])) for place in places] for k in range(warps)]
-        joined = found[0]
-        for more in found[1:]:
+        slots = [b.add(b.urem(slot, WORD(apart)), WORD(k * apart)) for k in range(WARPS)]
+        joined, *rest = [[b.load(b.gep(place, [WORD(0), k])) for place in places] for k in slots]
+        for more in rest:
             joined = self.joined(gathered, joined, more)
         return joined
 
@@ -193,32 +219,29 @@ class _Threads(Passes):
 
 
 class _Parts(_Threads):
-    """One pass over a piece of a row, by a block."""
+    """One pass over a piece of each row of a block."""
     more = WORD.as_pointer(1), WORD
 
     def whole(self):
         b = self.b
         *_, self.partial, stage, _ = b.function.args
         self.pieces, share = self.word("pieces"), self.word("share")
-        self.row = b.udiv(self.block, self.pieces)
-        start = b.mul(b.sub(self.block, b.mul(self.row, self.pieces)), share)
+        group = b.udiv(self.block, self.pieces)
+        self.piece = b.sub(self.block, b.mul(group, self.pieces))
+        start = b.mul(self.piece, share)
         end = b.add(start, share)
-        self.first, self.stop = b.add(start, self.thread), b.select(b.icmp_signed("<", end, self.n), end, self.n)
-        self.locate(self.row)
+        self.locate(group, start, b.select(b.icmp_signed("<", end, self.n), end, self.n))
         self.in_stages(stage)
 
     def leave(self, gathered, terms):
-        b, found = self.b, self.gathered(gathered, terms, None)
-        with b.if_then(b.icmp_signed("==", self.thread, WORD(0))):
-            self.left(found, self.places_of(gathered, self.block))
+        found = self.gathered(gathered, terms, None)
+        with self.b.if_then(self.leads):
+            self.left(found, self.places_of(gathered, self.in_row(self.piece)))
+
+    def in_row(self, piece):
+        """The number of a piece among those of all rows."""
+        return self.b.add(self.b.mul(self.row, self.pieces), piece)
 
     def found(self, gathered):
-        """What is gathered over the row, of whose pieces each thread has one."""
-        b, neutral = self.b, [self.begin(g, lambda t: t) for g in gathered]
-
-        def loaded():
-            places = self.places_of(gathered, b.add(b.mul(self.row, self.pieces), self.thread))
-            return [b.load(place) for own in places for place in own]
-        values = self.either(b.icmp_signed("<", self.thread, self.pieces), loaded,
-                             lambda: [v for own in neutral for v in own])
-        return [self.met(g, v) for g, v in zip(gathered, grouped(values, map(len, neutral)), strict=True)]
+        found = self.of_pieces(gathered, self.in_row(self.lane), self.in_row(self.pieces), self.sharing)
+        return [self.met(g, own) for g, own in zip(gathered, found, strict=True)]
