@@ -212,9 +212,17 @@ def with_activations(x, beta=1.0):
     return total
 
 
+def descending(x):
+    return x + 0.5 * turning(0.6 * x) if 1 < abs(x) < 100 else x
+
+
+def turning(x):
+    return -x * descending(x)
+
+
 FUNCTIONS = (halving, cube_root, series, interpolated, collatz, with_helper, closed(STEPS), with_numpy, odd_terms,
              wrapped, mean, fraction, escape, bisected, powers, clipped, early, inner, sorted_three, logic,
-             with_what_numba_lacks, with_activations)
+             with_what_numba_lacks, with_activations, descending)
 
 
 @functools.cache

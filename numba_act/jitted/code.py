@@ -18,6 +18,8 @@ CALLED = re.compile(r">>> (\w+)\(.*")            # as Numba writes them
 PLACE = re.compile(r"During: (?:typing|lowering) .* at (.+) \((\d+)\)")
 WITHOUT_SLOPE = {CALLED: "{}()", re.compile(r"Function\(<?[\w -]*?(\w+)>?\)"): "{}()",
                  re.compile(r"Unknown attribute '(\w+)'"): ".{}", re.compile(r'lowering "\S+ = \S+ (\w+) '): "`{}`"}
+# where a function that calls itself finds its own address, which Numba's linker would write there
+RECURSIVE = re.compile(r'(@"\.numba\.unresolved\$(\w+)") = external [a-z_ ]*global ptr')
 MOST_SAID = 280                                  # letters of what Numba says
 
 
@@ -236,7 +238,7 @@ def _module_text(calls, kernel, storage, summed):
     cpu_code.add_functions(module, kernel, storage, None, summed, results)
     whole = llvm.parse_assembly(str(module))
     for made in compiled:
-        part = llvm.parse_assembly(made.library.get_llvm_str())
+        part = llvm.parse_assembly(RECURSIVE.sub(r"\1 = internal constant ptr @\2", made.library.get_llvm_str()))
         for function in part.functions:
             if not function.is_declaration and function.name != made.fndesc.llvm_func_name:
                 function.linkage = "internal"
