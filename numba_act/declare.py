@@ -123,7 +123,7 @@ def get(name):
     found = {**names(), **_row_functions}.get(name) if isinstance(name, str) else None
     if found is None:
         import difflib
-        near = difflib.get_close_matches(str(name), [*names(), *_row_functions], n=3)
+        near = difflib.get_close_matches(str(name).lower(), [*names(), *_row_functions], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_registry)}"
         hint = "a function becomes one by numba_act.activation" if callable(name) else hint
         raise ValueError(f"there is no activation {name!r}; {hint}")

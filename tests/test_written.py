@@ -574,13 +574,15 @@ def scaled(scale, x, shift=0.0):
 
 
 BOUND = {"method": Scaled(3).method, "of_class": Scaled.of_class, "of_nobody": Scaled.of_nobody, "Scaled": Scaled(3),
-         "scaled": functools.partial(scaled, 3, shift=1.0)}
+         "scaled": functools.partial(scaled, 3, shift=1.0),
+         "method, partial": functools.partial(Scaled(3).method, shift=1.0)}
 
 
 @pytest.mark.parametrize("name", BOUND)
 def test_methods_and_partial_functions(name):
     f = act.activation(BOUND[name])
-    assert (f.name, f.operands, dict(f.defaults), f.compiler) == (name, ("x",), {"shift": 1.0}, "tree")
+    assert (f.name, f.operands, f.compiler) == (name.removesuffix(", partial"), ("x",), "tree")
+    assert dict(f.defaults) == {"shift": 1.0}
     for copy in (f, pickle.loads(pickle.dumps(f))):
         same_bits(copy(X), 3 * X + 1)
         same_bits(copy(X, shift=0.5), 3 * X + 0.5)

@@ -12,8 +12,11 @@ _count = itertools.count()
 def as_function(given):
     """A partial function, a method, or an object with a method that is called, as a plain function around what it is
     made of; anything else as it is."""
-    called, first, _ = within(given) or (None, (), {})
-    if plain(given) is not None or plain(called) is None or hasattr(given, "on_nodes"):
+    inside = within(given)
+    if plain(given) is not None or inside is None or hasattr(given, "on_nodes"):
+        return given
+    called, first = as_function(inside[0]), inside[1]
+    if plain(called) is None:
         return given
     named = given.func if isinstance(given, functools.partial) else given
     made = _written(getattr(named, "__name__", type(named).__name__), given, (called, *first))
