@@ -120,14 +120,15 @@ def get(name):
     """
     if is_known(name):
         return name
-    found = {**names(), **_row_functions}.get(name) if isinstance(name, str) else None
+    exact = name.removesuffix(".fast") if isinstance(name, str) else None        # as those of the fast tier are called
+    found = {**names(), **_row_functions}.get(exact)
     if found is None:
         import difflib
         near = difflib.get_close_matches(str(name).lower(), [*names(), *_row_functions], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_registry)}"
         hint = "a function becomes one by numba_act.activation" if callable(name) else hint
         raise ValueError(f"there is no activation {name!r}; {hint}")
-    return found
+    return found if name == exact else found.fast
 
 
 def is_known(thing):

@@ -75,6 +75,7 @@ def test_names():
     for name in NAMES:
         made = act.get(name).fast
         assert made is fast.get(name) is getattr(fast, name) is made.fast is pickle.loads(pickle.dumps(made))
+        assert made is act.get(made.name)
     assert fast.gelu is act.fast.gelu is act.gelu.fast and fast.gelu_new is act.gelu_tanh.fast
     assert repr(act.swish.fast) == "<activation swish.fast(x, beta=1.0)>"
     with pytest.raises(ValueError, match="did you mean gelu"):

@@ -198,6 +198,9 @@ def test_raw_errors_are_named():
         act.get([])
     with pytest.raises(ValueError, match=r"^there is no activation <built-in .*>; a function becomes one by numba_act"):
         act.get(math.tanh)
+    for name, known in (("GELU", "gelu"), ("HardSwish", "hardswish"), ("LogSoftmax", "logsoftmax")):
+        with pytest.raises(ValueError, match=rf"^there is no activation '{name}'; did you mean {known} or"):
+            act.get(name)
 
 
 @every_plain
