@@ -79,6 +79,11 @@ print(raw(x).dtype, act.mish(x).dtype, kept.hex())
     assert finish(start(f"import pickle; print(pickle.loads(bytes.fromhex('{kept}')))")) == "<ufunc 'numba_act_mish'>"
 
 
+def test_a_dtype_by_its_name_before_numpy_knows_it():
+    assert run('print(act.mish(1.0, dtype="bfloat16").dtype, act.softmax(np.ones(3), dtype="bfloat16").dtype)') == (
+        "bfloat16 bfloat16")
+
+
 # --- other processors -------------------------------------------------------------------------------------------------
 BITS = """
 import functools

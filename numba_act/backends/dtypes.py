@@ -45,11 +45,7 @@ def number(value, dtype):
 def result_dtype(operands, dtype=None):
     """The dtype of the result.  Python numbers take that of the arrays beside them; integers compute in float64."""
     if dtype is not None:
-        try:
-            dtype = np.dtype(dtype)
-        except TypeError:
-            raise TypeError(f"dtype={dtype!r} is no dtype; accepted are {', '.join(STORED)}") from None
-        return _supported(dtype, exact=True)
+        return _supported(_named(dtype), exact=True)
     dtypes = {d for o in operands if type(o) not in (bool, int, float) for d in _dtypes(o)}
     computed = {_supported(d) for d in dtypes}
     if len(dtypes) < 2:
@@ -61,6 +57,18 @@ def result_dtype(operands, dtype=None):
             pass
     raise TypeError(f"{' and '.join(sorted(d.name for d in computed))} have no common dtype; cast one of the operands, "
                     "as by x.astype('float32')")
+
+
+def _named(dtype):
+    """What the option dtype says; NumPy knows ml_dtypes' names only after that is imported."""
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        for known in added():
+            if known.name == dtype:
+                return known
+        accepted = STORED if added() else BUILT_IN
+        raise TypeError(f"dtype={dtype!r} is no dtype; accepted are {', '.join(accepted)}") from None
 
 
 def common_dtype(kernel, operands, dtype=None):
