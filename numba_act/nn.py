@@ -127,21 +127,25 @@ class Activation:
         if self._last is None:
             raise RuntimeError(f"{self}: backward comes after a call, y = block(x)")
         activation, called, saved, shape = self._last
-        if not containers.same_shape(containers.shape_of(gy), shape):
-            raise ValueError(f"{self}: gy has shape {containers.shape_of(gy)}; that of y, {shape}, is accepted")
+        self._check(gy, shape)
         operands = activation.operands
         gradients = activation.backward(gy, *called, **activation.options(wrt=(*operands, *self.params), **saved))
         for name, gradient in zip(self.params, gradients[len(operands):], strict=True):
             kind = containers.kind_of(gradient)
             gradient = gradient if kind is None else np.asarray(kind.dense(gradient))
-            total = self.grads[name]
+            total = _arrays(self.grads)[name]
             with _on_device_of(total):
                 total += _backend(total).convert(gradient, total.dtype).reshape(total.shape)
         return gradients[0] if len(operands) == 1 else gradients[:len(operands)]
 
+    def _check(self, gy, shape):
+        """Refuse a gradient of another shape than y."""
+        if not containers.same_shape(containers.shape_of(gy), shape):
+            raise ValueError(f"{self}: gy has shape {containers.shape_of(gy)}; that of y, {shape}, is accepted")
+
     def zero_grad(self):
         """Set the gradients to 0."""
-        for gradient in self.grads.values():
+        for gradient in _arrays(self.grads).values():
             with _on_device_of(gradient):
                 gradient[...] = 0
 
@@ -166,7 +170,7 @@ class Activation:
         ValueError
             Other names or other shapes than the block's.
         """
-        expected = {name: values.shape for name, values in self.params.items()}
+        expected = {name: values.shape for name, values in _arrays(self.params).items()}
         given = {name: np.shape(values) for name, values in state.items()}
         if given != expected:
             raise ValueError(f"{self}: the state has {given or 'nothing'}; {expected or 'nothing'} is accepted")
@@ -198,6 +202,12 @@ class Activation:
     def _placed(self, values, x):
         """The values in a shape that broadcasts with x."""
         return values
+
+
+def _arrays(named):
+    """The arrays by name, where numbers may have been set in their place, as a step of a descent gives them."""
+    named.update({name: _backend(values).beside(values, values) for name, values in named.items()})
+    return named
 
 
 def _copied(operand):
@@ -248,9 +258,9 @@ class PReLU(Activation):
     Raises
     ------
     ValueError
-        Another init; in a call, an x with another number of channels.
+        Another init or num_parameters; in a call, an x with another number of channels.
     TypeError
-        A num_parameters or an axis that is no whole number.
+        A num_parameters or an axis that is no whole number, an init of no numbers.
 
     Examples
     --------
@@ -273,6 +283,8 @@ class PReLU(Activation):
         for name, value in (("num_parameters", num_parameters), ("axis", axis)):
             if not isinstance(value, Integral):
                 raise TypeError(f"PReLU: {name}={value!r} was given; a whole number is accepted")
+        if num_parameters < 1:
+            raise ValueError(f"PReLU: num_parameters={num_parameters} was given; 1 or more are accepted")
         self.num_parameters, self.axis = num_parameters, axis
         shape = num_parameters,
         if callable(init):
@@ -281,6 +293,8 @@ class PReLU(Activation):
             if init != "normal":
                 raise ValueError(f'PReLU: init={init!r} is unknown; "normal", a number, array or function is accepted')
             init = np.random.default_rng(rng).normal(0, scale, shape)
+        if np.asarray(init).dtype.kind not in "biuf":
+            raise TypeError(f'PReLU: init={init!r} was given; "normal", a number, array or function is accepted')
         if np.shape(init) not in ((), shape):
             raise ValueError(f"PReLU: init has shape {np.shape(init)}; a number or shape {shape} is accepted")
         self._learn("alpha", np.full(shape, init))
@@ -454,6 +468,7 @@ class Softmax(Activation):
     def backward(self, gy):
         if self._last is None:
             raise RuntimeError(f"{self}: backward comes after a call, y = block(x)")
+        self._check(gy, containers.shape_of(self._last))
         return self.activation.backward(gy, y=self._last, **self.settings)
 
 

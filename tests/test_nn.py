@@ -182,6 +182,21 @@ def test_random_slopes_are_of_the_numbers_that_were():
     np.testing.assert_array_equal(block.backward(np.ones(3, "f4")), slopes)
 
 
+@pytest.mark.parametrize("block", [nn.PReLU(2), nn.Swish(learnable=True)], ids=repr)
+def test_a_step_may_set_numbers(block):
+    """The difference of two arrays without axes is a number of NumPy's."""
+    (name, before), = block.state_dict().items()
+    x = np.float32([[-1, -2], [-3, 4]])
+    for _ in range(2):
+        block(x), block.backward(x)
+        block.params[name] = block.params[name] - 0.1 * block.grads[name]
+        block.grads[name] = 0 * block.grads[name]
+    block.zero_grad()
+    assert np.all(block.params[name] != before)
+    block.load_state_dict({name: before})
+    np.testing.assert_array_equal(block.params[name], before)
+
+
 @pytest.mark.parametrize("library", KINDS)
 @pytest.mark.parametrize("block", [nn.GELU(), nn.PReLU(), nn.Swish(learnable=True), nn.RReLU().eval()], ids=repr)
 def test_other_kinds_of_arrays(block, library):
@@ -246,7 +261,11 @@ def test_state():
     (lambda: nn.Activation("swiglu")(1.0), TypeError, "1 operands were given; accepted: value, gate"),
     (lambda: nn.PReLU(3, axis="a"), TypeError, "PReLU: axis='a' was given; a whole number is accepted"),
     (lambda: nn.PReLU("3"), TypeError, "PReLU: num_parameters='3' was given; a whole number is accepted"),
+    (lambda: nn.PReLU(0), ValueError, "PReLU: num_parameters=0 was given; 1 or more are accepted"),
     (lambda: nn.PReLU(2, "uniform"), ValueError, "init='uniform' is unknown"),
+    (lambda: nn.PReLU(2, None), TypeError, "PReLU: init=None was given; \"normal\", a number, array or function is"),
+    (lambda: called(nn.Softmax(), (2, 3)).backward(np.ones((4, 2, 3))), ValueError,
+     "Softmax(axis=-1, temperature=1.0): gy has shape (4, 2, 3); that of y, (2, 3), is accepted"),
     (lambda: nn.PReLU(2, np.ones(3)), ValueError, "init has shape (3,); a number or shape (2,) is accepted"),
     (lambda: nn.PReLU().load_state_dict({}), ValueError, "the state has nothing; {'alpha': (1,)} is accepted"),
     (lambda: nn.PReLU().load_state_dict({"alpha": 1}), ValueError, "the state has {'alpha': ()}"),

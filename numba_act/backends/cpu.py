@@ -50,8 +50,8 @@ def convert(array, dtype):
 
 
 def beside(array, x):
-    """An array of NumPy's or CuPy's as one of NumPy's, as x is."""
-    return array.get() if hasattr(array, "__cuda_array_interface__") else array
+    """An array of NumPy's or CuPy's, or a number, as an array of NumPy's, as x is."""
+    return array.get() if hasattr(array, "__cuda_array_interface__") else np.asarray(array)
 
 
 def as_scalar(result):
