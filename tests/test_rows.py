@@ -448,13 +448,34 @@ def test_gradients_of_torch():
         np.testing.assert_allclose(getattr(act, name).backward(own, x), t.grad.numpy(), rtol=1e-12, atol=1e-16)
 
 
+def test_a_gradient_broadcasts_to_the_operand():
+    x, gy = np.float32([[0, 1, 3], [2, 0, 1]]), np.float32([[1, 2, -1]])
+    every = np.repeat(gy, 2, 0)
+    same_bits(act.softmax.backward(gy, x), act.softmax.backward(every, x))
+    same_bits(act.softmax.backward(gy[0], y=x), act.softmax.backward(every, y=x))
+    same_bits(act.softmax.backward(2.0, x), act.softmax.backward(np.full_like(x, 2), x))
+
+
+def test_the_result_beside_the_operand_of_logsumexp():
+    x, gy = np.float32([[0, 1, 3], [2, 0, 1]]), np.float32([1, 2])
+    same_bits(act.logsumexp.backward(gy, x, y=act.logsumexp(x)), act.logsumexp.backward(gy, x))
+
+
+def test_an_ellipsis_as_output():
+    """As NumPy takes it: the result is an array, also without axes."""
+    y = act.logsumexp(X[0], out=...)
+    assert type(y) is np.ndarray and y.shape == () and y == act.logsumexp(X[0])
+    same_bits(act.softmax(X, out=...), act.softmax(X))
+
+
 # --- names and errors -------------------------------------------------------------------------------------------------
 @every_name
 def test_known_by_name(name):
     f = getattr(act, name)
     assert act.get(name) is f
     assert act.get(f) is f
-    assert pickle.loads(pickle.dumps(f)) is f
+    for made in (f, f.backward):
+        assert pickle.loads(pickle.dumps(made)) is made
     assert getattr(fast, name) is f is f.fast is fast.get(name)
     assert name not in act.activations
     assert f.__doc__
@@ -518,13 +539,18 @@ def test_bad_gradients():
                                  (lambda: b(X, X, y=X), TypeError, "one of x and y= is accepted"),
                                  (lambda: b(X, X, wrt="sink"), ValueError, "wrt='sink' is not accepted; x of"),
                                  (lambda: b(X, y=X, sink=1.0, wrt="sink"), TypeError, "the gradient in x alone"),
-                                 (lambda: b(np.ones((3, 2), "f4"), X), ValueError, "x has shape"),
+                                 (lambda: b(np.ones((3, 2), "f4"), X), ValueError, r"gy has shape \(3, 2\); .* of x"),
+                                 (lambda: b(X, X[0]), ValueError, r"gy has shape \(2, 3\); .* of x, \(3,\), is"),
+                                 (lambda: b(X, y=X[0]), ValueError, r"gy has shape \(2, 3\); .* of y, \(3,\), is"),
+                                 (lambda: b(None, X), TypeError, "gy: dtype object is not supported"),
                                  (lambda: b(), TypeError, "'gy'; accepted are gy, x, axis")):
         with pytest.raises(error, match=message) as caught:
             call()
         assert str(caught.value).startswith("softmax")
     with pytest.raises(ValueError, match="gy has shape"):
         act.logsumexp.backward(np.ones(3, "f4"), X)
+    with pytest.raises(TypeError, match=r"^logsumexp: gy is None; numbers, one for each row, are accepted"):
+        act.logsumexp.backward(None, X)
 
 
 @every_name

@@ -19,7 +19,8 @@ LOSS = act.softmax_cross_entropy
 def test_known_by_name(name):
     f = getattr(act, name)
     assert act.get(name) is f is f.fast
-    assert pickle.loads(pickle.dumps(f)) is f
+    for made in (f, f.backward, getattr(f, "value_and_grad", f)):
+        assert pickle.loads(pickle.dumps(made)) is made
     assert check(f.__doc__, name) >= 1
     assert "References" in f.__doc__
 
@@ -76,6 +77,12 @@ def test_loss_along_any_axis(dtype, smoothing, of_labels):
         np.testing.assert_allclose(by_mean, slope * 3 / true.size, rtol=1e-5, atol=1e-8)
 
 
+def test_no_losses():
+    """[] is an array of floats."""
+    value, slope = LOSS.value_and_grad(np.ones((0, 3), "f4"), [], reduction="sum")
+    assert value == 0 and slope.shape == (0, 3)
+
+
 def test_losses_that_do_not_count():
     x, labels = np.float32([[np.nan, np.inf], [2, 1], [0, 0]]), np.array([-100, 1, 0])
     where = np.array([False, True, True])
@@ -124,6 +131,8 @@ BAD_LOSSES = {
     "mask's shape": (lambda: LOSS(X, [0, 0], where=X > 0), ValueError, r"where has shape \(2, 3\); that of the loss"),
     "axis": (lambda: LOSS(X, [0, 0], 2), ValueError, "axis=2 is none of"),
     "complex": (lambda: LOSS(X + 1j, [0, 0]), TypeError, "complex64 is not supported"),
+    "no gy": (lambda: LOSS.backward(None, X, [0, 0]), TypeError, "gy: dtype object is not supported"),
+    "words": (lambda: LOSS.backward("a", X, [0, 0]), TypeError, "gy: dtype <U1 is not supported"),
     "gy": (lambda: LOSS.backward(np.ones(3), X, [0, 0], reduction="none"), ValueError, r"gy has shape \(3,\)"),
 }
 

@@ -76,7 +76,7 @@ class RowFunction:
                     not of_row or gy.size * shape[place] == other.size):
                 self._prepared[usual] = dispatch.prepared(self.kernel(kind), shape, place, dtype)
             return gx
-        self.backward = backward
+        self.backward = self._method(backward)
         return function
 
     def value_and_gradient(self, function):
@@ -84,7 +84,12 @@ class RowFunction:
         @functools.wraps(function)
         def value_and_grad(*args, **kwargs):
             return self._called(f"{self.name}.value_and_grad", function, args, kwargs)
-        self.value_and_grad = value_and_grad
+        self.value_and_grad = self._method(value_and_grad)
+        return function
+
+    def _method(self, function):
+        """One of what stands in this object, found by its name there, as pickle looks for it."""
+        function.__qualname__ = f"{self.__qualname__}.{function.__name__}"
         return function
 
     def kernel(self, kind, masks=(), once=()):

@@ -69,6 +69,10 @@ def _computed(wanted, gy, logits, target, axis, where, smoothing, reduction):
 
 def _of_arrays(wanted, gy, logits, target, where, axis, smoothing, reduction):
     logits, target, axis, shape, dtype, labels = _checked(logits, target, axis, smoothing, reduction)
+    try:
+        result_dtype((gy,))
+    except TypeError as error:
+        raise TypeError(f"{NAME}: gy: {error}") from None
     of_row, where = shape[:axis] + (1,) + shape[axis:], _mask(where, shape)
     if labels and isinstance(target, np.ndarray):
         _check_labels(target if where is None else target[where], logits.shape[axis])
@@ -100,7 +104,7 @@ def _checked(logits, target, axis, smoothing, reduction):
     logits, target = (o if hasattr(o, "dtype") else np.asarray(o) for o in (logits, target))
     axis = axis_of(NAME, "logits", axis, logits.shape)
     shape = logits.shape[:axis] + logits.shape[axis + 1:]
-    labels = target.dtype.kind in "iu" and target.shape == shape
+    labels = target.shape == shape and (target.dtype.kind in "iu" or not target.size)          # [] is an array of float
     if not labels and target.shape != logits.shape:
         raise ValueError(f"{NAME}: the target has shape {target.shape} and dtype {target.dtype}; integers of shape "
                          f"{shape} are accepted, or probabilities of shape {logits.shape}")
@@ -188,7 +192,7 @@ def softmax_cross_entropy(logits, target, axis=-1, *, where=None, label_smoothin
 @softmax_cross_entropy.gradient
 def backward(gy, logits, target, axis=-1, *, where=None, label_smoothing=0.0, reduction="mean"):
     """gy, a number, or without a reduction an array of losses, times the gradient in the logits."""
-    gy = gy if hasattr(gy, "dtype") else np.asarray(gy, np.float64)
+    gy = gy if hasattr(gy, "dtype") else np.asarray(gy)
     return _computed(("x",), gy, logits, target, axis, where, label_smoothing, reduction)
 
 

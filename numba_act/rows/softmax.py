@@ -347,8 +347,11 @@ _gradient(softmin, _softmin_slope, _softmin_gradient)
 _gradient(log_softmax, _log_softmax_slope, _log_softmax_gradient)
 
 
-def backward(gy, x, axis=-1, *, where=None, temperature=1.0, sink=None, wrt="x", out=None):
-    """gy, which has the result's shape, with the axis or without, times the derivative in x, or in the sink."""
+def backward(gy, x, axis=-1, *, y=None, where=None, temperature=1.0, sink=None, wrt="x", out=None):
+    """gy, which has the result's shape, with the axis or without, times the derivative in x, or in the sink; the result
+    y may be given beside x, and is not needed."""
+    if gy is None:
+        raise TypeError("logsumexp: gy is None; numbers, one for each row, are accepted")
     once, names = _once("logsumexp", temperature, sink), _names("logsumexp", wrt, sink)
     gy = gy if np.ndim(gy) in (0, np.ndim(x)) else np.expand_dims(gy, axis)
     return _in_shape(computed(_logsumexp_gradient, "logsumexp", axis, {"x": x}, where, {"gy": gy, **once}, names,

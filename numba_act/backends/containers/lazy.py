@@ -27,8 +27,9 @@ class DaskArray(Container):
         from dask.array import asarray, broadcast_to, map_blocks
         if again.keywords.get("out") is not None:
             raise TypeError(f"{kernel.owner}: out= is not accepted for {self.name}")
-        first = asarray(operands[0])
-        place = axis_of(kernel.owner, kernel.inputs[0], axis, first.shape)
+        leading = kernel.leading
+        first = asarray(operands[leading])
+        place = axis_of(kernel.owner, kernel.inputs[leading], axis, first.shape)
         dtype = common_dtype(kernel, operands[:len(kernel.inputs)], again.keywords.get("dtype"))
         (along, *others), keepdims = kernel.program(storage_of(dtype)).along, again.keywords.get("keepdims", True)
         if others:
@@ -39,7 +40,7 @@ class DaskArray(Container):
         for name, operand in zip(kernel.operands, operands, strict=True):
             like = of_row if name in (*kernel.once, *kernel.places) else first
             try:
-                whole = first if operand is operands[0] else broadcast_to(asarray(operand), like.shape)
+                whole = first if operand is operands[leading] else broadcast_to(asarray(operand), like.shape)
             except ValueError:
                 raise ValueError(f"{kernel.owner}: {name} has shape {np.shape(operand)}; one that broadcasts to "
                                  f"{like.shape} is accepted") from None

@@ -14,9 +14,10 @@ from ..dtypes import common_dtype, result_dtype, storage_of
 def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
     """The kernel's outputs: one, or a tuple of them.
 
-    The operands with a number for each element have the shape of the first, those with one for each row broadcast to
-    it.  Outputs of a number for each row lose the axis unless `keepdims`.
+    The operands with a number for each element broadcast to the shape of the leading one, x or y, those with one for
+    each row to that of its rows.  Outputs of a number for each row lose the axis unless `keepdims`.
     """
+    as_arrays, out = out is ..., None if out is ... else out
     container = containers.owner(kernel, operands)
     if container is not None:
         again = functools.partial(call, kernel, out=out, dtype=dtype, keepdims=keepdims)
@@ -24,12 +25,13 @@ def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
     backend = _backend(kernel, operands)
     operands = dict(zip(kernel.operands, backend.wrapped(kernel, operands), strict=True))
     dtype = common_dtype(kernel, [operands[name] for name in kernel.inputs], dtype)
-    first = backend.asarray(kernel, kernel.inputs[0], operands[kernel.inputs[0]])
-    shape, axis = first.shape, axis_of(kernel.owner, kernel.inputs[0], axis, first.shape)
+    leading = kernel.inputs[kernel.leading]
+    first = backend.asarray(kernel, leading, operands[leading])
+    shape, axis = first.shape, axis_of(kernel.owner, leading, axis, first.shape)
     of_row = shape[:axis] + (1,) + shape[axis + 1:]
     arrays = []
     for name, operand in operands.items():
-        array = first if operand is operands[kernel.inputs[0]] else backend.asarray(kernel, name, operand)
+        array = first if operand is operands[leading] else backend.asarray(kernel, name, operand)
         own = _number_type(kernel, name, array, dtype)
         if array.dtype != own:
             with np.errstate(all="ignore"):
@@ -44,6 +46,8 @@ def call(kernel, operands, axis, out=None, dtype=None, keepdims=True):
     results = backend.rowwise(kernel, arrays, kept, shape, axis, dtype)
     results = tuple([a if a is not None else r if r.shape == s else r.reshape(s)[()]
                      for r, s, a in zip(results, shapes, given, strict=True)])
+    if as_arrays:
+        results = tuple([r if isinstance(r, backend.Array) else np.asarray(r) for r in results])
     return results[0] if len(results) == 1 else results
 
 
@@ -99,9 +103,9 @@ def _fitting(backend, kernel, name, array, shape):
     try:
         return backend.broadcast(array, shape)
     except ValueError:
-        what = "of each row, " if name in kernel.once else ""
-        raise ValueError(f"{kernel.owner}: {name} has shape {array.shape}; one that broadcasts to that {what}{shape}, "
-                         "is accepted") from None
+        what = "each row" if name in (*kernel.once, *kernel.places) else kernel.inputs[kernel.leading]
+        raise ValueError(f"{kernel.owner}: {name} has shape {array.shape}; one that broadcasts to that of {what}, "
+                         f"{shape}, is accepted") from None
 
 
 def one_of(owner, x, y):

@@ -182,6 +182,7 @@ class RowKernel:
         self.name, self.owner, self.build, self.wanted = name, owner, build, wanted
         self.inputs, self.masks, self.once, self.places = inputs, masks, once, places
         self.operands = *inputs, *masks, *once, *places
+        self.leading = int(inputs[0] == "gy")    # the place of the operand whose shape the others take
         self.symbol, self._programs = symbol(name), {}
 
     def item(self, name, storage):
