@@ -1,4 +1,5 @@
 """Activations of one's own: from source to trees, derivatives, formulas, fusion, and the way through processes."""
+import ast
 import functools
 import importlib
 import linecache
@@ -53,11 +54,13 @@ def module_of(source, tmp_path, monkeypatch, name="written"):
 
 
 def cell(source, number=0):
-    """What a notebook does with a cell: its lines are known by a name of their own."""
+    """What a notebook does with a cell: its lines are known by a name of their own, each statement is compiled by
+    itself."""
     name = f"<cell {number}>"
     linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
     space = {"act": act, "math": math, "np": np}
-    exec(compile(source, name, "exec"), space)
+    for statement in ast.parse(source).body:
+        exec(compile(ast.Module([statement], []), name, "exec"), space)
     return space
 
 
@@ -73,6 +76,14 @@ def test_a_redefined_cell_is_a_new_function():
     first, second = cell(source.format(k=2))["f"], cell(source.format(k=3))["f"]
     same_bits(first(X), 2 * X)
     same_bits(second(X), 3 * X)
+
+
+def test_an_import_in_the_same_cell():
+    """Where Python sees the import it calls a module's function in another way."""
+    f = cell("import math\n@act.activation\ndef f(x):\n    return math.exp(x) + math.hypot(x, 1)\n")["f"]
+    np.testing.assert_allclose(f(X), np.exp(X) + np.hypot(X, 1), rtol=1e-14)
+    g = cell("import math\ng = act.activation(lambda x: math.exp(x))\n", 1)["g"]
+    np.testing.assert_allclose(g(X), np.exp(X), rtol=1e-14)
 
 
 def test_what_is_captured_is_captured_when_it_is_decorated():

@@ -15,9 +15,10 @@ def syntax_of(function):
     """A function's syntax tree, by the lines of its file or its notebook cell."""
     code = function.__code__
     try:
-        lines = "".join(lines_of(function))
-        nodes, codes = _read(lines, code.co_flags & __future__.annotations.compiler_flag)
-        found = (_lambda if code.co_name == "<lambda>" else _definition)(nodes, code) if _bare(code) in codes else None
+        lines, flags = "".join(lines_of(function)), code.co_flags & __future__.annotations.compiler_flag
+        read = (_read(lines, flags, apart) for apart in (False, True))
+        nodes = next((nodes for nodes, codes in read if _bare(code) in codes), ())
+        found = (_lambda if code.co_name == "<lambda>" else _definition)(nodes, code)
     except (SyntaxError, RecursionError):        # of Python's own compiler: beyond some 3000 terms
         found = None
     if found is None:
@@ -58,11 +59,15 @@ def lines_of(function):
 
 
 @functools.lru_cache(maxsize=8)                  # 4 ms for 200 lines
-def _read(lines, flags):
+def _read(lines, flags, apart):
     """The nodes of a file's or a cell's syntax tree, and all code in it: a function whose code is not among that was
-    made from other lines."""
+    made from other lines.
+
+    A notebook compiles each statement of a cell `apart`: a module's function is called in another way by code that
+    stands beside the import."""
     module = ast.parse(lines)
-    codes = [compile(module, "", "exec", flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)]
+    parts = [ast.Module([statement], []) for statement in module.body] if apart else [module]
+    codes = [compile(part, "", "exec", flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True) for part in parts]
     for code in codes:
         codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     return list(ast.walk(module)), {_bare(code) for code in codes}
