@@ -29,48 +29,56 @@ INFINITY = float("inf")
 
 
 # --- one row ----------------------------------------------------------------------------------------------------------
+class Exponents(NamedTuple):
+    """What a row's exponentials are taken of.
+
+    reference : the largest of the numbers and the sink, so that no exponential is above 1
+    z : (x - reference) / temperature, as a pair
+    sink : the same of the sink, None without
+    pace : 1 / temperature as a pair, None for 1
+    """
+    reference: Node
+    z: Pair
+    sink: Pair | None
+    pace: Pair | None
+
+
 class Exponentials(NamedTuple):
     """A row's exponentials.
 
-    x : the numbers, -inf for those that a mask leaves out
-    reference : the largest of them, so that no exponential is above 1
-    z : (x - reference) / temperature, as a pair
+    reference, z : those of the exponents
     e : e^z, and `sink` that of the sink, None without; both lifted
     total : the sum of them all, as a pair
-    pace : 1 / temperature as a pair, None for 1
     """
-    x: Node
     reference: Node
     z: Pair
     e: Node
     sink: Node | None
     total: Pair
-    pace: Pair | None
 
 
-def exponentials(row, x, where=None, temperature=None, sink=None, endless=False):
-    """Those of a row; `endless`, for logsumexp: what is as large as the reference has the exponential 1 if it is
-    infinite, too, and the total is that of pairs, because its logarithm may cancel the reference."""
+def exponentials(row, x, where=None, temperature=None, sink=None):
+    """Those of a row."""
     x = masked(where, x, -INFINITY)
-    reference = row.largest(x) if endless else largest_left(row, x, where)
-    pace = None if temperature is None else reciprocal(Pair(temperature))
-    raised = None
+    found = _exponents(x, largest_left(row, x, where), temperature, sink)
+    e = row.kept(lifted_decay(*found.z))
+    total, own = row.total(e), None
+    if sink is not None:
+        own = lifted_decay(*found.sink)
+        total = add_any(total, Pair(own))
+    return Exponentials(found.reference, found.z, e, own, total)
+
+
+def _exponents(x, reference, temperature, sink):
+    """Those of a row, of which the reference is the largest number."""
+    pace, own = None if temperature is None else reciprocal(Pair(temperature)), None
     if sink is not None:
         raised = Pair(sink) if temperature is None else two_product(sink, temperature)
         reference = node.where(raised.high > reference, raised.high, reference)
-    z = _paced(two_sum(x, -reference), pace)
-    if endless:
-        same = node.build("eq", x, reference)
-        z = Pair(node.where(same, 0, z.high), node.where(same, 0, z.low))
-    lifted, own = lifted_decay_pair if endless else lifted_decay, None
-    e = lifted(*z) if endless else row.kept(lifted(*z))
-    total = row.total_of_pairs(e) if endless else row.total(e)
-    if sink is not None:
         same, rest = node.build("eq", raised.high, reference), _finite_low(raised)
         high, low = node.where(same, Pair(0, 0), two_sum(raised.high, -reference))
-        own = lifted(*_paced(Pair(high, low if rest is None else low + rest), pace))
-        total = add_any(total, own if endless else Pair(own))
-    return Exponentials(x, reference, z, e, own, total, pace)
+        own = _paced(Pair(high, low if rest is None else low + rest), pace)
+    return Exponents(reference, _paced(two_sum(x, -reference), pace), own, pace)
 
 
 def masked(where, x, instead=0):
@@ -127,10 +135,15 @@ def _log_softmax(row, x, **options):
     return (found.z.high - log.high) + finite(found.z.low - log.low, found.z.high)
 
 
-def _logsumexp(row, x, **options):
-    found = exponentials(row, x, endless=True, **options)
+def _logsumexp(row, x, where=None, temperature=None, sink=None):
+    x = masked(where, x, -INFINITY)
+    found = _exponents(x, row.largest(x), temperature, sink)
+    largest = node.build("eq", x, found.reference)               # has the exponential 1 if it is infinite, too
+    total = row.total_of_pairs(lifted_decay_pair(*node.where(largest, Pair(0, 0), found.z)))
+    if sink is not None:
+        total = add_any(total, lifted_decay_pair(*found.sink))
     top, low = _paced(Pair(found.reference), found.pace)
-    log = log_of_lifted(found.total)
+    log = log_of_lifted(total)                   # may cancel the top, and so the total is that of pairs
     high, rest = two_sum(top, log.high)
     rest = rest + (log.low if low is None else log.low + low)
     return high + finite(rest, high)
