@@ -246,7 +246,7 @@ def _arguments(function):
     for name in UFUNC:
         if name in names:
             raise TypeError(f"{function.__name__}: an argument must not be named {name}, a keyword of any ufunc")
-    return names, {name: value if isinstance(value, int) else float(value) for name, value in defaults.items()}
+    return names, {name: (int if isinstance(value, int) else float)(value) for name, value in defaults.items()}
 
 
 def _is_finite(value):

@@ -1,5 +1,6 @@
 """Activations of one's own: from source to trees, derivatives, formulas, fusion, and the way through processes."""
 import ast
+import enum
 import functools
 import importlib
 import linecache
@@ -592,6 +593,13 @@ def test_names():
         return x + 1
     plus = act.activation(exp)
     assert act.activation(lambda x: plus(x) + math.exp(x)).formula == r"\operatorname{exp}\left(x\right) + e^{x}"
+
+
+def test_a_default_is_a_plain_number():
+    two = enum.IntEnum("Numbers", {"TWO": 2}).TWO
+    f = act.activation(lambda x, k=two: x * k)
+    assert type(f.defaults["k"]) is int
+    same_bits(f(X.astype("f4")), 2 * X.astype("f4"))
 
 
 def test_huge_constants():
