@@ -148,4 +148,4 @@ def test_cubins(name, dtype):
                 text = ptx.module_text(kernel, storage, *form)[1]
                 cubin = nvidia.link(compiler.compile_ptx(text, compiler.target_of(capability)), capability)
                 assert (cubin.spills, cubin.stack) == (0, 0), (kernel.name, form, capability)
-                assert cubin.registers <= ptx.registers(kernel, storage), (kernel.name, form, capability)
+                assert cubin.registers <= ptx.registers(kernel, storage, form[1]), (kernel.name, form, capability)

@@ -34,12 +34,11 @@ def module_text(kernel, storage, form, parts=False):
     return name, str(module)
 
 
-def registers(kernel, storage):
-    """How many registers a thread may take; with fewer, kernels of many operands and results, or of as many passes as
-    a row takes, would keep numbers in memory."""
+def registers(kernel, storage, parts):
+    """How many registers a thread may take: with fewer, some of these kernels would keep numbers in memory."""
     program = kernel.program(storage, keeps=False)
-    many = len(kernel.operands) + len(program.outputs) > (3 if storage.size == 8 else 5)
-    return MANY if many or program.settling else REGISTERS
+    many = len(kernel.operands) + len(program.outputs) > 5
+    return MANY if many or parts or storage.size == 8 or program.settling else REGISTERS
 
 
 class _Threads(Passes):
@@ -65,7 +64,7 @@ class _Threads(Passes):
         self.thread, self.block, self.n = special(self.b, "tid"), special(self.b, "ctaid"), self.word("length")
         self.whole()
         self.b.ret_void()
-        limit_threads(module, function, registers(kernel, storage))
+        limit_threads(module, function, registers(kernel, storage, bool(self.more)))
 
     def whole(self):
         self.locate(self.block, WORD(0), self.n)
