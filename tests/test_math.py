@@ -87,6 +87,19 @@ def test_slopes_of_powers_at_the_ends_of_float64():
         assert math.isclose(nm.exp2.grad(1024.25), 2.0**1023.25 * (2 * math.log(2)), rel_tol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_slopes_of_powers_at_infinity(dtype):
+    """As NumPy computes y x^(y - 1) and x^y log x: NaN where that is infinity times 0."""
+    x, y = np.meshgrid(np.array([0, -0.0, 0.5, -0.5, 1, -1, 2, -2, np.inf, -np.inf], dtype),
+                       np.array([1, 2, -2, np.inf, -np.inf], dtype))
+    with np.errstate(all="ignore"):
+        in_base, in_exponent = y * np.power(x, y - 1), np.power(x, y) * np.log(x)
+    in_exponent[(x == 0) & (y > 0)] = 0          # the limit
+    for f in nm.pow, nm.pow.fast:
+        np.testing.assert_allclose(f.grad(x, y), in_base, rtol=1e-6)
+        np.testing.assert_allclose(f.grad(x, y, wrt="y"), in_exponent, rtol=1e-6)
+
+
 @every_name
 def test_limits_and_nan(name):
     """Where NumPy has it, what it gives at the ends of the line."""

@@ -238,16 +238,20 @@ def power(x, y):
 
 @through_float64
 def power_in_base(x, y, dtype):
-    """y x^(y - 1)."""
+    """y x^(y - 1): 0 for y = 0, and NaN where it is infinity times 0."""
+    a = abs(x)
     slope = _raised(x, y - 1, two_sum(y, number(-1, y)), lambda log: Pair(y), dtype)
-    return where(y == 0, number(0, x), where((y == 1) & (abs(x) > 0), number(1, x), slope))
+    grows = (a == 1) | ((a - 1) * y > 0)
+    slope = where(abs(y) > LARGEST, where(grows, y, float("nan")), slope)
+    return where(y == 0, number(0, x), where((y == 1) & (a >= 0), number(1, x), slope))
 
 
 @through_float64
 def power_in_exponent(x, y, dtype):
-    """x^y log x: 0 for x = 0 and y > 0, NaN for x < 0."""
-    slope = where(x < 0, number(float("nan"), x), _raised(x, y, Pair(y), lambda log: log, dtype))
-    return where((x == 0) & (y > 0), number(0, x), slope)
+    """x^y log x: 0 for x = 0 and y > 0, NaN for x < 0, and where it is 0 times infinity."""
+    undefined = (x < 0) | ((x > LARGEST) & (y < 0))
+    slope = where(undefined, number(float("nan"), x), _raised(x, y, Pair(y), lambda log: log, dtype))
+    return where(((x == 0) & (y > 0)) | (x == 1), number(0, x), slope)
 
 
 @through_float64
