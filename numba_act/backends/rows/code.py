@@ -313,7 +313,7 @@ class _Columns(_Form):
 
     def number(self, name):
         type_ = WORD if name in self.kernel.places else self.storage.element
-        value = self.gather(self.base[name], self.offsets(name), type_, self.first(self.columns))
+        value = self.gather(self.base[name], self.offsets(name), type_)
         return self.whole_number(value) if type_ is WORD else self.storage.widen(self.b, value)
 
     def alike(self, number):
@@ -326,7 +326,10 @@ class _Columns(_Form):
         self.scatter(value, self.base[k], self.offsets(k), lanes)
 
     def offsets(self, name):
-        return self.counted(WORD(0), self.across[name])
+        """Where each row is; lanes beyond the last row take that one once more."""
+        lane, last = self.counted(WORD(0), WORD(1)), self.splat(self.b.sub(self.columns, WORD(1)))
+        row = self.b.select(self.b.icmp_signed("<", lane, last), lane, last)
+        return self.b.mul(row, self.splat(self.across[name]))
 
     def spread(self, value):
         return value
@@ -367,7 +370,7 @@ class _Columns(_Form):
         b = self.b
         sums = [g.kind != "largest" for g in gathered]
         counts = [len(self.begin(g, self.vector)) for g in gathered]
-        slots = [[self.slots(v.type) for v in self.begin(g, self.vector)] if s else [] for g, s in zip(
+        slots = [[self.room(v.type, self.sums) for v in self.begin(g, self.vector)] if s else [] for g, s in zip(
             gathered, sums, strict=True)]
 
         def piece(start, *totals):
@@ -396,10 +399,10 @@ class _Columns(_Form):
         begin = [v for g in gathered for v in self.begin(g, self.vector)]
         return grouped(self.loop(WORD(0), self.n, self.piece, begin, piece), counts)
 
-    def slots(self, type_):
-        """Room for as many vectors as a row's would have lanes."""
+    def room(self, type_, count):
+        """Memory of the function's own."""
         with self.b.goto_entry_block():
-            place = self.b.alloca(type_, size=WORD(self.sums))
+            place = self.b.alloca(type_, size=WORD(count))
             place.align = REGISTER
             return place
 
@@ -414,13 +417,38 @@ class _Columns(_Form):
 
 
 class _Short(_Columns):
-    """The rows lie anywhere."""
+    """The rows lie anywhere.  All lanes count: those beyond the last row compute that one once more."""
+
+    def body(self):
+        b, self.begins, self.kept_inputs = self.b, {}, {}
+        along = [k for k, along in enumerate(self.program.along) if along]
+        for name in (*self.kernel.inputs, *self.kernel.masks, *along):
+            begins = b.ptrtoint(self.places(self.base[name], self.offsets(name), BYTE), self.vector(WORD))
+            self.begins[name] = self.room(WORD, self.lanes)
+            b.store(begins, b.bitcast(self.begins[name], begins.type.as_pointer()))
+        self.abreast()
 
     def read(self, name, i, type_, lanes):
-        return self.gather(self.at(name, i), self.offsets(name), type_, lanes)
+        """Element by element for the first time; then it is kept for the passes that follow."""
+        if name in self.kept_inputs:
+            return self.b.load(self.b.gep(self.kept_inputs[name], [i]))
+        value = ir.Constant(self.vector(type_), ir.Undefined)
+        for k, place in enumerate(self.elements(name, i, type_)):
+            value = self.b.insert_element(value, self.b.load(place, align=bytes_of(type_)), INT(k))
+        self.kept_inputs[name] = self.room(value.type, SHORT)
+        self.b.store(value, self.b.gep(self.kept_inputs[name], [i]))
+        return value
 
     def write(self, k, i, value, lanes):
-        self.scatter(value, self.at(k, i), self.offsets(k), lanes)
+        for lane, place in enumerate(self.elements(k, i, value.type.element)):
+            self.b.store(self.b.extract_element(value, INT(lane)), place, align=self.storage.size)
+
+    def elements(self, name, i, type_):
+        """Where the element of each row lies."""
+        step = self.b.mul(i, self.along[name])
+        for k in range(self.lanes):
+            begin = self.b.load(self.b.gep(self.begins[name], [WORD(k)]))
+            yield self.b.inttoptr(self.b.add(begin, step), type_.as_pointer())
 
 
 class _Wide(_Columns):
