@@ -170,6 +170,23 @@ def test_bits_do_not_depend_on_the_layout(name, dtype, layout):
 
 
 @every_dtype
+def test_small_arrays_that_come_again(dtype):
+    """One after the other goes to a ufunc of their shape, which takes no others and sets no floating-point errors."""
+    x, odd = numbers((40, 30), dtype, 1), LAYOUTS["odd address"]
+    y = act.softmax(x, 0)
+    calls = [lambda of: act.softmax(of(x), 0), lambda of: act.softmax.backward(of(x), y=of(y), axis=0),
+             lambda of: act.log_softmax.backward(of(x), of(y), axis=0)]
+    for call in calls:
+        expected, size = call(np.asfortranarray), np.setbufsize(16)
+        try:
+            with np.errstate(all="raise"):
+                for of in (np.copy, np.copy, odd, odd, np.copy):
+                    same_bits(call(of), expected)
+        finally:
+            np.setbufsize(size)
+
+
+@every_dtype
 @pytest.mark.parametrize("n", [64, 100, 17_000])
 def test_bits_of_gradients_do_not_depend_on_how_many_rows_are_read_at_a_time(dtype, n, monkeypatch):
     monkeypatch.setattr(threads, "processors", lambda: 1)

@@ -37,8 +37,8 @@ class _Ufunc:
     whole: bool = False                      # whether it has loops for the dtypes that NumPy lacks
 
 
-FLOAT64 = np.dtype(np.float64)
-_ufuncs = {}
+FLOAT64, NO_IDENTITY = np.dtype(np.float64), -1
+_ufuncs, _of_one_loop = {}, []
 
 
 def ufunc(kernel):
@@ -88,10 +88,24 @@ def _make(kernel):
     name = ctypes.create_string_buffer(f"{UFUNC_PREFIX}{kernel.name}".encode())
     doc = ctypes.create_string_buffer(f"{kernel.name}({', '.join(kernel.inputs)}), elementwise.".encode())
     made.kept = [stubs, types, name, doc]
-    no_identity = -1
     made.ufunc = _ufunc_from_loops(*map(ctypes.addressof, (made.loops, made.records, types)), len(BUILT_IN), n_in,
-                                   kernel.n_outputs, no_identity, *map(ctypes.addressof, (name, doc)), 0)
+                                   kernel.n_outputs, NO_IDENTITY, *map(ctypes.addressof, (name, doc)), 0)
     return made
+
+
+def of_one_loop(name, n_in, dtype, function, words):
+    """A ufunc with one result and one loop, a machine function that is called with the address of some words."""
+    n_loops, pointer = int(dtype.name in BUILT_IN), ctypes.c_void_p * 1
+    made = _Ufunc(loops=pointer(function), records=pointer(words.ctypes.data))
+    types = (ctypes.c_char * (n_in + 1))(*[dtype.num] * (n_in + 1) * n_loops)
+    texts = [ctypes.create_string_buffer(text.encode()) for text in (UFUNC_PREFIX + name, name)]
+    made.kept = [types, texts, words]
+    made.ufunc = _ufunc_from_loops(*map(ctypes.addressof, (made.loops, made.records, types)), n_loops, n_in, 1,
+                                   NO_IDENTITY, *map(ctypes.addressof, texts), 0)
+    if not n_loops:
+        _register(made, dtype, function, words.ctypes.data)
+    _of_one_loop.append(made)
+    return made.ufunc
 
 
 def _first_call(kernel, dtype, args, dims, steps, data):

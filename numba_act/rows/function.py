@@ -34,8 +34,8 @@ class RowFunction:
     def __call__(self, /, *args, **kwargs):
         if args and type(args[0]) is ndarray and len(args) + len(kwargs) < 3 and self._has_usual:
             x = args[0]
-            axis = args[1] if len(args) == 2 else kwargs.get("axis") if kwargs else -1
-            if type(axis) is int and x.flags.c_contiguous:
+            axis, flags = args[1] if len(args) == 2 else kwargs.get("axis") if kwargs else -1, x.flags
+            if type(axis) is int and flags.c_contiguous and flags.aligned:
                 found = self._prepared.get((axis, x.dtype, x.shape))
                 return found(x) if found else self._first(x, axis)
         return self._called(self.name, self._function, args, kwargs)
@@ -43,7 +43,7 @@ class RowFunction:
     def _first(self, x, axis):
         """The result for an array whose like may come again."""
         y = self._function(x, axis)
-        if x.flags.aligned and len(self._prepared) < MOST:
+        if len(self._prepared) < MOST:
             self._prepared[axis, x.dtype, x.shape] = dispatch.prepared(self.kernel("value"), x.shape, axis, x.dtype)
         return y
 
@@ -58,21 +58,27 @@ class RowFunction:
         def backward(*args, y=None, axis=UNSAID, **options):
             if programs and len(args) == 3 and axis is UNSAID:
                 args, axis = args[:2], args[2]
-            given, gy, usual = len(args), args[0] if args else None, None
-            kind, other = ("y", y) if given == 1 else ("x", args[1]) if given == 2 and y is None else (None, None)
+            usual, kind, gy, other = None, None, None, None
+            if len(args) == 1:
+                gy, = args
+                kind, other = "y", y
+            elif len(args) == 2 and y is None:
+                gy, other = args
+                kind = "x"
             if of_row and isinstance(gy, generic):
                 gy = asarray(gy)
             if type(gy) is type(other) is ndarray and not options:
-                place, shape, dtype = -1 if axis is UNSAID else axis, other.shape, gy.dtype
-                if (of_row or gy.shape == shape) and type(place) is int and other.dtype == dtype and (
-                        kind in programs and gy.flags.c_contiguous and other.flags.c_contiguous):
+                shape, dtype, place = other.shape, gy.dtype, -1 if axis is UNSAID else axis
+                if (of_row or gy.shape == shape) and other.dtype == dtype and type(place) is int and (
+                        (flags := gy.flags).c_contiguous and flags.aligned) and (
+                        (flags := other.flags).c_contiguous and flags.aligned):
                     usual = kind, place, dtype, (shape, gy.shape) if of_row else shape
                     found = self._prepared.get(usual)
                     if found:
                         return found(other, gy) if of_row else found(gy, other)
             options |= ({} if y is None else {"y": y}) | ({} if axis is UNSAID else {"axis": axis})
             gx = self._called(f"{self.name}.backward", function, args, options)
-            if usual and gy.flags.aligned and other.flags.aligned and len(self._prepared) < MOST and (
+            if usual and kind in programs and len(self._prepared) < MOST and (
                     not of_row or gy.size * shape[place] == other.size):
                 self._prepared[usual] = dispatch.prepared(self.kernel(kind), shape, place, dtype)
             return gx

@@ -70,7 +70,7 @@ LINEAR, STAGED, CYCLE, VALUE, REDUCED, STREAMED = range(6)
 HEAD = object.__basicsize__                  # bytes; behind it begins what is NumPy's own of an array, with its address
 TUPLE_HEAD = tuple.__basicsize__             # bytes; behind it lie the addresses of what a tuple holds
 
-EXPORTED = "entry", "launch", "launch_arrays", "launch_copy", "run_tasks", "help_out", "retire"
+EXPORTED = "entry", "entry_of_rows", "launch", "launch_arrays", "launch_copy", "run_tasks", "help_out", "retire"
 
 
 def record(words):

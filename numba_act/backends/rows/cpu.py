@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ...runtime import driver, failures, outputs, threads
-from .. import layout
+from .. import cpu_ufunc, layout
 from ..cpu import ARRAY_NAME, Array, asarray, convert, launcher, same_place, wrapped  # noqa: F401, dispatch asks for it
 from ..dtypes import storage_of
 from .code import ABREAST, FEW, SHORT, WIDE, lanes_of, piece_of, record_of
@@ -64,8 +64,10 @@ def prepared(kernel, shape, axis, dtype):
     plan, cost, partial = plan_of(kernel, storage, shape, axis, layouts, False)
     if cost >= threads.MIN_WORK:
         threads.start()
-    job, launch = np.array(plan, np.intp), _copying_launcher()
-    empty = np.empty if math.prod(result) * item < outputs.LEAST_BYTES else outputs.empty
+    job, launch, small = np.array(plan, np.intp), _copying_launcher(), math.prod(result) * item < outputs.LEAST_BYTES
+    if small and along and not (kernel.once or partial):     # a call takes 0.5 us, by ctypes 0.8
+        return cpu_ufunc.of_one_loop(kernel.name, len(kernel.inputs), dtype, driver.load().entry_of_rows, job)
+    empty = np.empty if small else outputs.empty
 
     def of_one(x):
         y = empty(result, dtype)
