@@ -394,14 +394,19 @@ class RowFunction(BridgedRows):
         torch.library.register_autograd(self._value, self._differentiated, setup_context=self._keep, lib=_library)
 
     def __call__(self, /, *args, **kwargs):
-        given = self.arguments(args, kwargs)
+        if 0 < len(args) < 3 and kwargs.keys() <= {"axis"} and is_plain((*args, *kwargs.values())) and not (
+                torch.is_grad_enabled() and requires_grad(args)):                    # 9 us instead of 190
+            return on_memory(functools.partial(self.function, **kwargs), args)
+        return self._called(self.arguments(args, kwargs))
+
+    def _called(self, given):
         for name in self.tensors:
             if name == "sink" and isinstance(given["sink"], NUMERIC):
                 given["sink"] = torch.tensor(given["sink"], dtype=given["x"].dtype, device=given["x"].device)
             if not isinstance(given[name], torch.Tensor) and (given[name] is not None or name not in OPTIONAL):
                 raise TypeError(f"{self.__name__}: {name} is a {type(given[name]).__name__}; a tensor is accepted")
         tensors = [given[name] for name in self.tensors if given[name] is not None]
-        if is_plain(tensors) and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+        if is_plain(tensors) and not (torch.is_grad_enabled() and requires_grad(tensors)):
             return self.function(**given)
         if not torch.compiler.is_compiling() and is_transformed():
             return TransformedRows.apply(self, *given.values())
@@ -581,6 +586,9 @@ class Sample(RowFunction):
     """
 
     __doc__ = Docstring(__doc__, lambda rows: rows.function.__doc__)
+    def __call__(self, /, *args, **kwargs):      # with a seed, which the function of arrays would draw otherwise
+        return self._called(self.arguments(args, kwargs))
+
     _mapped = Loss._mapped                       # a row's random numbers depend on its place in the call
 
     def arguments(self, args, kwargs):
@@ -592,6 +600,10 @@ class Sample(RowFunction):
             low, high = key_of(self.__name__, rng)
             given["rng"] = torch.tensor(low | high << 32, dtype=torch.uint64, device="cpu")
         return given
+
+
+def requires_grad(operands):
+    return any(type(o) not in NUMBERS and o.requires_grad for o in operands)
 
 
 def detached(value):
