@@ -295,7 +295,12 @@ def numpys(x):
 
 
 def clipped(x):
-    return np.clip(x, a_min=-1.0, a_max=1.0) + np.minimum(x, 0.5) + np.power(x, 3)
+    return np.clip(x, a_min=-1.0, a_max=1.0) + np.minimum(x, 0.5) + np.power(x, 3) + np.clip(x, None, 2.0)
+
+
+def clipped_by_others(x):
+    """By the names that NumPy has for the bounds from 2.1 on."""
+    return np.clip(x, min=-1.5) + np.clip(x, max=0.5, min=-0.5)
 
 
 def numpys_functions(x):
@@ -325,7 +330,7 @@ IEEE = [horner, hinges, pairwise, newton, first_above, returns_and_breaks, starr
         of_functools, of_numba, inner, late, composed, walrus, annotated, by_keywords, sawtooth, of_negative, both,
         rounded, quantized, triangle, membership, cubes_apart, mapped, of_iterators, filtered]
 CLOSE = [by_index, halving, leaving, nested_loops, rows_of_an_array, slices, comprehension, taylor, of_numpy_rounded,
-         numpys, clipped, numpys_functions, of_conditions, constants_of_numpy, filtered_products]
+         numpys, clipped, clipped_by_others, numpys_functions, of_conditions, constants_of_numpy, filtered_products]
 WHOLE = sawtooth, both, quantized, cubes_apart
 MADE = {f.__name__: act.activation(f) for f in IEEE + CLOSE}
 every_function = pytest.mark.parametrize("function", IEEE + CLOSE, ids=lambda f: f.__name__)

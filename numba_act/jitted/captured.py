@@ -25,8 +25,12 @@ def chosen(condition, a, b):
     return a if condition else b
 
 
-def clipped(x, lowest, highest):
-    return min(max(x, lowest), highest)
+def clipped(a, a_min=None, a_max=None):
+    if a_min is not None:
+        a = max(a, a_min)
+    if a_max is not None:
+        a = min(a, a_max)
+    return a
 
 
 def factorial(n):

@@ -197,8 +197,11 @@ def chosen(condition, a, b):
     return where(truth(condition), a, b)
 
 
-def clipped(a, a_min, a_max):
-    return smaller(larger(a, a_min), a_max)
+def clipped(a, a_min=None, a_max=None, *, min=None, max=None):
+    """Between bounds by either of NumPy's names, of which None is none."""
+    lowest, highest = min if a_min is None else a_min, max if a_max is None else a_max
+    a = a if lowest is None else larger(a, lowest)
+    return a if highest is None else smaller(a, highest)
 
 
 def total(numbers, start=Fraction(0)):
