@@ -70,7 +70,20 @@ def _read(lines, flags, apart):
     codes = [compile(part, "", "exec", flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True) for part in parts]
     for code in codes:
         codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return list(ast.walk(module)), {_bare(code) for code in codes}
+    nodes = list(ast.walk(module))
+    for node in reversed(nodes):                 # an inner class before the outer
+        if isinstance(node, ast.ClassDef):
+            _spell_private(node)
+    return nodes, {_bare(code) for code in codes}
+
+
+def _spell_private(syntax):
+    """Write the private names in a class as Python does in its code."""
+    for node in ast.walk(syntax):
+        for field in ("attr", "id", "arg"):
+            name = getattr(node, field, None)
+            if isinstance(name, str) and name.startswith("__") and not name.endswith("__"):
+                setattr(node, field, f"_{syntax.name.lstrip('_')}{name}")
 
 
 def _bare(code):
