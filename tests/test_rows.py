@@ -427,6 +427,18 @@ def test_results_in_place(name):
         same_bits(f(large[1:], out=large[:-1]), expected)
 
 
+@every_dtype
+@pytest.mark.parametrize("axis", [0, 1])
+def test_results_beside_other_numbers(dtype, axis):
+    for n in (*range(1, 20), 31, 150):
+        x, room = numbers((70, n), dtype), np.full((90, n + 40), 7, dtype)
+        place = room[10:-10, 5:-35]
+        act.softmax(x, axis, out=place)
+        same_bits(place, act.softmax(x, axis))
+        place[:] = 7
+        assert (room == 7).all()
+
+
 def test_a_wider_output():
     out = np.empty((2, 3))
     assert act.softmax(np.float32([[1, 2, 3]] * 2), out=out) is out

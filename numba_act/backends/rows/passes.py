@@ -92,7 +92,7 @@ class Passes:
             numbers = [product, self.fused("fma", *numbers, b.fneg(product))]
         if lanes is None:
             return numbers
-        return [b.select(lanes, v, filled(v.type, neutral)) for v in numbers]
+        return [b.select(lanes.mask, v, filled(v.type, neutral)) for v in numbers]
 
     def fused(self, name, x, y, z):
         return self.b.call(self.b.module.declare_intrinsic(
@@ -287,7 +287,7 @@ class Passes:
         """Whether one of the conditions holds, in lanes that count."""
         if not isinstance(conditions.type, ir.VectorType):
             return conditions
-        conditions = conditions if lanes is None else self.b.and_(conditions, lanes)
+        conditions = conditions if lanes is None else self.b.and_(conditions, lanes.mask)
         word = ir.IntType(self.lanes)
         return self.b.icmp_unsigned("!=", self.b.bitcast(conditions, word), word(0))
 
