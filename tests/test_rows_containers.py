@@ -77,6 +77,10 @@ def test_xarray():
     assert act.logsumexp(x, "b").dims == ("h", "k")
     assert act.logsumexp(x, "b", keepdims=True).dims == ("b", "h", "k")
     same_bits(act.softmax.backward(xr.DataArray(GY, dims=x.dims), x, "b").data, act.softmax.backward(GY, X, 0))
+    gy = xr.DataArray(GY[0, :, 0], dims="h")                    # the gradient has the labels of x
+    gx = act.softmax.backward(gy, x, "h")
+    same_bits(gx.data, act.softmax.backward(np.broadcast_to(GY[:1, :, :1], X.shape), X, 1))
+    assert (gx.dims, list(gx.h.data)) == (x.dims, list("abcdef"))
     with pytest.raises(ValueError, match="softmax: axis='z' is no dimension; accepted are b, h, k"):
         act.softmax(x, "z")
 
@@ -93,6 +97,10 @@ def test_pandas():
     pd.testing.assert_frame_equal(act.softmax(frame), pd.DataFrame(act.softmax(X[0]), columns=list("vwxyz")))
     pd.testing.assert_frame_equal(act.softmax(frame, "index"), act.softmax(frame, 0))
     assert list(act.logsumexp(frame, 0).index) == list("vwxyz")
+    gy = pd.DataFrame(GY[0])
+    expected = pd.DataFrame(act.softmax.backward(GY[0], X[0]), columns=list("vwxyz"))
+    pd.testing.assert_frame_equal(act.softmax.backward(gy, frame), expected)
+    assert list(act.softmax.backward(pd.Series([1.0, 2, 3]), series).index) == list("abc")
     with pytest.raises(TypeError, match="cross_entropy: pandas objects are not supported; arrays and tens"):
         act.softmax_cross_entropy(frame, [0])
     with pytest.raises(ValueError, match="softmax: values are missing"):

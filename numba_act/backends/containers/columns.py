@@ -34,7 +34,7 @@ class Column(Container):
 
     def rowwise(self, kernel, operands, axis, again):
         """A column is a row; none of its values may be missing."""
-        own = [o for o in operands if kind_of(o) is self]
+        own = [o for o in (operands[kernel.leading], *operands) if kind_of(o) is self]
         with named(kernel):
             if any(self.missing(getattr(o, "array", o)) is not None for o in own):
                 raise ValueError("values are missing; where= and x.fillna(0), or x.dropna(), say what is meant")
@@ -255,7 +255,7 @@ class PandasFrame(IntoPandas, Frame):
 
     def rowwise(self, kernel, operands, axis, again):
         """A frame is one array, of one dtype."""
-        own = next(o for o in operands if kind_of(o) is self)
+        own = next(o for o in (operands[kernel.leading], *operands) if kind_of(o) is self)
         place = {"index": 0, "columns": 1}.get(axis, axis) if isinstance(axis, str) else axis
         results = again([self.dense(o) if kind_of(o) is self else o for o in operands], place)
         return each(results, lambda r: self.framed(r, own, place))

@@ -25,14 +25,15 @@ class XArray(Container):
                            keep_attrs=self.keep_attrs())
 
     def rowwise(self, kernel, operands, axis, again):
-        """Along a dimension by its name or place; the others' dimensions find those of the first."""
-        first = operands[0]
+        """Along a dimension by its name or place; the others' dimensions find those of the leading operand."""
+        own = kernel.leading if hasattr(operands[kernel.leading], "dims") else 0
+        first, leading = operands[own], kernel.inputs[own]
         if not hasattr(first, "dims") or hasattr(first, "data_vars"):
-            raise TypeError(f"{kernel.owner}: {kernel.inputs[0]} must be a DataArray or Variable, as another is")
+            raise TypeError(f"{kernel.owner}: {leading} must be a DataArray or Variable, as another is")
         if isinstance(axis, str) and axis not in first.dims:
             raise ValueError(f"{kernel.owner}: axis={axis!r} is no dimension; accepted are {', '.join(first.dims)}")
         place = first.dims.index(axis) if isinstance(axis, str) else axis_of(
-            kernel.owner, kernel.inputs[0], axis, first.shape)
+            kernel.owner, leading, axis, first.shape)
         of_row = first.isel({first.dims[place]: slice(0, 1)})
         with named(kernel):
             arrays = [self.data_like(o, of_row if name in (*kernel.once, *kernel.places) else first)
