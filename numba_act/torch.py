@@ -120,7 +120,8 @@ class Operator:
     def __call__(self, operands, wrt=()):
         """The value, or a derivative in one name after another."""
         if not is_plain(operands):
-            if not torch.compiler.is_compiling() and is_transformed():
+            if is_transformed():
+                in_eager(self.name)
                 return Transformed.apply(self, wrt, *operands)
             return self._value(*as_tensors(self.activation, operands), ",".join(wrt))
         if torch.is_grad_enabled():
@@ -302,6 +303,12 @@ def is_transformed():
     return _are_functorch_transforms_active() or (forward_ad._current_level >= 0 and _is_fwd_grad_enabled())
 
 
+def in_eager(owner):
+    """Leave torch.func out of what is compiled, where forward mode would take an operator for constant."""
+    if torch.compiler.is_compiling():
+        torch._dynamo.graph_break(msg=f"{owner}: torch.func is not supported within one graph")
+
+
 def not_nested(owner):
     """Refuse forward mode in forward mode, where PyTorch takes what a Function's jvp gives for constant."""
     if eager_transforms.JVP_NESTING > 1:
@@ -408,7 +415,8 @@ class RowFunction(BridgedRows):
         tensors = [given[name] for name in self.tensors if given[name] is not None]
         if is_plain(tensors) and not (torch.is_grad_enabled() and requires_grad(tensors)):
             return self.function(**given)
-        if not torch.compiler.is_compiling() and is_transformed():
+        if is_transformed():
+            in_eager(self.__name__)
             return TransformedRows.apply(self, *given.values())
         return self._value(*given.values())
 

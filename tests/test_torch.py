@@ -194,6 +194,19 @@ def test_transformed():
                                    (x + 1) * torch.func.vmap(torch.func.grad(total), (0, None))(x, beta))
 
 
+@its_own_warning
+@pytest.mark.parametrize("name", ["gelu", "softmax"])
+def test_transformed_within_what_is_compiled(name):
+    """Not in the graph, but with the same results."""
+    x, f = torch.randn(3, 4), getattr(nt, name)
+
+    def both(x):
+        return torch.func.vmap(f)(x), torch.func.jvp(nt.gelu, (x,), (x,))[1]
+
+    for compiled, eager in zip(torch.compile(both, backend="eager")(x), both(x), strict=True):
+        same_bits(array_of(compiled), array_of(eager))
+
+
 # --- modules ----------------------------------------------------------------------------------------------------------
 def test_modules_learn():
     f = nt.Activation("swish", learn="beta", num_parameters=3, beta=1.5)
