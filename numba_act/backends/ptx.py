@@ -122,13 +122,15 @@ def sums_only(kernel, storage):
 
 def registers(kernel, storage, shape):
     """How many registers a thread may take; with fewer, long kernels and those of many operands would keep numbers in
-    memory, sums first.  Operations in a wider type count three times."""
+    memory, sums first, and panels of several divisions.  Operations in a wider type count three times."""
     nodes = () if kernel.calls else in_order(kernel.trees(storage))
     cost = sum(1 + 2 * (node.dtype != storage.working) for node in nodes)
     if cost * (3 if storage.size == 8 else 1) > LONGEST:
         return MOST
-    many = pointers(kernel) > 6 or sums_only(kernel, storage) if shape == "sum" else pointers(kernel) > 8
-    return MANY if many or cost > USUAL else REGISTERS
+    many = pointers(kernel) > (6 if shape == "sum" else 8)
+    heavy = shape == "sum" and sums_only(kernel, storage)
+    heavy = heavy or (shape == "panels" and sum(node.op == "div" for node in nodes) > 1)
+    return MANY if many or heavy or cost > USUAL else REGISTERS
 
 
 def shape(kernel, storage, nbytes, arrays):
