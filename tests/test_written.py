@@ -574,6 +574,10 @@ class Scaled:
         return self.method(x, shift)
 
 
+def shifted(x, __other):
+    return x + __other
+
+
 class Private:
     """Names that Python writes with the class's."""
 
@@ -587,7 +591,7 @@ class Private:
 
     def method(self, x, shift=__shift):
         __scaled = self.__inner._Inner__scale * x
-        return __scaled + shift * Private.__shift
+        return shifted(__scaled, __other=shift * Private.__shift)
 
 
 def scaled(scale, x, shift=0.0):

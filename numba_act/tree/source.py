@@ -78,12 +78,13 @@ def _read(lines, flags, apart):
 
 
 def _spell_private(syntax):
-    """Write the private names in a class as Python does in its code."""
+    """Write the private names in a class as Python does in its code, which leaves the keywords of calls."""
+    fields = {ast.Attribute: "attr", ast.Name: "id", ast.arg: "arg"}
     for node in ast.walk(syntax):
-        for field in ("attr", "id", "arg"):
-            name = getattr(node, field, None)
-            if isinstance(name, str) and name.startswith("__") and not name.endswith("__"):
-                setattr(node, field, f"_{syntax.name.lstrip('_')}{name}")
+        field = fields.get(type(node))
+        name = getattr(node, field) if field else ""
+        if name.startswith("__") and not name.endswith("__"):
+            setattr(node, field, f"_{syntax.name.lstrip('_')}{name}")
 
 
 def _bare(code):
