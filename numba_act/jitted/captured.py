@@ -19,17 +19,22 @@ from ..tree.callables import argument_names, has_effects, plain
 
 OPTIONS = "fastmath", "inline"                   # of @njit, that a helper keeps
 ROLES = "dispatcher", "on_gpu"                   # what Numba makes of a function
+larger, smaller = max, min                       # which NumPy's names of bounds hide
 
 
 def chosen(condition, a, b):
     return a if condition else b
 
 
-def clipped(a, a_min=None, a_max=None):
+def clipped(a, a_min=None, a_max=None, min=None, max=None):
     if a_min is not None:
-        a = max(a, a_min)
+        a = larger(a, a_min)
+    if min is not None:
+        a = larger(a, min)
     if a_max is not None:
-        a = min(a, a_max)
+        a = smaller(a, a_max)
+    if max is not None:
+        a = smaller(a, max)
     return a
 
 
