@@ -293,7 +293,7 @@ class PReLU(Activation):
             if init != "normal":
                 raise ValueError(f'PReLU: init={init!r} is unknown; "normal", a number, array or function is accepted')
             init = np.random.default_rng(rng).normal(0, scale, shape)
-        if np.asarray(init).dtype.kind not in "biuf":
+        if np.asarray(init).dtype.kind not in "biufV":                 # V: bfloat16
             raise TypeError(f'PReLU: init={init!r} was given; "normal", a number, array or function is accepted')
         if np.shape(init) not in ((), shape):
             raise ValueError(f"PReLU: init has shape {np.shape(init)}; a number or shape {shape} is accepted")

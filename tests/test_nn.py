@@ -197,6 +197,18 @@ def test_a_step_may_set_numbers(block):
     np.testing.assert_array_equal(block.params[name], before)
 
 
+def test_a_gradient_may_begin_from_a_whole_number():
+    block = nn.PReLU()
+    block.grads["alpha"] = 0
+    block(np.float32([-0.5, -0.25])), block.backward(np.float32([1, 1]))
+    assert block.grads["alpha"] == -0.75
+
+
+@every_dtype
+def test_initial_values_of_every_dtype(dtype):
+    assert nn.PReLU(2, np.ones(2, dtype)).params["alpha"].tolist() == [1, 1]
+
+
 @pytest.mark.parametrize("library", KINDS)
 @pytest.mark.parametrize("block", [nn.GELU(), nn.PReLU(), nn.Swish(learnable=True), nn.RReLU().eval()], ids=repr)
 def test_other_kinds_of_arrays(block, library):

@@ -50,8 +50,10 @@ def convert(array, dtype):
 
 
 def beside(array, x):
-    """An array of NumPy's or CuPy's, or a number, as an array of NumPy's, as x is."""
-    return array.get() if hasattr(array, "__cuda_array_interface__") else np.asarray(array)
+    """An array of NumPy's or CuPy's, or a number, which is a float64, as an array of NumPy's, as x is."""
+    if hasattr(array, "__cuda_array_interface__"):
+        return array.get()
+    return np.asarray(array, None if hasattr(array, "dtype") else np.float64)
 
 
 def as_scalar(result):

@@ -53,12 +53,12 @@ def _place(thing):
 
 
 def beside(array, x):
-    """The array on the device where x is."""
+    """The array, or a number, which is a float64, on the device where x is."""
     device = _place(x)
     if isinstance(array, Array) and array.device.id == device:
         return array
     with on(device):
-        return cupy.asarray(array)
+        return cupy.asarray(array if hasattr(array, "dtype") else np.float64(array))
 
 
 def asarray(kernel, name, operand):
