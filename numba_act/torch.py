@@ -594,6 +594,7 @@ class Sample(RowFunction):
     """
 
     __doc__ = Docstring(__doc__, lambda rows: rows.function.__doc__)
+
     def __call__(self, /, *args, **kwargs):      # with a seed, which the function of arrays would draw otherwise
         return self._called(self.arguments(args, kwargs))
 

@@ -213,7 +213,6 @@ class _Form(Passes):
         return filled(self.vector(BIT), 1) if lanes is None else lanes.mask
 
 
-
 class _Rows(_Form):
     """A vector holds elements of one row."""
 
