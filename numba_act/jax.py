@@ -292,7 +292,7 @@ class Sample(RowFunction):
         """A seed as an array of integers, the highest first."""
         if isinstance(rng, jax.Array):
             if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
-                return jax.random.key_data(rng)
+                return jax.random.key_data(rng)[..., :2]         # of four, as "rbg" has, two say as much
             if not jnp.issubdtype(rng.dtype, jnp.integer):
                 raise TypeError(f"{self.__name__}: rng has dtype {rng.dtype}; a seed, an integer or a key, is accepted")
             return rng

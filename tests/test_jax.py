@@ -140,7 +140,8 @@ def test_samples(hard):
     options = {"axis": 0, "where": where}
     compiled = jax.jit(lambda x, seed: f(x, 0.7, hard, seed, **options))
     slope = jax.jit(jax.grad(lambda x, seed: (f(x, 0.7, hard, seed, **options) * gy).sum()))
-    for seed, number in ((3, 3), (np.uint32(4), 4), (key, 5), (jax.random.key_data(key), 5)):
+    for seed, number in ((3, 3), (np.uint32(4), 4), (key, 5), (jax.random.key_data(key), 5),
+                         (jax.random.key(5, impl="rbg"), 5)):
         same_bits(f(x, 0.7, hard, seed, **options), a(x, 0.7, hard, number, **options))
         same_bits(compiled(x, seed), a(x, 0.7, hard, number, **options))
         same_bits(slope(x, seed), a.backward(gy, x, 0.7, number, **options))
