@@ -225,6 +225,24 @@ FUNCTIONS = (halving, cube_root, series, interpolated, collatz, with_helper, clo
              with_what_numba_lacks, with_activations, descending)
 
 
+def test_a_decorated_function_may_call_itself():
+    """Which has its name only afterwards, in a function or in a module."""
+    global rising
+
+    @act.activation
+    def falling(x):
+        return x * falling(x - 1) if 1 < x < 50 else x
+
+    @act.activation
+    def rising(x):
+        return x * rising(x - 1) if 1 < x < 50 else x
+
+    for f in falling, rising:
+        assert f.compiler == "numba"
+        np.testing.assert_allclose(f(np.array([3.5, 0.2])), [3.5 * 2.5 * 1.5 * 0.5, 0.2])
+        np.testing.assert_allclose(f.grad(np.array([1.5])), [2 * 1.5 - 1])
+
+
 @functools.cache
 def made(function):
     return act.activation(function)

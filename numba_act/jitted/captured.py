@@ -10,6 +10,7 @@ import linecache
 import marshal
 import math
 import os
+from collections import ChainMap
 from collections.abc import Hashable
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 
@@ -58,18 +59,21 @@ class Captured:
     """A function, its defaults, and the values of the names in it; functions among them are Captured in their turn."""
 
     def __init__(self, function, known):
-        known[function] = self
-        options = getattr(function, "targetoptions", {})
+        options, known[function] = getattr(function, "targetoptions", {}), self
         function = plain(function)
+        known[function] = self
         self.name, self.code, self.defaults = function.__name__, *_by_position(function)
         if options.get("forceobj"):
             raise EffectError(f"{self.name}: object mode has no place in a scalar function")
         self.options = {name: options[name] for name in OPTIONS if name in options}
         cells = zip(self.code.co_freevars, function.__closure__ or (), strict=True)
-        outer = {name: cell.cell_contents for name, cell in cells if cell != CellType()}
+        # a function that is being decorated has its name only afterwards
+        own = {} if hasattr(builtins, self.name) else {self.name: function}
+        outer = own | {name: cell.cell_contents for name, cell in cells if cell != CellType()}
+        found = ChainMap(function.__globals__, own)
         self.closure, self.names = {}, {}
         for chain, line, is_free in _chains(self.code):
-            space, kept = (outer, self.closure) if is_free else (function.__globals__, self.names)
+            space, kept = (outer, self.closure) if is_free else (found, self.names)
             self._take(chain, line, space, kept, known)
 
     def _take(self, chain, line, space, kept, known):

@@ -13,7 +13,7 @@ import math
 import operator
 from collections import ChainMap
 from collections.abc import Hashable, Iterator
-from types import FunctionType, MappingProxyType
+from types import CellType, FunctionType, MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -490,8 +490,9 @@ class _Reader:
     def outside(self, name, syntax):
         """What a function has captured, or finds in its module."""
         cells = zip(self.function.__code__.co_freevars, self.function.__closure__ or (), strict=True)
-        closure = {captured: cell.cell_contents for captured, cell in cells if captured == name}
-        for space in (closure, self.function.__globals__, vars(builtins)):
+        closure = {captured: cell.cell_contents for captured, cell in cells if captured == name and cell != CellType()}
+        own = {self.function.__name__: self.function}                # has its name only after it is decorated
+        for space in (closure, self.function.__globals__, vars(builtins), own):
             if name in space:
                 if isinstance(space[name], Iterator):
                     raise self.refused(syntax, f"{name} can be read only once")
