@@ -294,5 +294,6 @@ class _Runtime:
 
 
 cuda = types.SimpleNamespace(
+    get_current_stream=lambda: types.SimpleNamespace(is_capturing=lambda: current.captured),
     driver=types.SimpleNamespace(CUDADriverError=CUDADriverError), Device=Device, runtime=_Runtime,
     is_available=lambda: True, function=types.SimpleNamespace(Module=Module, LinkState=LinkState, Function=Function))

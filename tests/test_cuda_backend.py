@@ -504,6 +504,24 @@ def test_nothing_waits(stand_in):
         act.lisht.grad(x, n=3)
 
 
+def test_what_a_graph_writes_to_is_kept(stand_in):
+    """Partial sums, converted operands and results that are copied: the graph writes there whenever it is launched."""
+    from numba_act.backends import cuda
+    x, alpha, row = (stand_in.asarray(abs(numbers(shape, "f4"))) for shape in ((300, 400), 1, (1, 10_000)))
+    out = stand_in.zeros((300, 400), "f8")
+    calls = {"partial sums": lambda: act.prelu.backward(x, x, alpha, wrt="alpha"), "pieces": lambda: act.softmax(row),
+             "an operand": lambda: act.gelu(row, dtype="f8"), "a result": lambda: act.gelu(x, out=out)}
+    before = len(cuda._captured)
+    for call in calls.values():
+        call()
+    assert len(cuda._captured) == before
+    stand_in.current.captured = True
+    for name, call in calls.items():
+        before = len(cuda._captured)
+        call()
+        assert len(cuda._captured) > before, name
+
+
 def test_many_operands(cupy):
     """As many as on the CPU."""
     pairs, x = act.activation(lambda a, b, c, d, e, f, g, h: a * b + c * d + e * f + g * h), cupy.ones(3, "f4")

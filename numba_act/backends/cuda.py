@@ -77,9 +77,11 @@ def cast(array, dtype):
     if not isinstance(array, Array):
         return array.astype(dtype)
     with on(array.device.id):
-        if array.dtype == dtype or storage_of(array.dtype) is None or storage_of(dtype) is None:
-            return array.astype(dtype, order="K", copy=False)
-        converted = empty(array.shape, dtype, layout.axes((array,), array.shape, "K"))
+        if array.dtype == dtype:
+            return array
+        if storage_of(array.dtype) is None or storage_of(dtype) is None:
+            return temporary(array.astype(dtype, order="K"))
+        converted = temporary(empty(array.shape, dtype, layout.axes((array,), array.shape, "K")))
         _convert(array, converted)
         return converted
 
@@ -109,6 +111,17 @@ def empty(shape, dtype, axes=None):
     if axes is None:
         return cupy.empty(shape, dtype)
     return cupy.empty(tuple(shape[d] for d in axes), dtype).transpose(tuple(np.argsort(axes).tolist()))
+
+
+_captured = []
+
+
+def temporary(array):
+    """An array that the caller will not hold.  A graph that is being captured writes there whenever it is launched, and
+    so it is kept for good."""
+    if cupy.cuda.get_current_stream().is_capturing():
+        _captured.append(array)
+    return array
 
 
 # --- functions on a device --------------------------------------------------------------------------------------------
@@ -310,6 +323,7 @@ def _copied(target, result):
 
 def put(target, result, where=True):
     """Write the result into an array, where a mask holds."""
+    temporary(result)
     if where is True and target.dtype != result.dtype and storage_of(target.dtype):
         _convert(result, target)
     else:
@@ -433,11 +447,16 @@ def _head(arrays, letters, item):
 
 def _run_copies(kernel, arrays, results, shape, dtype, device):
     """The same for more dimensions than a plan holds: on copies without gaps."""
-    arrays = [a if type(a) is np.ndarray else cupy.ascontiguousarray(cupy.broadcast_to(a, shape)) for a in arrays]
-    compact = [cupy.empty(shape, dtype) for _ in results]
+    arrays = [a if type(a) is np.ndarray else _compact(a, shape) for a in arrays]
+    compact = [temporary(cupy.empty(shape, dtype)) for _ in results]
     _run(kernel, arrays, compact, shape, dtype, device)
     for target, result in zip(results, compact, strict=True):
         cupy.copyto(target, result)
+
+
+def _compact(array, shape):
+    """An array that is broadcast, without gaps."""
+    return temporary(cupy.ascontiguousarray(cupy.broadcast_to(array, shape)))
 
 
 # --- conversions ------------------------------------------------------------------------------------------------------
@@ -451,8 +470,8 @@ def _convert(array, target):
         return
     plan = _plan(shape, _layouts((array, target)), 1, target.itemsize)
     if plan is None:                         # more dimensions than a plan holds: on copies without gaps
-        compact = cupy.empty(shape, target.dtype)
-        _convert(cupy.ascontiguousarray(cupy.broadcast_to(array, shape)), compact)
+        compact = temporary(cupy.empty(shape, target.dtype))
+        _convert(_compact(array, shape), compact)
         cupy.copyto(target, compact)
     else:
         count, words = plan.count, plan.general
@@ -473,8 +492,7 @@ def drawn(kernel, x, operands, shape, key):
         steps = [layout.steps(*part, shape) for part in _layouts((*arrays, result)) if part is not None]
         flat, steps = _walk(shape, steps, range(len(shape)), steps[-1])
         if len(flat) > ptx.MAX_DIMS:
-            operands = [o if isinstance(o, np.ndarray) else cupy.ascontiguousarray(cupy.broadcast_to(o, shape))
-                        for o in operands]
+            operands = [o if isinstance(o, np.ndarray) else _compact(o, shape) for o in operands]
             return drawn(kernel, x, operands, shape, key)
         form = ptx.Form("random", "".join("n" if isinstance(a, np.ndarray) else "a" for a in arrays) + "u", "a",
                         tuple(a.dtype.name for a in (*arrays, result) if isinstance(a, Array)))
@@ -532,7 +550,7 @@ def _sum(kernel, arrays, outputs, target, shape, dtype, device):
     arguments = (*arrays, *[sums.get(j, o) for j, o in enumerate(outputs) if o is not None])
     form = ptx.Form(way.shape, letters[:len(arrays)], written)
     _launch(kernel, dtype, form, device, way.threads, arguments, way.plan)
-    return sums if whole else {j: _of_slices(partial, dtype, device) for j, partial in sums.items()}
+    return sums if whole else {j: _of_slices(temporary(partial), dtype, device) for j, partial in sums.items()}
 
 
 def _of_slices(partial, dtype, device):

@@ -65,7 +65,7 @@ def _stages(program, launch):
     """What a kernel takes between the arrays and the plan, launch by launch."""
     if launch.pieces == 1:
         return [()]
-    partial = cupy.empty(launch.rows * launch.pieces * partial_words(program), np.float64)
+    partial = cuda.temporary(cupy.empty(launch.rows * launch.pieces * partial_words(program), np.float64))
     return [(partial, stage) for stage in range(program.passes + 1)]
 
 
