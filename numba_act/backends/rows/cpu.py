@@ -9,7 +9,7 @@ from ...runtime import driver, failures, outputs, threads
 from .. import cpu_ufunc, layout
 from ..cpu import ARRAY_NAME, Array, asarray, convert, launcher, same_place, wrapped  # noqa: F401, dispatch asks for it
 from ..dtypes import storage_of
-from .code import ABREAST, FEW, SHORT, WIDE, lanes_of, piece_of, record_of
+from .code import ABREAST, FEW, SHORT, lanes_of, piece_of, record_of
 from .passes import partial_words
 
 BESIDE = 1 << 10                             # elements of rows abreast that are kept, a vector each: 64 KB
@@ -125,30 +125,36 @@ def plan_of(kernel, storage, shape, axis, layouts, in_place):
     axes = sorted([d for d in range(len(shape)) if d != axis], key=lambda d: -abs(leader[d]))
     flat, outer = layout.coalesced([shape[d] for d in axes], [[s[d] for d in axes] for s in steps])
     across = [s[-1] for s in outer]
-    form, columns, room = "strided", 1 << 62, driver.KEPT_BYTES // (64 // lanes)
-    if flat[-1] >= FEW and all(across[k] == items[k] for k in of_elements):
-        form = "columns"
-    elif flat[-1] >= FEW and n < SHORT and n % lanes:
-        form = "short"
-    elif all(along[k] == items[k] for k in of_elements):
-        form = "rows"
-    pieces = -(-n // piece_of(storage))
-    if form == "rows" and pieces >= LONG and math.prod(flat) < threads.processors() and not program.settling:
-        form = "parts"
-    groups = math.prod(flat[:-1]) * (flat[-1] // (WIDE * lanes))
-    if form == "columns" and n >= TALL and groups >= threads.processors() and len(kernel.inputs) > 1 and not (
-            program.kept or program.settling):
-        form = "wide"
+    abreast, together = (all(s[k] == items[k] for k in of_elements) for s in (across, along))
+    form = _form(kernel, storage, n, flat, abreast, together)
+    columns, room = 1 << 62, driver.KEPT_BYTES // (64 // lanes)
     if form in ABREAST:
         columns, room, lanes = flat[-1], BESIDE, lanes_of(storage, form)
         flat, outer = [*flat[:-1], -(-columns // lanes)], [[*s[:-1], s[-1] * lanes] for s in outer]
     kept_in = 0
     if n > room // OUTSIDE and form in ("rows", "parts") and storage.name == storage.working and not in_place:
         kept_in = next((k for k in of_elements if isinstance(names[k], int)), 0)
-    record = record_of(kernel, storage, form, n <= room or kept_in > 0)
+    record = record_of(kernel, storage, form, bool(program.kept) and (n <= room or kept_in > 0))
     operands = [{driver.ALONG: a, driver.ACROSS: b, driver.STEPS: s}
                 for a, b, s in zip(along, across, outer, strict=True)]
     job = driver.job({driver.RECORD: record.ctypes.data, driver.SIZE: math.prod(flat), driver.NDIM: len(flat),
                       driver.LENGTH: n, driver.COLUMNS: columns,
                       driver.KEPT_IN: kept_in, driver.SHAPE: flat}, operands)
-    return job, math.prod(flat) * n * record.item(driver.COST), pieces * partial_words(program) * (form == "parts")
+    partial = -(-n // piece_of(storage)) * partial_words(program) if form == "parts" else 0
+    return job, math.prod(flat) * n * record.item(driver.COST), partial
+
+
+def _form(kernel, storage, n, flat, abreast, together):
+    """The form for rows of n elements, whose walk has these lengths: `abreast` says that rows lie side by side, and
+    `together` that the elements of each follow each other."""
+    program = kernel.program(storage)
+    if flat[-1] >= FEW and abreast:
+        groups = math.prod(flat[:-1]) * (flat[-1] // lanes_of(storage, "wide"))
+        tall = n >= TALL and groups >= threads.processors() and len(kernel.inputs) > 1
+        return "wide" if tall and not (program.kept or program.settling) else "columns"
+    if flat[-1] >= FEW and n < SHORT and n % lanes_of(storage):
+        return "short"
+    if not together:
+        return "strided"
+    shared = n > (LONG - 1) * piece_of(storage) and math.prod(flat) < threads.processors()
+    return "parts" if shared and not program.settling else "rows"
