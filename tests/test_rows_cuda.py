@@ -6,7 +6,7 @@ import numpy as np
 import nvidia
 import pytest
 from test_rows import numbers
-from tools import EVERYTHING, every_dtype, generator, same_bits
+from tools import DTYPES, EVERYTHING, every_dtype, generator, same_bits
 
 import numba_act as act
 from numba_act.backends import ptx as compiler
@@ -20,6 +20,12 @@ CASES = {"warp": ((5, 70), 1), "warp, short": ((40, 3), 1), "one": ((7, 45), 0),
          "columns, few": ((3000, 4), 0), "columns in parts": ((2, 700, 33), 1)}
 
 FORMS = [*[(form, False) for form in ptx.SHARING], ("block", True), ("columns", True)]      # and whether in parts
+
+
+def in_pairs(values):
+    """Each value beside two dtypes in turn; with NUMBA_ACT_TEST_ALL set beside all."""
+    return [(value, dtype) for k, value in enumerate(values) for j, dtype in enumerate(DTYPES)
+            if EVERYTHING or (j - k) % 2 == 0]
 
 
 def near(actual, expected):
@@ -38,10 +44,10 @@ def test_values(cupy, name, case):
     near(f(cupy.asarray(x), axis).get(), f(x, axis))
 
 
-@every_dtype
-@pytest.mark.parametrize(("shape", "axis", "blocks"), [((2, 12_345), 1, 2 * 3), ((500, 37), 0, 2 * 3)])
-def test_parts(cupy, dtype, shape, axis, blocks):
+@pytest.mark.parametrize(("case", "dtype"), in_pairs([((2, 12_345), 1, 2 * 3), ((500, 37), 0, 2 * 3)]))
+def test_parts(cupy, dtype, case):
     """A launch for each pass, of as many blocks as a row has pieces."""
+    shape, axis, blocks = case
     x, gy = numbers(shape, dtype), numbers(shape, dtype, 1)
     where, sink = generator("mask").random(shape) < 0.5, np.max(numbers(shape, dtype, 2), axis, keepdims=True)
     moved, there = cupy.asarray(x), {"where": cupy.asarray(where), "sink": cupy.asarray(sink)}
@@ -134,8 +140,7 @@ def kernels(name):
 
 
 @pytest.mark.skipif(nvidia.library is None, reason="nvidia-nvjitlink is not there")
-@every_dtype
-@pytest.mark.parametrize("name", [*NAMES, "softmin", "sparsemax", "softmax_cross_entropy"])
+@pytest.mark.parametrize(("name", "dtype"), in_pairs([*NAMES, "softmin", "sparsemax", "softmax_cross_entropy"]))
 def test_cubins(name, dtype):
     """Each in one form, for one generation in turn; with NUMBA_ACT_TEST_ALL set all."""
     storage = STORAGE[dtype.name]
