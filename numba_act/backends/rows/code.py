@@ -267,8 +267,7 @@ class _Rows(_Form):
 
     def gathered(self, gathered, terms, lanes):
         """What is gathered over the row."""
-        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
-        counts = [len(self.begin(g, lambda t: t)) for g in gathered]
+        begin, counts = self.neutral(gathered)
 
         def joined(start, *totals):
             return self.all_joined(gathered, grouped(totals, counts), self.of_piece(gathered, terms, start))
@@ -276,14 +275,13 @@ class _Rows(_Form):
 
     def of_piece(self, gathered, terms, start):
         """What is gathered over a piece."""
-        b, counts = self.b, [len(self.begin(g, lambda t: t)) for g in gathered]
+        b, (begin, counts) = self.b, self.neutral(gathered, self.vector)
 
         def add(i, lanes, *numbers):
             return [v for g, some, term in zip(gathered, grouped(numbers, counts), terms(i, lanes), strict=True)
                     for v in self.added(g, some, term)]
         end = b.add(start, WORD(self.piece))
         whole, rest = self.whole(start, b.select(b.icmp_signed("<", end, self.n), end, self.n))
-        begin = [v for g in gathered for v in self.begin(g, self.vector)]
         found = self.loop(start, whole, self.lanes, begin, lambda i, *numbers: add(i, None, *numbers))
         found = self.either(b.icmp_signed("!=", rest, WORD(0)), lambda: add(whole, self.first(rest), *found),
                             lambda: found)
@@ -415,7 +413,7 @@ class _Columns(_Form):
         """What is gathered over the rows: sums in as many vectors as a row's would have lanes."""
         b = self.b
         sums = [g.kind != "largest" for g in gathered]
-        counts = [len(self.begin(g, self.vector)) for g in gathered]
+        begin, counts = self.neutral(gathered, self.vector)
         slots = [[self.room(v.type, self.sums) for v in self.begin(g, self.vector)] if s else [] for g, s in zip(
             gathered, sums, strict=True)]
 
@@ -442,7 +440,6 @@ class _Columns(_Form):
             found = grouped(self.loop(start, stop, 1, totals, add), counts)
             return [v for g, some, own in zip(gathered, found, slots, strict=True)
                     for v in (self.joined(g, some, self.folded(g, own)) if own else some)]
-        begin = [v for g in gathered for v in self.begin(g, self.vector)]
         return grouped(self.loop(WORD(0), self.n, self.piece, begin, piece), counts)
 
     def folded(self, gathered, slots):

@@ -79,6 +79,11 @@ class Passes:
             return [filled(like(self.single), float("-inf"))]
         return [filled(like(DOUBLE), 0.0)] * (1 if self.single != DOUBLE else 2)
 
+    def neutral(self, gathered, like=lambda t: t):
+        """The same of several, one number after the other, and how many each of them has."""
+        each = [self.begin(g, like) for g in gathered]
+        return [v for own in each for v in own], [len(own) for own in each]
+
     def term(self, gathered, values, lanes):
         """What an element adds, as the numbers in which it is added up."""
         numbers = [values[f] for f in gathered.factors]
@@ -176,12 +181,11 @@ class Passes:
 
     def of_pieces(self, gathered, first, stop, step):
         """What was gathered over some pieces."""
-        counts = [len(self.begin(g, lambda t: t)) for g in gathered]
+        begin, counts = self.neutral(gathered)
 
         def joined(k, *numbers):
             more = [[self.b.load(place) for place in own] for own in self.places_of(gathered, k)]
             return self.all_joined(gathered, grouped(numbers, counts), more)
-        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
         return grouped(self.loop(first, stop, step, begin, joined), counts)
 
     def left(self, found, places):

@@ -157,7 +157,7 @@ class _Threads(Passes):
         return self.loop(self.first, b.sub(self.stop, most), UNROLLED * self.sharing, values, body, counted=True)
 
     def gathered(self, gathered, terms, lanes):
-        b, counts = self.b, [len(self.begin(g, lambda t: t)) for g in gathered]
+        b, (begin, counts) = self.b, self.neutral(gathered)
 
         def add(i, *numbers):
             some = grouped(numbers, counts)
@@ -167,7 +167,6 @@ class _Threads(Passes):
             for k in range(UNROLLED):
                 numbers = add(b.add(i, WORD(k * self.sharing)), *numbers)
             return numbers
-        begin = [v for g in gathered for v in self.begin(g, lambda t: t)]
         i, *numbers = self.turns(begin, several)
         numbers = self.loop(i, self.stop, self.sharing, numbers, add)
         return [self.met(g, found) for g, found in zip(gathered, grouped(numbers, counts), strict=True)]
