@@ -37,7 +37,7 @@ class _Ufunc:
     whole: bool = False                      # whether it has loops for the dtypes that NumPy lacks
 
 
-FLOAT64, NO_IDENTITY = np.dtype(np.float64), -1
+FLOAT64 = np.dtype(np.float64)
 _ufuncs, _of_one_loop = {}, []
 
 
@@ -80,29 +80,31 @@ def _made(kernel):
 
 def _make(kernel):
     made = _Ufunc()
-    n_in, n_all = len(kernel.inputs), len(kernel.inputs) + kernel.n_outputs
     stubs = [_LOOP(functools.partial(_first_call, kernel, np.dtype(name))) for name in BUILT_IN]
     for k, stub in enumerate(stubs):
         made.loops[k] = ctypes.cast(stub, ctypes.c_void_p).value
-    types = (ctypes.c_char * (len(BUILT_IN) * n_all))(*[np.dtype(name).num for name in BUILT_IN for _ in range(n_all)])
-    name = ctypes.create_string_buffer(f"{UFUNC_PREFIX}{kernel.name}".encode())
-    doc = ctypes.create_string_buffer(f"{kernel.name}({', '.join(kernel.inputs)}), elementwise.".encode())
-    made.kept = [stubs, types, name, doc]
-    made.ufunc = _ufunc_from_loops(*map(ctypes.addressof, (made.loops, made.records, types)), len(BUILT_IN), n_in,
-                                   kernel.n_outputs, NO_IDENTITY, *map(ctypes.addressof, (name, doc)), 0)
+    made.kept = [stubs]
+    doc = f"{kernel.name}({', '.join(kernel.inputs)}), elementwise."
+    _assemble(made, [np.dtype(name) for name in BUILT_IN], len(kernel.inputs), kernel.n_outputs, kernel.name, doc)
     return made
+
+
+def _assemble(made, dtypes, n_in, n_outputs, name, doc):
+    """Have NumPy make the ufunc, whose loops are of these dtypes."""
+    nums = [dtype.num for dtype in dtypes for _ in range(n_in + n_outputs)]
+    types, no_identity = (ctypes.c_char * len(nums))(*nums), -1
+    texts = [ctypes.create_string_buffer(text.encode()) for text in (UFUNC_PREFIX + name, doc)]
+    made.kept += [types, texts]
+    made.ufunc = _ufunc_from_loops(*map(ctypes.addressof, (made.loops, made.records, types)), len(dtypes), n_in,
+                                   n_outputs, no_identity, *map(ctypes.addressof, texts), 0)
 
 
 def of_one_loop(name, n_in, dtype, function, words):
     """A ufunc with one result and one loop, a machine function that is called with the address of some words."""
-    n_loops, pointer = int(dtype.name in BUILT_IN), ctypes.c_void_p * 1
-    made = _Ufunc(loops=pointer(function), records=pointer(words.ctypes.data))
-    types = (ctypes.c_char * (n_in + 1))(*[dtype.num] * (n_in + 1) * n_loops)
-    texts = [ctypes.create_string_buffer(text.encode()) for text in (UFUNC_PREFIX + name, name)]
-    made.kept = [types, texts, words]
-    made.ufunc = _ufunc_from_loops(*map(ctypes.addressof, (made.loops, made.records, types)), n_loops, n_in, 1,
-                                   NO_IDENTITY, *map(ctypes.addressof, texts), 0)
-    if not n_loops:
+    built_in, pointer = dtype.name in BUILT_IN, ctypes.c_void_p * 1
+    made = _Ufunc(loops=pointer(function), records=pointer(words.ctypes.data), kept=[words])
+    _assemble(made, [dtype] * built_in, n_in, 1, name, name)
+    if not built_in:
         _register(made, dtype, function, words.ctypes.data)
     _of_one_loop.append(made)
     return made.ufunc
