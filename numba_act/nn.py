@@ -130,10 +130,11 @@ class Activation:
         self._check(gy, shape)
         operands = activation.operands
         gradients = activation.backward(gy, *called, **activation.options(wrt=(*operands, *self.params), **saved))
+        totals = _arrays(self.grads)
         for name, gradient in zip(self.params, gradients[len(operands):], strict=True):
             kind = containers.kind_of(gradient)
             gradient = gradient if kind is None else np.asarray(kind.dense(gradient))
-            total = _arrays(self.grads)[name]
+            total = totals[name]
             with _on_device_of(total):
                 total += _backend(total).convert(gradient, total.dtype).reshape(total.shape)
         return gradients[0] if len(operands) == 1 else gradients[:len(operands)]
