@@ -6,7 +6,7 @@ import numpy as np
 import nvidia
 import pytest
 from test_rows import numbers
-from tools import DTYPES, EVERYTHING, every_dtype, generator, same_bits
+from tools import DTYPES, EVERYTHING, every_dtype, generator, same_bits, spread
 
 import numba_act as act
 from numba_act.backends import ptx as compiler
@@ -15,17 +15,13 @@ from numba_act.rows.function import kernel_of
 from numba_act.tree.storage import STORAGE
 
 NAMES = ["softmax", "log_softmax", "logsumexp", "entmax15"]
+ALL = [*NAMES, "softmin", "sparsemax", "softmax_cross_entropy"]
+LONG = [((2, 12_345), 1, 2 * 3), ((500, 37), 0, 2 * 3)]          # shape, axis, blocks
 CASES = {"warp": ((5, 70), 1), "warp, short": ((40, 3), 1), "one": ((7, 45), 0), "block": ((2, 3000), 1),
          "one, short": ((1 << 14, 2), 1), "block in parts": ((2, 10_000), 1), "columns": ((40, 2, 45), 0),
          "columns, few": ((3000, 4), 0), "columns in parts": ((2, 700, 33), 1)}
 
 FORMS = [*[(form, False) for form in ptx.SHARING], ("block", True), ("columns", True)]      # and whether in parts
-
-
-def in_pairs(values):
-    """Each value beside two dtypes in turn; with NUMBA_ACT_TEST_ALL set beside all."""
-    return [(value, dtype) for k, value in enumerate(values) for j, dtype in enumerate(DTYPES)
-            if EVERYTHING or (j - k) % 2 == 0]
 
 
 def near(actual, expected):
@@ -44,7 +40,7 @@ def test_values(cupy, name, case):
     near(f(cupy.asarray(x), axis).get(), f(x, axis))
 
 
-@pytest.mark.parametrize(("case", "dtype"), in_pairs([((2, 12_345), 1, 2 * 3), ((500, 37), 0, 2 * 3)]))
+@pytest.mark.parametrize(("case", "dtype"), spread(DTYPES, LONG, LONG))
 def test_parts(cupy, dtype, case):
     """A launch for each pass, of as many blocks as a row has pieces."""
     shape, axis, blocks = case
@@ -140,7 +136,7 @@ def kernels(name):
 
 
 @pytest.mark.skipif(nvidia.library is None, reason="nvidia-nvjitlink is not there")
-@pytest.mark.parametrize(("name", "dtype"), in_pairs([*NAMES, "softmin", "sparsemax", "softmax_cross_entropy"]))
+@pytest.mark.parametrize(("name", "dtype"), spread(DTYPES, ALL, ALL))
 def test_cubins(name, dtype):
     """Each in one form, for one generation in turn; with NUMBA_ACT_TEST_ALL set all."""
     storage = STORAGE[dtype.name]

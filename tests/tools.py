@@ -24,11 +24,12 @@ EVERYTHING = bool(os.environ.get("NUMBA_ACT_TEST_ALL"))
 BEYOND = number(2) ** 3000          # a finite number beyond every dtype, which stands for infinity
 
 
-def spread(values):
-    """Pairs of names and values: the functions that networks are made of beside two values or the half of them, the
-    others beside one in turn; with NUMBA_ACT_TEST_ALL set all pairs, which takes twice as long."""
-    return [(name, value) for k, name in enumerate(NAMES) for j, value in enumerate(values)
-            if EVERYTHING or (j - k) % (max(1, len(values) // 2) if name in CORE else len(values)) == 0]
+def spread(values, names=NAMES, often=CORE):
+    """Pairs of names and values: the functions that networks are made of, or others that are named, beside two values
+    or the half of them, the others beside one in turn; with NUMBA_ACT_TEST_ALL set all pairs, which takes twice as
+    long."""
+    return [(name, value) for k, name in enumerate(names) for j, value in enumerate(values)
+            if EVERYTHING or (j - k) % (max(1, len(values) // 2) if name in often else len(values)) == 0]
 
 
 def names_and_dtypes(names):
