@@ -34,15 +34,16 @@ def same(on_gpu, expected):
 
 # --- layouts ----------------------------------------------------------------------------------------------------------
 @every_dtype
-def test_lengths(dtype, cupy):
-    x = numbers(9000, dtype)
-    on_gpu, expected, (value, slope) = cupy.asarray(x), act.gelu(x), act.gelu.value_and_grad(x)
-    for n in [*range(101), *(k * 1024 + d for k in (1, 2, 4, 8) for d in (-1, 0, 1))]:
-        got = act.gelu(on_gpu[:n])
+@pytest.mark.parametrize("name", ["gelu", "serf", "snake_beta"])        # whose vectors have up to 16, 8 and 4 bytes
+def test_lengths(name, dtype, cupy):
+    a, x = act.get(name), numbers(9000, dtype)
+    on_gpu, expected, (value, slope) = cupy.asarray(x), a(x), a.value_and_grad(x)
+    for n in [*range(0, 101, 1 if name == "gelu" else 7), *(k * 1024 + d for k in (1, 2, 4, 8) for d in (-1, 0, 1))]:
+        got = a(on_gpu[:n])
         assert type(got) is cupy.ndarray
         same(got, expected[:n])
         if n % 5 == 0:
-            first, second = act.gelu.value_and_grad(on_gpu[:n])
+            first, second = a.value_and_grad(on_gpu[:n])
             same(first, value[:n])
             same(second, slope[:n])
 
@@ -229,7 +230,8 @@ def test_panels(panel, dtype, cupy):
         for got, right in zip(act.swish.value_and_grad(on_gpu, own), act.swish.value_and_grad(x[index], beta),
                               strict=True):
             same(got, right)
-        assert ran(cupy, f"_{form}_aa")
+        if ptx.per(act.swish.kernel("value_and_grad", "x"), STORAGE[dtype.name]) > 1:
+            assert ran(cupy, f"_{form}_aa")
     out = cupy.asarray(np.zeros(np.size(x) + 1, dtype))[1:on_gpu.size + 1].reshape(on_gpu.shape)
     same(act.swish(on_gpu, own, out=out), act.swish(x[index], beta))
 
@@ -402,6 +404,46 @@ def test_sums_of_several_shapes(cupy):
     close(gx, act.swish.backward(gy, x, 0.5), np.full(gx.shape, 1e5))
     empty = act.swish.backward(cupy.zeros((0, 3), "f4"), cupy.zeros((0, 3), "f4"), cupy.zeros(3, "f4"), wrt="beta")
     same(empty, np.zeros(3, "f4"))
+
+
+def full(a):
+    """The kernel of all gradients."""
+    return a.kernel("backward", *a.operands, *a.params)
+
+
+HEAVY = [(name, dtype) for name, a in act.activations.items() for dtype in DTYPES
+         if ptx.needed(full(a), STORAGE[dtype.name]) > ptx.HELD]
+
+
+@pytest.mark.parametrize(("name", "dtype"), HEAVY, ids=str)
+def test_where_registers_are_few(name, dtype, cupy):
+    """Outputs may have launches of their own, also on top of operands; sums are kept in shared memory."""
+    a, shape = act.get(name), (9, 21)
+    wrt = (*a.operands, *a.params)
+    arrays = [numbers(shape, dtype, k) for k in range(1 + len(a.operands))]
+    params = [(abs(numbers(shape, dtype, p)) + 0.5).astype(dtype) for p in a.params]
+    right = a.backward(*arrays, *params, wrt=wrt)
+    for change in (lambda v: v, lambda v: v[::-1], lambda v: v[:, ::2]):
+        got = a.backward(*[change(cupy.asarray(v)) for v in (*arrays, *params)], wrt=wrt)
+        for one, other in zip(got, right, strict=True):
+            same(one, change(other))
+    on_gpu = [cupy.asarray(v) for v in (*arrays, *params)]
+    outputs = tuple(on_gpu[1:])
+    got = a.backward(*on_gpu, wrt=wrt, out=outputs)
+    assert all(one is out for one, out in zip(got, outputs, strict=True))
+    for one, other in zip(got, right, strict=True):
+        same(one, other)
+    for cuts in ([(1, 1)], [(1, 21)], [(9, 1)], [(1, 1), (1, 21)]):          # what parameters have of their shape
+        some = [np.ascontiguousarray(p[:rows, :columns]) for p, (rows, columns) in zip(params, cuts * len(params),
+                                                                                      strict=False)]
+        got = a.backward(*map(cupy.asarray, (*arrays, *some)), wrt=wrt)
+        right = a.backward(*arrays, *some, wrt=wrt)
+        for one, other, operand in zip(got, right, (*a.operands, *a.params), strict=True):
+            assert one.shape == other.shape
+            if operand in a.operands:
+                same(one, other)
+            else:
+                close(one, other, np.full(other.shape, np.nanmax(abs(other.astype("f8"))) * 1e3))
 
 
 def test_sums_over_many_gaps(cupy):

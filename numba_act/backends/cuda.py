@@ -1,6 +1,7 @@
 """The CUDA backend: CuPy's arrays, memory, streams and launcher; kernels as PTX from `ptx`.
 
-A call that has been made before costs one dictionary lookup and one launch.  Nothing waits for the device.
+A call that has been made before costs one dictionary lookup and one launch, unless a kernel is cut into some.  Nothing
+waits for the device.
 """
 import contextlib
 import functools
@@ -288,7 +289,9 @@ def call(kernel, arrays, out=None, order="K", dtype=None):
     device = device_of(kernel, (*arrays, *given))
     with on(device):
         axes = layout.axes(arrays, shape, order)
-        safe = [a if a is None or not overlaps(a, (*arrays, *given[:k])) else None for k, a in enumerate(given)]
+        at_once = len(_turns(kernel, storage_of(dtype))) == 1
+        safe = [a if a is None or not overlaps(a, (*arrays, *given[:k]), at_once) else None
+                for k, a in enumerate(given)]
         results = tuple([empty(shape, dtype, axes) if a is None else a for a in safe])
         if size:
             launch = _run(kernel, arrays, results, shape, dtype, device)
@@ -347,10 +350,25 @@ def _ends(array):
     return start + sum(min(0, r) for r in reach), start + sum(max(0, r) for r in reach) + array.itemsize
 
 
+def _turns(kernel, storage, outputs=None):
+    """The kernel of some outputs, all if they are not given, as (numbers, kernel): one, or one for each output where a
+    thread has no registers for all."""
+    outputs = tuple(range(kernel.n_outputs)) if outputs is None else outputs
+    whole = kernel.only(outputs)
+    return [((j,), kernel.only((j,))) for j in outputs] if ptx.apart(whole, storage) else [(outputs, whole)]
+
+
 def _run(kernel, arrays, results, shape, dtype, device):
     """Fill the results; the launch that did it, if it was a single one."""
+    turns = _turns(kernel, storage_of(dtype))
+    launches = [_run_at_once(part, arrays, [results[j] for j in numbers], shape, dtype, device)
+                for numbers, part in turns]
+    return launches[0] if len(turns) == 1 else None
+
+
+def _run_at_once(kernel, arrays, results, shape, dtype, device):
     layouts = _layouts((*arrays, *results))
-    plan = _plan(shape, layouts, len(arrays), dtype.itemsize)
+    plan = _plan(shape, layouts, len(arrays), dtype.itemsize, ptx.per(kernel, storage_of(dtype)))
     if plan is None:
         return _run_copies(kernel, arrays, results, shape, dtype, device)
     count, letters, storage = plan.count, plan.letters, storage_of(dtype)
@@ -399,7 +417,7 @@ class Panel(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1024)
-def _plan(shape, layouts, n_inputs, item):
+def _plan(shape, layouts, n_inputs, item, per):
     """How operands are walked over; None for too many dimensions."""
     kept = [part for part in layouts if part is not None]
     steps = [layout.steps(*part, shape) for part in kept]
@@ -414,12 +432,12 @@ def _plan(shape, layouts, n_inputs, item):
     if letters and "a" not in letters[:n_inputs]:
         letters = None
     return Walks(count, letters, ptx.PLANS["general"].packed(count=count, all=(flat, steps)),
-                 _panel(flat, steps, [part is None for part in layouts], item))
+                 _panel(flat, steps, [part is None for part in layouts], item, per))
 
 
-def _panel(flat, steps, by_value, item):
+def _panel(flat, steps, by_value, item, per):
     """A Panel, without letters where the rows are no whole number of vectors, or their elements lie apart."""
-    letters, walk, rest = _in_vectors(flat, steps, [()] * len(steps), by_value, item, ptx.ACCESS // item)
+    letters, walk, rest = _in_vectors(flat, steps, [()] * len(steps), by_value, item, per)
     if not letters:
         return Panel("", 0, 0, None)
     count = math.prod(walk[0])
@@ -468,7 +486,7 @@ def _convert(array, target):
     shape, device = target.shape, target.device.id
     if target.size == 0:
         return
-    plan = _plan(shape, _layouts((array, target)), 1, target.itemsize)
+    plan = _plan(shape, _layouts((array, target)), 1, target.itemsize, 0)
     if plan is None:                         # more dimensions than a plan holds: on copies without gaps
         compact = temporary(cupy.empty(shape, target.dtype))
         _convert(_compact(array, shape), compact)
@@ -516,28 +534,28 @@ def reduce(kernel, arrays, targets, dtype=None):
     with on(device):
         if size == 0:
             return tuple([cupy.zeros(shape if t is None else t, dtype) for t in targets])
-        apart = None in targets and ptx.sums_only(kernel, storage_of(dtype))
-        whole = (call(kernel, arrays) if apart else
-                 [empty(shape, dtype, layout.axes(arrays, shape, "K")) if t is None else None for t in targets])
-        results = list(whole)
-        for turn, target in enumerate(summed):
-            now = [t == target or (t is None and turn == 0 and not apart) for t in targets]
-            outputs = [w if t is None else target for w, t in zip(whole, targets, strict=True)]
-            sums = _sum(kernel, arrays, [o if n else None for o, n in zip(outputs, now, strict=True)], target, shape,
-                        dtype, device)
-            if sums is None:
-                return tuple([r if t is None else layout.summed(r, t, _total)
-                              for r, t in zip(call(kernel, arrays), targets, strict=True)])
-            for j, values in sums.items():
-                results[j] = values
+        results = [empty(shape, dtype, layout.axes(arrays, shape, "K")) if t is None else t for t in targets]
+        kept, storage = [j for j, t in enumerate(targets) if t is None], storage_of(dtype)
+        groups = [[j for j, t in enumerate(targets) if t == target] for target in summed]
+        groups[0] += [] if ptx.sums_only(kernel, storage) else kept
+        for target, group in zip(summed, groups, strict=True):
+            for numbers, part in _turns(kernel, storage, tuple(sorted(group))):
+                sums = _sum(part, arrays, [results[j] for j in numbers], target, shape, dtype, device)
+                if sums is None:
+                    return tuple([r if t is None else layout.summed(r, t, _total)
+                                  for r, t in zip(call(kernel, arrays), targets, strict=True)])
+                for k, values in sums.items():
+                    results[numbers[k]] = values
+        if kept and ptx.sums_only(kernel, storage):
+            _run(kernel.only(tuple(kept)), arrays, [results[j] for j in kept], shape, dtype, device)
         return tuple(results)
 
 
 def _sum(kernel, arrays, outputs, target, shape, dtype, device):
-    """Sums to one target shape, by output; `outputs` holds arrays to fill, the target where to sum, None for neither.
-    None for too many dimensions."""
+    """Sums to one target shape, by output; `outputs` holds arrays to fill, the target where to sum.  None for too many
+    dimensions."""
     filled = [o for o in outputs if isinstance(o, Array)]
-    plan = _sum_plan(shape, target, _layouts((*arrays, *filled)), len(filled), storage_of(dtype))
+    plan = _sum_plan(kernel, shape, target, _layouts((*arrays, *filled)), len(filled), storage_of(dtype))
     if plan is None:
         return None
     letters, way = _letters_here((*arrays, *filled), plan.letters), plan.vectors
@@ -545,9 +563,9 @@ def _sum(kernel, arrays, outputs, target, shape, dtype, device):
         letters, way = "".join("a" if isinstance(a, Array) else "n" for a in arrays), plan.singly
     whole = way.slices == 1
     sums = {j: cupy.empty(target if whole else (way.slices, *target), dtype if whole else np.float64)
-            for j, o in enumerate(outputs) if o is target}
-    written = "".join("-" if o is None else "a" if o is not target else "t" if whole else "s" for o in outputs)
-    arguments = (*arrays, *[sums.get(j, o) for j, o in enumerate(outputs) if o is not None])
+            for j, o in enumerate(outputs) if not isinstance(o, Array)}
+    written = "".join("a" if isinstance(o, Array) else "t" if whole else "s" for o in outputs)
+    arguments = (*arrays, *[sums.get(j, o) for j, o in enumerate(outputs)])
     form = ptx.Form(way.shape, letters[:len(arrays)], written)
     _launch(kernel, dtype, form, device, way.threads, arguments, way.plan)
     return sums if whole else {j: _of_slices(temporary(partial), dtype, device) for j, partial in sums.items()}
@@ -591,7 +609,7 @@ class Sums(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1024)
-def _sum_plan(shape, target, layouts, filled, storage):
+def _sum_plan(kernel, shape, target, layouts, filled, storage):
     """Sums to a target; None for too many dimensions.  The last so many layouts are of outputs."""
     steps = [layout.steps(*part, shape) for part in layouts if part is not None]
     own = (1,) * (len(shape) - len(target)) + target
@@ -607,7 +625,7 @@ def _sum_plan(shape, target, layouts, filled, storage):
     singly, by_value = _shared_out("sum", across, to_place, to_element), [part is None for part in layouts]
     slow, fast = (to_element, to_place) if across else (to_place, to_element)
     form = "across" if across else "along"
-    letters, fast, rest = _in_vectors(*fast, slow[1], by_value, storage.size, ptx.per(form, storage))
+    letters, fast, rest = _in_vectors(*fast, slow[1], by_value, storage.size, ptx.per(kernel, storage, form))
     if not letters or rest or "p" in letters[len(layouts) - filled:]:
         return Sums("", None, singly)
     return Sums(letters, _shared_out(form, across, *((fast, slow) if across else (slow, fast))), singly)
@@ -617,7 +635,7 @@ def _in_vectors(flat, steps, others, by_value, item, per):
     """The letters of operands whose fastest dimension goes by vectors of so many elements, as far as their steps and
     those in `others` decide, the walk so, and how many elements of a single row are left; no letters where none does.
     """
-    vectors, rest = divmod(flat[-1], per)
+    vectors, rest = divmod(flat[-1], per) if per else (0, 0)
     if not vectors or (rest and len(flat) > 1) or any(s[-1] not in (0, item) for s in steps):
         return "", None, rest
     letters = iter(["r" if s[-1] == 0 else "p" if any(step % (per * item) for step in (*s[:-1], *o)) else "a"
@@ -636,7 +654,7 @@ def _shared_out(shape, across, to_place, to_element, most=SUM_THREADS):
     rows, width = 1 << row_bits, ptx.THREADS >> row_bits
     groups = -(-places // width)
     slices = max(1, min(elements // (rows * SUM_GRAIN), most // (groups * ptx.THREADS)))
-    plan = ptx.PLANS[shape].packed(places=places, elements=elements, slices=slices, across=across, groups=groups,
+    plan = ptx.PLANS[shape].packed(places=places, elements=elements, step=slices * rows, across=across, groups=groups,
                                    groups_divisor=ptx.divisor(groups), row_bits=row_bits, to_place=to_place,
                                    to_element=to_element)
     return Sum(shape, slices, groups * slices * ptx.THREADS, plan)

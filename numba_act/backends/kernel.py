@@ -39,7 +39,7 @@ class Kernel:
         self.name, self.owner, self.parameters = name, owner, parameters
         self.inputs = self.operands = inputs     # a RowKernel has others, too
         self.build, self.n_outputs, self.calls, self.fast, self.quick = build, n_outputs, calls, fast, {}
-        self.symbol, self._resolved = symbol(name), {}
+        self.symbol, self._resolved, self._parts = symbol(name), {}, {}
 
     def trees(self, storage):
         """The output nodes for numbers of that Storage, in its working dtype."""
@@ -48,6 +48,17 @@ class Kernel:
     def usual_trees(self, storage):
         """A condition, and shorter output nodes for where it holds; None where there are none."""
         return usual(self._in_tier(storage))
+
+    def only(self, outputs):
+        """The kernel of some of the outputs, by their numbers."""
+        if len(outputs) == self.n_outputs:
+            return self
+        if outputs not in self._parts:
+            self._parts[outputs] = Kernel(
+                "_".join((self.name, *map(str, outputs))), self.owner, self.inputs, self.parameters,
+                lambda dtype: tuple([self.build(dtype)[j] for j in outputs]), len(outputs),
+                self.calls and self.calls.only(outputs), self.fast)
+        return self._parts[outputs]
 
     def _in_tier(self, storage):
         """The output nodes with the marks of usual numbers; they are asked for up to four times as a kernel is made."""

@@ -2,9 +2,9 @@
 
 This module knows the compiler, and no GPU.  Forms of a kernel, of THREADS threads a block:
 
-wide     contiguous arrays of one length: 16-byte accesses in the middle, single elements at the two ends
+wide     contiguous arrays of one length: vectors in the middle, single elements at the two ends
 long     the same, a thread TURNS accesses one after another
-panel    rows of outputs that are as long as some 16-byte accesses: a thread one of them, whatever the inputs' rows
+panel    rows of outputs that are as long as some vectors: a thread one of them, whatever the inputs' rows
 panels   the same, a thread TURNS of them one after another
 general  operands of any strides, one element a thread
 random   the same with the last input drawn at random, by the element's index
@@ -12,6 +12,7 @@ sum      outputs added up over some of the dimensions, in float64 and in a fixed
 along    the same, of vectors that are added up
 across   the same, of vectors of neighbouring sums
 
+A vector has 16 bytes, or 8 or 4 where a thread would lack registers; where it would then, too, there are none.
 Every array is a pointer.  LLVM writes .rn on every operation, so nothing downstream may contract a * b + c.
 """
 import contextlib
@@ -25,8 +26,9 @@ from llvmlite import ir
 
 from ..tree.emit import emit
 from ..tree.lanes import HALF, INT, SINGLE
-from ..tree.node import in_order, scheduled
+from ..tree.node import in_order
 from ..tree.operations import OPERATIONS
+from ..tree.schedule import carried, most_alive, scheduled
 from ..tree.storage import STORAGE
 from .philox import LANES, philox
 
@@ -34,20 +36,21 @@ THREADS = 256
 ACCESS = 16                                  # bytes, the widest load there is
 LIGHT = 40                                   # operations an element; with fewer a kernel is bound by memory, and a
 #                                              thread makes two accesses to each operand to hide memory's latency
-UNROLLED = 480                               # operations, times the words of an operand, that are written out at once
-#                                              rather than a number or two a turn of a loop; more would spill
+REGISTERS = 64                               # of a thread at most: four blocks a processor; what follows keeps to it
+UNROLLED, ALIVE = 560, 43                    # of a vector: operations times words, and words alive at once
+HELD, TOGETHER = 43, 51                      # of a kernel: words alive at once and those of addresses, up to which a
+#                                              thread holds what it does not compute with, and writes all outputs
+BESIDE, SUMMED, UNPACKED = 37, 55, 24        # likewise, up to which a sum writes other outputs, too, and is of vectors
 TURNS = 4                                    # accesses of a thread in the long form
 LONG = 1 << 25                               # bytes of an operand, from which on it is taken
 DIVISION = 10                                # operations, of a division
-USUAL, REGISTERS, MANY = 250, 64, 128        # operations; registers of a thread at most, and where there are more
-LONGEST, MOST = 1490, 255                    # likewise, of kernels such as situ_glu's, one block at a time
 MAX_DIMS = 8
 LIBRARY, LIBRARY_FILE = "__nv_", "libdevice.10.bc"
 TOOLKIT = "/usr/local/cuda"                  # where it usually is
 LIBRARY_PACKAGES = "nvidia-nvvm", "nvidia-cuda-nvcc-cu12"
 TARGETS = 75, 80, 90, 100                    # compute capabilities; PTX for one runs on all that follow
 
-WORD, DOUBLE, VECTOR = ir.IntType(64), ir.DoubleType(), ir.VectorType(INT, 4)
+WORD, DOUBLE = ir.IntType(64), ir.DoubleType()
 
 
 class Form(NamedTuple):
@@ -56,7 +59,7 @@ class Form(NamedTuple):
     inputs : a letter each: a for an array, o for an array of one element, n for a number passed by value, u for one
         drawn uniformly from 0 to 1; in a panel p for an array that is read in pieces, since its vectors are not
         aligned, r for one with a number for each row
-    outputs : a letter each: a for an array, s for partial sums in float64, t for the sums themselves, - for none
+    outputs : a letter each: a for an array, s for partial sums in float64, t for the sums themselves
     stored : the names of the arrays' formats, inputs first, where they are not all that of the kernel
     """
     shape: str
@@ -73,11 +76,6 @@ def walked(letters):
     return sum(letter in WALKED for letter in letters)
 
 
-def per(shape, storage):
-    """Elements in a vector; beside more than four sums in float64 a thread would have too few registers."""
-    return min(4, ACCESS // storage.size) if shape == "across" else ACCESS // storage.size
-
-
 @functools.cache
 def light(kernel, storage):
     """Whether so little is computed that memory decides."""
@@ -90,7 +88,7 @@ def pointers(kernel):
 
 
 def accesses(kernel, storage):
-    """How many 16-byte accesses a thread of the wide form makes to each operand: two where little is computed on few
+    """How many accesses a thread of the wide form makes to each operand: two where little is computed on few
     operands."""
     return 2 if light(kernel, storage) and pointers(kernel) <= 4 else 1
 
@@ -100,37 +98,74 @@ def operations(outputs):
     return sum(DIVISION if node.op == "div" else 1 for node in in_order(outputs))
 
 
+class Vector(NamedTuple):
+    """What a thread computes at once.
+
+    words : how many 4-byte words of each operand it has; 0 where there are single elements only
+    usual : the condition and the trees for usual numbers, if there is a branch to them
+    alive : how many words are alive at once, at most
+    """
+    words: int
+    usual: tuple | None
+    alive: int
+
+
 @functools.cache
-def short(kernel, storage, words=ACCESS // 4):
-    """Whether so many words of an operand are computed at once."""
+def vector_of(kernel, storage):
+    """The widest Vector for which a thread has registers."""
     if kernel.calls:
-        return False
-    usual = kernel.usual_trees(storage)
-    return operations(usual[1] if usual else kernel.trees(storage)) * words <= UNROLLED
+        return Vector(max(1, storage.size // 4), None, 0)
+    whole, usual = kernel.trees(storage), kernel.usual_trees(storage)
+    cost = operations(usual[1] if usual else whole)
+    for words in (4, 2, 1):
+        lanes, alive = 4 * words // storage.size, words * pointers(kernel) + most_alive(whole)
+        if usual:                                # the condition comes first, of all lanes
+            alive = max(alive, lanes * carried(*usual) + most_alive(usual[1]))
+        alive += pointers(kernel)
+        written_out = lanes > 1 and words * cost <= UNROLLED
+        if alive <= ALIVE and (written_out or (lanes == 1 and usual)):
+            return Vector(words, usual, alive)
+    return Vector(0, None, 0)
 
 
+def per(kernel, storage, shape="wide"):
+    """Elements in a vector; beside more than four sums in float64 a thread would have too few registers."""
+    count = 4 * vector_of(kernel, storage).words // storage.size
+    return min(4, count) if shape == "across" else count
+
+
+@functools.cache
+def needed(kernel, storage):
+    """Registers that numbers and addresses need, as far as the trees say it."""
+    return 0 if kernel.calls else most_alive(kernel.trees(storage)) + 2 * pointers(kernel)
+
+
+def holds(kernel, storage):
+    """Whether a thread holds addresses and sums while it computes, or finds the ones again and keeps the others in
+    shared memory."""
+    return needed(kernel, storage) <= HELD
+
+
+def apart(kernel, storage):
+    """Whether each output has a launch of its own, since a thread has no registers for all."""
+    return kernel.n_outputs > 1 and needed(kernel, storage) > TOGETHER
+
+
+@functools.cache
 def sums_by_vectors(kernel, storage):
-    """Whether a thread has registers for sums of vectors."""
-    return short(kernel, storage) and pointers(kernel) <= 6
+    """Whether a thread has registers for sums of vectors: beside what is alive for two addresses of each operand, and,
+    without a branch, for all numbers of a vector; constants of a wider type take them all."""
+    words, usual, alive = vector_of(kernel, storage)
+    if words < 4 or any(node.dtype != storage.working for node in in_order(kernel.trees(storage))):
+        return False
+    numbers = 0 if usual else per(kernel, storage) * len(kernel.inputs)
+    return alive + 4 * pointers(kernel) <= SUMMED and numbers <= UNPACKED
 
 
 def sums_only(kernel, storage):
-    """Whether a sum leaves outputs that are not summed to another launch: with them the longest float64 kernels would
-    take more registers."""
-    return storage.size == 8 and not light(kernel, storage)
-
-
-def registers(kernel, storage, shape):
-    """How many registers a thread may take; with fewer, long kernels and those of many operands would keep numbers in
-    memory, sums first, and panels of several divisions.  Operations in a wider type count three times."""
-    nodes = () if kernel.calls else in_order(kernel.trees(storage))
-    cost = sum(1 + 2 * (node.dtype != storage.working) for node in nodes)
-    if cost * (3 if storage.size == 8 else 1) > LONGEST:
-        return MOST
-    many = pointers(kernel) > (6 if shape == "sum" else 8)
-    heavy = shape == "sum" and sums_only(kernel, storage)
-    heavy = heavy or (shape == "panels" and sum(node.op == "div" for node in nodes) > 1)
-    return MANY if many or heavy or cost > USUAL else REGISTERS
+    """Whether a sum leaves outputs that are not summed to another launch, since with them a thread of a long kernel, or
+    of one of many operands, would lack registers."""
+    return not light(kernel, storage) and (storage.size == 8 or needed(kernel, storage) > BESIDE)
 
 
 def shape(kernel, storage, nbytes, arrays):
@@ -138,12 +173,15 @@ def shape(kernel, storage, nbytes, arrays):
     processors for a while, the long one, which loads meanwhile; beside more arrays, two outputs, or float64 numbers a
     thread has no registers for it."""
     few = arrays <= 3 and kernel.n_outputs == 1 and storage.size < 8
-    return "long" if nbytes >= LONG and few and not kernel.calls and not light(kernel, storage) else "wide"
+    words, _, alive = vector_of(kernel, storage)
+    ahead = words == 4 and alive + words * (arrays - kernel.n_outputs) <= ALIVE
+    return "long" if nbytes >= LONG and few and ahead and not light(kernel, storage) else "wide"
 
 
 def tile(kernel, storage, shape="wide"):
-    """Elements that a block takes in the wide form, or the long one."""
-    return THREADS * (TURNS if shape == "long" else accesses(kernel, storage)) * ACCESS // storage.size
+    """Elements that a block takes as vectors, in the wide form or the long one; without vectors more than there are."""
+    turns = TURNS if shape == "long" else accesses(kernel, storage)
+    return THREADS * turns * per(kernel, storage) if per(kernel, storage) else 1 << 62
 
 
 class Plan(NamedTuple):
@@ -180,13 +218,14 @@ class Plan(NamedTuple):
         return np.array((words,), dtype=[("words", np.int64, words.size)])
 
 
+# step : how many threads add up a place, each of them every so many-th element
 # across : whether neighbouring threads take neighbouring places of a sum, instead of neighbouring elements
 # groups : of as many places as a block has; row_bits : 2 to it is how many rows its threads stand in
 # rest : how many elements follow the last vector, which there are in a single row only
 PLANS = {"general": Plan(("count",), ("all",)), "random": Plan(("count", "low", "high"), ("all",)),
          "panel": Plan(("count", "rest"), ("all",)), "panels": Plan(("count", "rest"), ("all",)),
          **dict.fromkeys(("sum", "along", "across"), Plan(
-             ("places", "elements", "slices", "across", "groups", "groups_divisor", "row_bits"),
+             ("places", "elements", "step", "across", "groups", "groups_divisor", "row_bits"),
              ("to_place", "to_element")))}
 
 
@@ -275,8 +314,7 @@ def _library():
 
 def symbol_of(kernel, storage, form):
     """The name of a kernel's function."""
-    return "_".join(("numba_act", kernel.symbol, storage.name, form.shape, form.inputs, form.outputs.replace("-", "0"),
-                     *form.stored))
+    return "_".join(("numba_act", kernel.symbol, storage.name, form.shape, form.inputs, form.outputs, *form.stored))
 
 
 def module_text(kernel, storage, form):
@@ -310,24 +348,27 @@ class _Builder:
     def __init__(self, module, name, kernel, storage, form, compiled):
         self.kernel, self.storage, self.form, self.compiled = kernel, storage, form, compiled
         self.single, self.element = storage.single, storage.element
-        usual = None if compiled else kernel.usual_trees(storage)
+        self.count = per(kernel, storage, form.shape)
+        self.vector = _global(ir.VectorType(INT, self.count * storage.size // 4))
+        usual = vector_of(kernel, storage).usual
         self.nodes, self.usual = None if compiled else kernel.trees(storage), usual and ((usual[0],), usual[1])
-        stored = iter(map(STORAGE.get, form.stored))
-        held = [next(stored, storage) if letter in "at" else storage for letter in form.inputs + form.outputs]
+        self.holds = holds(kernel, storage)
+        self.letters, stored = form.inputs + form.outputs, iter(map(STORAGE.get, form.stored))
+        held = [next(stored, storage) if letter in "at" else storage for letter in self.letters]
         kinds = [_global(DOUBLE if letter == "s" else own.element) if letter != "n" else self.single
-                 for letter, own in zip(form.inputs + form.outputs, held, strict=True) if letter not in "-u"]
+                 for letter, own in zip(self.letters, held, strict=True) if letter != "u"]
         if form.shape in ("wide", "long"):
             kinds += [WORD] * 3
         else:
             self.plan = PLANS[form.shape]
-            kinds.append(ir.ArrayType(WORD, self.plan.size(walked(form.inputs + form.outputs))).as_pointer())
+            kinds.append(ir.ArrayType(WORD, self.plan.size(walked(self.letters))).as_pointer())
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
         function.calling_convention = "ptx_kernel"
         function.attributes.add("nounwind")
         function.append_basic_block("entry")
         self.function, self.b = function, ir.IRBuilder(function.entry_basic_block)
         rest = iter(function.args)
-        self.inputs, self.outputs = ([None if letter in "-u" else next(rest) for letter in letters]
+        self.inputs, self.outputs = ([None if letter == "u" else next(rest) for letter in letters]
                                      for letters in (form.inputs, form.outputs))
         self.held = dict(zip([*self.inputs, *self.outputs], held, strict=True))
         self.sizes = tuple(rest)
@@ -337,52 +378,67 @@ class _Builder:
                      if letter in "no"}
         getattr(self, form.shape)()
         self.b.ret_void()
-        limit_threads(module, function, registers(kernel, storage, form.shape))
+        limit_threads(module, function)
 
     def arrays(self):
         """The pointers that are walked over, inputs first."""
-        letters = self.form.inputs + self.form.outputs
         pointers = [*self.inputs, *self.outputs]
-        return [p for p, letter in zip(pointers, letters, strict=True) if letter in WALKED]
+        return [p for p, letter in zip(pointers, self.letters, strict=True) if letter in WALKED]
 
     # --- wide ---------------------------------------------------------------------------------------------------------
     def wide(self):
         count = accesses(self.kernel, self.storage)
-        self.middle_and_ends(count, lambda head, first: self.vectors(
-            head, [self.b.add(first, WORD(THREADS * k)) for k in range(count)]))
+        if self.count:
+            self.middle_and_ends(count, lambda head, first: self.vectors(
+                head, [self.b.add(first, WORD(THREADS * k)) for k in range(count)]))
+        else:
+            self.singly(self.index(), self.index)
 
     def long(self):
         self.middle_and_ends(TURNS, self.vector_after_vector)
 
     def middle_and_ends(self, count, middle):
         """The middle of the arrays by so many vectors a thread, and their ends by single elements."""
-        b, (tiles, head, n) = self.b, self.sizes
+        b, (tiles, head, _) = self.b, self.sizes
         with b.if_else(b.icmp_signed("<", self.block, tiles)) as (vectors, ends):
             with vectors:
                 middle(head, b.add(b.mul(self.block, WORD(THREADS * count)), self.thread))
             with ends:
-                i = b.add(b.mul(b.sub(self.block, tiles), WORD(THREADS)), self.thread)
+                i = self.index(tiles)
                 skipped = b.mul(tiles, WORD(tile(self.kernel, self.storage, self.form.shape)))
-                i = b.add(i, b.select(b.icmp_signed("<", i, head), WORD(0), skipped))
-                with b.if_then(b.icmp_signed("<", i, n)):
-                    self.one({pointer: b.gep(pointer, [i]) for pointer in self.arrays()})
+                self.singly(b.add(i, b.select(b.icmp_signed("<", i, head), WORD(0), skipped)))
+
+    def singly(self, i, again=None):
+        """The i-th element, if there are more; `again` finds the index for the results, which then is not held."""
+        def places():
+            return {pointer: self.b.gep(pointer, [i]) for pointer in self.arrays()}
+        with self.b.if_then(self.b.icmp_signed("<", i, self.sizes[-1])):
+            results = self.results(places())
+            i = again() if again else i
+            self.store(results, places())
+
+    def index(self, first=None):
+        """Which thread it is of those of the blocks from the first on, anew."""
+        block, thread = reread(self.b, "ctaid"), reread(self.b, "tid")
+        return self.b.add(self.b.mul(block if first is None else self.b.sub(block, first), WORD(THREADS)), thread)
 
     def vectors(self, head, positions):
         """Vectors at these positions, all loaded before the first is stored: an output may lie where an input does."""
         b = self.b
-        places = {p: [b.gep(b.bitcast(b.gep(p, [head]), _global(VECTOR)), [i]) for i in positions]
+        places = {p: [b.gep(b.bitcast(b.gep(p, [head]), self.vector), [i]) for i in positions]
                   for p in self.arrays()}
         words = {name: [word for place in places[pointer] for word in self.load_vector(place)]
                  for name, letter, pointer in zip(self.kernel.inputs, self.form.inputs, self.inputs, strict=True)
                  if letter == "a"}
         for pointer, results in zip(self.outputs, self.computed(words), strict=True):
+            each = len(results) // len(positions)
             for k, place in enumerate(places[pointer]):
-                self.store_vector(results[4 * k:4 * k + 4], place)
+                self.store_vector(results[each * k:each * (k + 1)], place)
 
     def vector_after_vector(self, head, first):
         """TURNS vectors one after another."""
         b = self.b
-        starts = {p: b.bitcast(b.gep(p, [head]), _global(VECTOR)) for p in self.arrays()}
+        starts = {p: b.bitcast(b.gep(p, [head]), self.vector) for p in self.arrays()}
         inputs = {name: starts[pointer] for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True)
                   if pointer in starts}
 
@@ -427,14 +483,8 @@ class _Builder:
     # --- many elements ------------------------------------------------------------------------------------------------
     def computed(self, words):
         """The outputs' words, from as many of the inputs': where all numbers are usual by the shorter trees."""
-        count = len(next(iter(words.values())))
-        return self.quick(words, self.in_turns) if short(self.kernel, self.storage, count) else self.in_turns(
-            words, self.quick)
-
-    def quick(self, words, others=None):
-        """Outputs' words by the trees for usual numbers, where there are such, else in the other way."""
-        others = others or self.packed
-        return self.either(self.lanes(words), self.words, lambda: others(words)) if self.usual else self.packed(words)
+        return self.either(self.lanes(words), self.words, lambda: self.in_turns(words)) if self.usual else (
+            self.packed(words))
 
     def either(self, lanes, finished, others):
         """What is `finished` of results by the trees for usual numbers where the numbers of all lanes are usual, else
@@ -454,21 +504,22 @@ class _Builder:
     def values(self, lanes):
         """The results of each lane."""
         def whole():
-            return list(map(self.emit, lanes))
+            return [self.emit({name: opaque(self.b, number) for name, number in lane.items()}) for lane in lanes]
         return self.either(lanes, list, whole) if self.usual else whole()
 
-    def in_turns(self, words, compute=None):
+    def in_turns(self, words):
         """Outputs' words by a loop, two numbers a turn: less code, and few registers, for in each turn the inputs'
         first words leave at the front and the outputs' enter at the back."""
-        b, count = self.b, 1 if self.storage.size == 2 else 2
-        total = len(next(iter(words.values())))
+        b, count, total = self.b, 1 if self.storage.size == 2 else 2, len(next(iter(words.values())))
+        if total <= count:
+            return self.packed({name: [opaque(b, word) for word in row] for name, row in words.items()})
         before, body, end = b.block, b.append_basic_block("turn"), b.append_basic_block("done")
         b.branch(body)
         b.position_at_end(body)
         first = [*words.values(), *[[INT(0)] * total] * (len(self.outputs) - len(words))]
         turn, rows = b.phi(INT), [[b.phi(INT) for _ in row] for row in first]
         b.asm(ir.FunctionType(ir.VoidType(), []), r".pragma \22nounroll\22;", "", [], True)
-        results = (compute or self.packed)({name: row[:count] for name, row in zip(words, rows, strict=False)})
+        results = self.packed({name: row[:count] for name, row in zip(words, rows, strict=False)})
         results += [row[:count] for row in rows[len(results):]]
         after = [row[count:] + result for row, result in zip(rows, results, strict=True)]
         following = b.add(turn, INT(count))
@@ -515,7 +566,7 @@ class _Builder:
     # --- panel --------------------------------------------------------------------------------------------------------
     def panel(self):
         b, arrays = self.b, self.arrays()
-        i, count = b.add(b.mul(self.block, WORD(THREADS)), self.thread), self.word("count")
+        i, count = self.index(), self.word("count")
         with b.if_else(b.icmp_signed("<", i, count)) as (vectors, rest):
             with vectors:
                 places = dict(zip(arrays, self.walk("all", i, arrays), strict=True))
@@ -548,13 +599,13 @@ class _Builder:
     def row_results(self, words, places):
         """Compute a vector of each output, and store them at these places."""
         for place, results in zip(places, self.computed(words), strict=True):
-            self.store_vector(results, self.b.bitcast(place, _global(VECTOR)))
+            self.store_vector(results, self.b.bitcast(place, self.vector))
 
     def rest_of_row(self, k):
         """The k-th element after the vectors of a single row."""
         b = self.b
         with b.if_then(b.icmp_signed("<", k, self.word("rest"))):
-            self.one(self.after(b.add(b.mul(self.word("count"), WORD(per("panel", self.storage))), k)))
+            self.one(self.after(b.add(b.mul(self.word("count"), WORD(self.count)), k)))
 
     def read(self, places):
         """The inputs' words that stand beside a vector, by name."""
@@ -563,9 +614,9 @@ class _Builder:
 
     def row_words(self, letter, place):
         """An input's words."""
-        b, count = self.b, per(self.form.shape, self.storage)
+        b, count = self.b, self.count
         if letter == "a":
-            return self.load_vector(b.bitcast(place, _global(ir.VectorType(INT, count * self.storage.size // 4))))
+            return self.load_vector(b.bitcast(place, self.vector))
         numbers = [b.load(b.gep(place, [WORD(k)])) for k in range(count)] if letter == "p" else [b.load(place)] * count
         together = max(1, 4 // self.storage.size)
         words = [b.bitcast(_vector(b, numbers[k:k + together]), ir.VectorType(INT, max(1, self.storage.size // 4)))
@@ -575,21 +626,27 @@ class _Builder:
     def after(self, index):
         """Addresses of the index-th elements of a single row."""
         b, arrays = self.b, self.arrays()
-        first, count = self.plan.place("all", len(arrays)) + 1, WORD(per("panel", self.storage))
+        first, count = self.plan.place("all", len(arrays)) + 1, WORD(self.count)
         steps = [b.sdiv(self.word_at(WORD(first + MAX_DIMS * (2 + k))), count) for k in range(len(arrays))]
         return {p: at(b, p, b.mul(index, step)) for p, step in zip(arrays, steps, strict=True)}
 
     # --- general ------------------------------------------------------------------------------------------------------
     def general(self):
         b = self.b
-        i = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
+        i = self.index()
         with b.if_then(b.icmp_signed("<", i, self.word("count"))):
-            self.one(dict(zip(self.arrays(), self.walk("all", i, self.arrays()), strict=True)))
+            if self.holds:
+                self.one(dict(zip(self.arrays(), self.walk("all", i, self.arrays()), strict=True)))
+            else:
+                read, written = self.arrays()[:-len(self.outputs)], self.outputs
+                results = self.results(dict(zip(read, self.walk("all", i, read), strict=True)))
+                places = self.walk("all", self.index(), written, len(read))
+                self.store(results, dict(zip(written, places, strict=True)))
 
     # --- random -------------------------------------------------------------------------------------------------------
     def random(self):
         b = self.b
-        i = b.add(b.mul(self.block, WORD(THREADS)), self.thread)
+        i = self.index()
         with b.if_then(b.icmp_signed("<", i, self.word("count"))):
             key = [Whole(b, self.word(name)) for name in ("low", "high")]
             words = philox(Whole(b, b.lshr(i, WORD(2))), key)
@@ -607,9 +664,10 @@ class _Builder:
         plan, = self.sizes
         return self.b.load(self.b.gep(plan, [WORD(0), index]), align=8)
 
-    def walk(self, name, index, pointers):
-        """Addresses of the index-th elements of a walk, from those where it begins."""
-        b, start = self.b, self.plan.place(name, len(pointers))
+    def walk(self, name, index, pointers, skipped=0):
+        """Addresses of the index-th elements of a walk, from those where it begins; so many arrays are skipped."""
+        b, start = self.b, self.plan.place(name, len(self.arrays()))
+        rows = [WORD(start + 1 + MAX_DIMS * (2 + skipped + k)) for k in range(len(pointers))]
         last = b.sub(self.word_at(WORD(start)), WORD(1))
         before, test = b.block, b.append_basic_block("dimension")
         body, end = b.append_basic_block("next"), b.append_basic_block("last")
@@ -621,7 +679,7 @@ class _Builder:
         d, rest, *offsets = carried
 
         def moved(position):
-            steps = [self.word_at(b.add(d, WORD(start + 1 + MAX_DIMS * (2 + k)))) for k in range(len(pointers))]
+            steps = [self.word_at(b.add(d, row)) for row in rows]
             return [b.add(o, b.mul(position, s)) for o, s in zip(offsets, steps, strict=True)]
 
         b.cbranch(b.icmp_signed("<", d, last), body, end)
@@ -654,29 +712,21 @@ class _Builder:
         self.added_up(1)
 
     def along(self):
-        self.added_up(per("along", self.storage))
+        self.added_up(self.count)
 
     def across(self):
-        self.added_up(per("across", self.storage), True)
+        self.added_up(self.count, True)
 
     def added_up(self, count, each=False):
         """A block's threads stand in rows: each row has neighbouring places of the target, each column adds up one
         place, a share of the elements a thread, and then the threads' sums.  `count` neighbouring elements are one
         unit, which is of one place or, if `each`, of as many places."""
-        b = self.b
-        places, slices, row_bits = map(self.word, ("places", "slices", "row_bits"))
-        rows, width = b.shl(WORD(1), row_bits), b.lshr(WORD(THREADS), row_bits)
-        slice_, group = self.divided(self.block, *map(self.word, ("groups", "groups_divisor")))
-        by_places = b.icmp_signed("!=", self.word("across"), WORD(0))
-        column_bits = b.sub(WORD(THREADS.bit_length() - 1), row_bits)
-        row = b.select(by_places, b.lshr(self.thread, column_bits), b.and_(self.thread, b.sub(rows, WORD(1))))
-        column = b.select(by_places, b.and_(self.thread, b.sub(width, WORD(1))), b.lshr(self.thread, row_bits))
-        first = b.mul(group, width)
-        place = b.add(first, column)
-        sums = self.share(count, each, place, b.add(b.mul(slice_, rows), row), b.mul(slices, rows))
-        unit = WORD(count if each else 1)
-        target = b.add(b.mul(slice_, b.mul(places, unit)), b.mul(b.add(first, self.thread), unit))
-        mine = b.and_(b.icmp_signed("<", self.thread, width), b.icmp_signed("<", b.add(first, self.thread), places))
+        b, unit = self.b, WORD(count if each else 1)
+        sums = self.share(count, each)
+        slice_, first, row, column, rows, width = self.standing()
+        mine = b.add(first, self.thread)
+        target = b.mul(b.add(b.mul(slice_, self.word("places")), mine), unit)
+        mine = b.and_(b.icmp_signed("<", self.thread, width), b.icmp_signed("<", mine, self.word("places")))
         at = b.add(b.mul(row, width), column)
         for j, numbers in sums.items():
             for k, number in enumerate(numbers):
@@ -686,33 +736,71 @@ class _Builder:
                     value = total if self.form.outputs[j] == "s" else narrowed(b, total, self.held[pointer])
                     b.store(value, b.gep(pointer, [b.add(target, WORD(k))]))
 
-    def share(self, count, each, place, first, step):
-        """A thread's sums by output, several for several places at once: of the units first, first + step, ... behind a
-        place."""
-        b, arrays, elements = self.b, self.arrays(), self.word("elements")
+    def standing(self):
+        """Where a thread stands: its slice, the first place of its block, its row and its column, and how many rows and
+        columns a block has."""
+        b = self.b
+        block, thread, row_bits = reread(b, "ctaid"), reread(b, "tid"), self.word("row_bits")
+        rows, width = b.shl(WORD(1), row_bits), b.lshr(WORD(THREADS), row_bits)
+        slice_, group = self.divided(block, *map(self.word, ("groups", "groups_divisor")))
+        by_places = b.icmp_signed("!=", self.word("across"), WORD(0))
+        column_bits = b.sub(WORD(THREADS.bit_length() - 1), row_bits)
+        row = b.select(by_places, b.lshr(thread, column_bits), b.and_(thread, b.sub(rows, WORD(1))))
+        column = b.select(by_places, b.and_(thread, b.sub(width, WORD(1))), b.lshr(thread, row_bits))
+        return slice_, b.mul(group, width), row, column, rows, width
+
+    def share(self, count, each):
+        """A thread's sums by output, several for several places at once: of every so many-th unit behind its place."""
+        b, arrays = self.b, self.arrays()
         summed = [j for j, letter in enumerate(self.form.outputs) if letter in "st"]
-        some = b.icmp_signed("<", place, self.word("places"))
-        bases, begin = self.walk("to_place", b.select(some, place, WORD(0)), arrays), b.select(some, first, elements)
+        standing = self.standing()
+        begin, bases = self.begin(standing), self.bases(standing) if self.holds else None
+        for j in [] if self.holds else summed:
+            self.kept(j, DOUBLE(0))
         before, test, body, end = b.block, *map(b.append_basic_block, ("more", "element", "added"))
         b.branch(test)
         b.position_at_end(test)
         element = b.phi(WORD)
         element.add_incoming(begin, before)
-        sums = {j: [b.phi(DOUBLE) for _ in range(count if each else 1)] for j in summed}
+        sums = {j: [b.phi(DOUBLE) for _ in range(count if each else 1)] if self.holds else [] for j in summed}
         for phi in (phi for phis in sums.values() for phi in phis):
             phi.add_incoming(DOUBLE(0), before)
-        b.cbranch(b.icmp_signed("<", element, elements), body, end)
+        b.cbranch(b.icmp_signed("<", element, self.word("elements")), body, end)
         b.position_at_end(body)
-        places = dict(zip(arrays, self.walk("to_element", element, bases), strict=True))
-        results = self.unit(places) if count > 1 else [self.one(places, self.values)]
+        places = dict(zip(arrays, self.walk("to_element", element, bases or self.bases(self.standing())),
+                          strict=True))
+        # a branch to usual numbers takes registers that other kernels do not have beside addresses and sums
+        branch = self.values if vector_of(self.kernel, self.storage).words == 4 else None
+        results = self.unit(places) if count > 1 else [self.one(places, branch)]
         for j, phis in sums.items():
             numbers = [r[j] if self.single is DOUBLE else b.fpext(r[j], DOUBLE) for r in results]
-            for phi, number in zip(phis, numbers if each else [_total(b, numbers)], strict=True):
+            numbers = numbers if each else [_total(b, numbers)]
+            for phi, number in zip(phis, numbers, strict=True) if self.holds else ():
                 phi.add_incoming(b.fadd(phi, number), b.block)
-        element.add_incoming(b.add(element, step), b.block)
+            if not self.holds:
+                self.kept(j, b.fadd(self.kept(j), *numbers))
+        element.add_incoming(b.add(element, self.word("step")), b.block)
         b.branch(test)
         b.position_at_end(end)
-        return sums
+        return sums if self.holds else {j: [self.kept(j)] for j in summed}
+
+    def kept(self, j, total=None):
+        """A thread's sum that is not held but kept in shared memory, or the store of another one."""
+        room = self.b.gep(self.shared(f"sum{j}"), [INT(0), reread(self.b, "tid")])
+        return self.b.load(room) if total is None else self.b.store(total, room)
+
+    def begin(self, standing):
+        """A thread's first unit; one that is none, where it has no place."""
+        slice_, first, row, column, rows, _ = standing
+        some = self.b.icmp_signed("<", self.b.add(first, column), self.word("places"))
+        return self.b.select(some, self.b.add(self.b.mul(slice_, rows), row), self.word("elements"))
+
+    def bases(self, standing):
+        """Where the elements behind a thread's place begin."""
+        _, first, _, column, *_ = standing
+        place = self.b.add(first, column)
+        some = self.b.icmp_signed("<", place, self.word("places"))
+        return self.walk("to_place", self.b.select(some, place, WORD(0)), self.arrays())
 
     def unit(self, places):
         """Results of a unit, number by number; outputs that are not summed are stored."""
@@ -726,7 +814,7 @@ class _Builder:
     def column_sum(self, number, at, rows, width):
         """In the threads of the first row, the sum of their columns: the lower half of the rows is added to the upper
         half, again and again."""
-        b, shared = self.b, self.shared()
+        b, shared = self.b, self.shared("columns")
         mine = b.gep(shared, [INT(0), self.thread])
         b.store(number, b.gep(shared, [INT(0), at]))
         upper = b.lshr(rows, WORD(1))
@@ -749,25 +837,30 @@ class _Builder:
         barrier(b)
         return total
 
-    def shared(self):
+    def shared(self, name):
         """Room for a number of each thread, which all of a block see."""
         module = self.b.module
-        if "columns" not in module.globals:
-            room = ir.GlobalVariable(module, ir.ArrayType(DOUBLE, THREADS), "columns", addrspace=3)
+        if name not in module.globals:
+            room = ir.GlobalVariable(module, ir.ArrayType(DOUBLE, THREADS), name, addrspace=3)
             room.linkage, room.initializer = "internal", ir.Constant(room.value_type, ir.Undefined)
-        return module.globals["columns"]
+        return module.globals[name]
 
     # --- one element --------------------------------------------------------------------------------------------------
     def one(self, places, compute=None):
         """One element, where each array's pointer says; the results in the working type."""
-        b = self.b
+        results = self.results(places, compute)
+        self.store(results, places)
+        return results
+
+    def results(self, places, compute=None):
         lane = {name: self.load(pointer, places[pointer])
                 for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True) if pointer in places}
-        results = compute([lane])[0] if compute else self.emit(lane)
+        return compute([lane])[0] if compute else self.emit(lane)
+
+    def store(self, results, places):
         for value, pointer in zip(results, self.outputs, strict=True):
             if pointer in places:
-                b.store(narrowed(b, value, self.held[pointer]), places[pointer])
-        return results
+                self.b.store(narrowed(self.b, value, self.held[pointer]), places[pointer])
 
     def load(self, pointer, place):
         """An element of the array to which the pointer belongs, in the working type."""
@@ -821,6 +914,14 @@ def _total(builder, numbers):
     return numbers[0]
 
 
+def opaque(builder, value):
+    """The same value, of which the compiler knows nothing: what it computed of it elsewhere is not kept for here."""
+    kind, letter = (WORD, "l") if value.type is DOUBLE else (INT, "r")
+    same = builder.asm(ir.FunctionType(kind, [kind]), f"mov.b{kind.width} $0, $1;", f"={letter},{letter}",
+                       [builder.bitcast(value, kind)], False)
+    return builder.bitcast(same, value.type)
+
+
 def _parts(builder, vector):
     return [builder.extract_element(vector, INT(k)) for k in range(vector.type.count)]
 
@@ -853,6 +954,12 @@ def special(builder, name):
     """The word in a special register."""
     read = builder.module.declare_intrinsic(f"llvm.nvvm.read.ptx.sreg.{name}.x", fnty=ir.FunctionType(INT, []))
     return builder.zext(builder.call(read, []), WORD)
+
+
+def reread(builder, name):
+    """The same, read where it is used: neither it nor what is computed of it is held from elsewhere."""
+    read = builder.asm(ir.FunctionType(INT, []), f"mov.u32 $0, %{name}.x;", "=r", [], True)
+    return builder.zext(read, WORD)
 
 
 def barrier(builder):

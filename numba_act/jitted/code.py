@@ -144,6 +144,10 @@ class Calls:
             _provide(symbols.decode().split())
             return objects.link(image, cpu_code.names(kernel)), ONE_BY_ONE, COST
 
+    def only(self, outputs):
+        """Those of some outputs, by their numbers."""
+        return Calls([self.calls[j] for j in outputs])
+
     def facts(self):
         """What its code follows from."""
         return [call.facts() for call in self.calls]

@@ -142,7 +142,8 @@ def _by_fractions(x):
     parts = [part for c in constants for part in two_product(x * scale, c)]
     high, low, *tiny = _distilled([part - rounded_to_even(part) for part in parts])
     n = rounded_to_even(4 * high)
-    turn = add_any(Pair(fma(4.0, high, -n)), Pair(4 * low, 4 * sum(tiny[1:], tiny[0])))
+    # the smallest parts are added first: larger ones would have to be kept until all are there
+    turn = add_any(Pair(fma(4.0, high, -n)), Pair(4 * low, 4 * sum(tiny[-2::-1], tiny[-1])))
     return bits(n + ROUND), multiply(turn, split(QUARTER, x))
 
 

@@ -271,18 +271,6 @@ def _extreme(comparison, a, b):
     return best if b.op == "constant" else where(is_nan(b), b, best)
 
 
-def scheduled(outputs):
-    """`in_order`, with few values alive at once: what needs most of them comes first (R. Sethi and J. D. Ullman, 1970).
-
-    CUDA's longest float64 kernels take 63 registers so, and 82 otherwise.  On the CPU it wins and loses up to 10 %.
-    """
-    need = {}
-    for node in in_order(outputs):
-        below = sorted((need[a] for a in node.args), reverse=True)
-        need[node] = max((n + k for k, n in enumerate(below)), default=int(node.op != "constant"))
-    return in_order(outputs, lambda nodes: sorted(nodes, key=need.get))
-
-
 def in_order(outputs, arranged=reversed, known=()):
     """Every node below the outputs that is not `known`, operands before their users; `arranged` puts operands that
     come first last."""

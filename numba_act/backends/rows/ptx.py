@@ -12,12 +12,13 @@ the CPU's.
 from llvmlite import ir
 
 from ...tree.lanes import INT
-from ..ptx import MANY, MAX_DIMS, REGISTERS, THREADS, WORD, Plan, at, barrier, limit_threads, narrowed, special
+from ..ptx import MAX_DIMS, REGISTERS, THREADS, WORD, Plan, at, barrier, limit_threads, narrowed, special
 from .passes import DOUBLE, Passes, grouped
 
 WARP = 32
 WARPS = THREADS // WARP
 SHARING = {"one": 1, "warp": WARP, "block": THREADS, "columns": WARPS}
+MANY = 128                                   # registers of a thread at most, where REGISTERS are too few
 UNROLLED = 4                                 # elements that a thread reads at a time, to hide memory's latency
 EVERYONE = INT(0xFFFFFFFF)
 PLAN = Plan(("rows", "length", "pieces", "share"), ("to_row", "along"))
@@ -35,7 +36,7 @@ def module_text(kernel, storage, form, parts=False):
 
 
 def registers(kernel, storage, parts):
-    """How many registers a thread may take: with fewer, some of these kernels would keep numbers in memory."""
+    """How many registers a thread may take: with REGISTERS some of these kernels would keep numbers in memory."""
     program = kernel.program(storage, keeps=False)
     many = len(kernel.operands) + len(program.outputs) > 5
     return MANY if many or parts or storage.size == 8 or program.settling else REGISTERS
