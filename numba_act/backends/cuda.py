@@ -289,7 +289,7 @@ def call(kernel, arrays, out=None, order="K", dtype=None):
     device = device_of(kernel, (*arrays, *given))
     with on(device):
         axes = layout.axes(arrays, shape, order)
-        at_once = len(_turns(kernel, storage_of(dtype))) == 1
+        at_once = not ptx.apart(kernel, storage_of(dtype))
         safe = [a if a is None or not overlaps(a, (*arrays, *given[:k]), at_once) else None
                 for k, a in enumerate(given)]
         results = tuple([empty(shape, dtype, axes) if a is None else a for a in safe])
@@ -536,8 +536,9 @@ def reduce(kernel, arrays, targets, dtype=None):
             return tuple([cupy.zeros(shape if t is None else t, dtype) for t in targets])
         results = [empty(shape, dtype, layout.axes(arrays, shape, "K")) if t is None else t for t in targets]
         kept, storage = [j for j, t in enumerate(targets) if t is None], storage_of(dtype)
+        sums_only = ptx.sums_only(kernel, storage)
         groups = [[j for j, t in enumerate(targets) if t == target] for target in summed]
-        groups[0] += [] if ptx.sums_only(kernel, storage) else kept
+        groups[0] += [] if sums_only else kept
         for target, group in zip(summed, groups, strict=True):
             for numbers, part in _turns(kernel, storage, tuple(sorted(group))):
                 sums = _sum(part, arrays, [results[j] for j in numbers], target, shape, dtype, device)
@@ -546,7 +547,7 @@ def reduce(kernel, arrays, targets, dtype=None):
                                   for r, t in zip(call(kernel, arrays), targets, strict=True)])
                 for k, values in sums.items():
                     results[numbers[k]] = values
-        if kept and ptx.sums_only(kernel, storage):
+        if kept and sums_only:
             _run(kernel.only(tuple(kept)), arrays, [results[j] for j in kept], shape, dtype, device)
         return tuple(results)
 

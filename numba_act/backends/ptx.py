@@ -755,8 +755,9 @@ class _Builder:
         summed = [j for j, letter in enumerate(self.form.outputs) if letter in "st"]
         standing = self.standing()
         begin, bases = self.begin(standing), self.bases(standing) if self.holds else None
-        for j in [] if self.holds else summed:
-            self.kept(j, DOUBLE(0))
+        if not self.holds:
+            for j in summed:
+                self.kept(j, DOUBLE(0))
         before, test, body, end = b.block, *map(b.append_basic_block, ("more", "element", "added"))
         b.branch(test)
         b.position_at_end(test)
@@ -775,9 +776,10 @@ class _Builder:
         for j, phis in sums.items():
             numbers = [r[j] if self.single is DOUBLE else b.fpext(r[j], DOUBLE) for r in results]
             numbers = numbers if each else [_total(b, numbers)]
-            for phi, number in zip(phis, numbers, strict=True) if self.holds else ():
-                phi.add_incoming(b.fadd(phi, number), b.block)
-            if not self.holds:
+            if self.holds:
+                for phi, number in zip(phis, numbers, strict=True):
+                    phi.add_incoming(b.fadd(phi, number), b.block)
+            else:
                 self.kept(j, b.fadd(self.kept(j), *numbers))
         element.add_incoming(b.add(element, self.word("step")), b.block)
         b.branch(test)
@@ -853,11 +855,13 @@ class _Builder:
         return results
 
     def results(self, places, compute=None):
+        """The outputs of one element, whose inputs lie at these places."""
         lane = {name: self.load(pointer, places[pointer])
                 for name, pointer in zip(self.kernel.inputs, self.inputs, strict=True) if pointer in places}
         return compute([lane])[0] if compute else self.emit(lane)
 
     def store(self, results, places):
+        """Write them at theirs."""
         for value, pointer in zip(results, self.outputs, strict=True):
             if pointer in places:
                 self.b.store(narrowed(self.b, value, self.held[pointer]), places[pointer])
